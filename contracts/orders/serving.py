@@ -1,0 +1,84 @@
+"""服务—评单: an order from the first check-in to its close."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from contracts.command import Channel
+from contracts.event import Code, Digest, Instant, Minutes
+from contracts.orders.facts import OrderFact, OrderNotice, PresenceEvidence, ServiceOutcome, Staffing
+
+
+class ServiceStarted(OrderFact, service="orders", audience="public"):
+    """签到 — a volunteer began the service."""
+
+    assignment_id: UUID
+    volunteer_id: UUID
+    evidence: PresenceEvidence
+    started_at: Instant
+
+
+class ServiceFinished(OrderNotice, service="orders", audience="public"):
+    """签退 — a volunteer finished the service."""
+
+    assignment_id: UUID
+    volunteer_id: UUID
+    household_id: UUID | None = None
+    project_code: Code | None = None
+    outcome: ServiceOutcome
+    started_at: Instant
+    finished_at: Instant
+    minutes: Minutes
+    """Whole minutes between the two, without travel; never rounded up."""
+    start_evidence: PresenceEvidence
+    finish_evidence: PresenceEvidence
+    served: bool
+    """True when no slot is held or in service any more: the order waits for confirmation."""
+
+
+class ServiceAutoClosed(OrderNotice, service="orders", audience="public"):
+    """未签退自动结束 — nobody checked out in time; no minutes are assumed."""
+
+    assignment_id: UUID
+    volunteer_id: UUID
+    started_at: Instant
+    closed_at: Instant
+    served: bool
+
+
+class CompletionConfirmed(OrderNotice, service="orders", audience="public"):
+    """确认完成 — the resident or a proxy said that the service was done."""
+
+    confirmed_by: UUID
+    channel: Channel
+    assignments: tuple[Staffing, ...]
+    confirmed_at: Instant
+
+
+class CompletionPresumed(OrderNotice, service="orders", audience="public"):
+    """视为完成 — nobody confirmed or objected in time."""
+
+    assignments: tuple[Staffing, ...]
+    presumed_at: Instant
+
+
+class OrderRated(OrderNotice, service="orders", audience="public"):
+    """评单 — the service was rated, from 1 to 5."""
+
+    score: Annotated[int, Field(ge=1, le=5)]
+    tags: tuple[Code, ...] = ()
+    rater_id: UUID
+    rater_kind: Literal["resident", "proxy", "reviewer"]
+    channel: Channel
+    volunteers: tuple[UUID, ...] = ()
+    comment_ref: UUID | None = None
+    comment_commitment: Digest | None = None
+    rated_at: Instant
+
+
+class OrderClosed(OrderFact, service="orders", audience="public"):
+    """办结 — the order was closed; unrated does not mean satisfied."""
+
+    rated: bool
+    closed_at: Instant

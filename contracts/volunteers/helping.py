@@ -1,0 +1,181 @@
+"""Volunteers: from the offer to help to skills, papers and free time."""
+
+from datetime import date
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field
+
+from contracts.command import Channel, Role
+from contracts.event import Code, Digest, Event, Instant, Part, UnitCode
+
+VolunteerNo = Annotated[str, Field(pattern=r"^[0-9]{6,10}$")]
+"""Our own number on a card; never the ID-card number."""
+MinuteOfDay = Annotated[int, Field(ge=0, le=1440)]
+
+
+class VolunteerRegistered(Event, service="volunteers", audience="partner"):
+    """志愿者注册 — a person offered to help."""
+
+    volunteer_id: UUID
+    volunteer_no: VolunteerNo
+    household_id: UUID | None = None
+    entrance_id: UnitCode | None = None
+    grid_id: UnitCode | None = None
+    guardian_required: bool = False
+    accompanied_only: bool = False
+    role: Role
+    channel: Channel
+    registered_at: Instant
+
+
+class IdentityVerified(Event, service="volunteers", audience="partner"):
+    """身份核验 — somebody checked who the volunteer is."""
+
+    volunteer_id: UUID
+    method: Code
+    role: Role
+    verified_at: Instant
+
+
+class VolunteerActivated(Event, service="volunteers", audience="partner"):
+    """志愿者生效 — the volunteer may be offered orders."""
+
+    volunteer_id: UUID
+    role: Role
+    activated_at: Instant
+
+
+class VolunteerPaused(Event, service="volunteers", audience="partner"):
+    """志愿者暂停 — the volunteer takes a rest."""
+
+    volunteer_id: UUID
+    due_at: Instant | None = None
+    """Until when, if said."""
+    role: Role
+    paused_at: Instant
+
+
+class VolunteerResumed(Event, service="volunteers", audience="partner"):
+    """志愿者恢复 — the volunteer is back from a rest."""
+
+    volunteer_id: UUID
+    role: Role
+    resumed_at: Instant
+
+
+class VolunteerSuspended(Event, service="volunteers", audience="partner"):
+    """志愿者停止 — the volunteer may not serve until a day."""
+
+    volunteer_id: UUID
+    reason_code: Code
+    due_at: Instant | None = None
+    role: Role
+    suspended_at: Instant
+
+
+class VolunteerReinstated(Event, service="volunteers", audience="partner"):
+    """志愿者复原 — a suspension ended."""
+
+    volunteer_id: UUID
+    role: Role
+    reinstated_at: Instant
+
+
+class VolunteerWithdrawn(Event, service="volunteers", audience="partner"):
+    """志愿者退出 — the person stopped volunteering and stays a resident."""
+
+    volunteer_id: UUID
+    reason_code: Code | None = None
+    role: Role
+    withdrawn_at: Instant
+
+
+class SkillDeclared(Event, service="volunteers", audience="partner"):
+    """申报技能 — a volunteer said what they can do."""
+
+    volunteer_id: UUID
+    skill: Code
+    level: Annotated[int, Field(ge=1, le=3)] = 1
+    role: Role
+    declared_at: Instant
+
+
+class SkillVerified(Event, service="volunteers", audience="partner"):
+    """技能核实 — somebody checked a volunteer's skill."""
+
+    volunteer_id: UUID
+    skill: Code
+    level: Annotated[int, Field(ge=1, le=3)]
+    role: Role
+    verified_at: Instant
+
+
+class LicenceRecorded(Event, service="volunteers", audience="partner"):
+    """登记证照 — a volunteer's licence was seen and recorded."""
+
+    licence_id: UUID
+    volunteer_id: UUID
+    licence: Code
+    expires_on: date
+    due_at: Instant
+    """The moment after its last day, Asia/Shanghai."""
+    document_sha256: Digest | None = None
+    role: Role
+    recorded_at: Instant
+
+
+class InsuranceRecorded(Event, service="volunteers", audience="partner"):
+    """登记保险 — a volunteer's accident insurance was recorded."""
+
+    insurance_id: UUID
+    volunteer_id: UUID
+    insurance: Code
+    valid_from: date
+    expires_on: date
+    role: Role
+    recorded_at: Instant
+
+
+class WeeklySlot(Part):
+    """A stretch of every week, Asia/Shanghai. Weekday 1 is Monday."""
+
+    weekday: Annotated[int, Field(ge=1, le=7)]
+    from_minute: MinuteOfDay
+    to_minute: MinuteOfDay
+
+
+class AvailabilityException(Part):
+    """A day that differs from the weekly grid."""
+
+    on_date: date
+    available: bool
+    from_minute: MinuteOfDay = 0
+    to_minute: MinuteOfDay = 1440
+
+
+class AvailabilitySet(Event, service="volunteers", audience="internal"):
+    """设定空闲时间 — a volunteer said when they can help."""
+
+    volunteer_id: UUID
+    weekly: Annotated[tuple[WeeklySlot, ...], Field(max_length=50)]
+    exceptions: Annotated[tuple[AvailabilityException, ...], Field(max_length=100)] = ()
+    role: Role
+    set_at: Instant
+
+
+VolunteerEvent = (
+    VolunteerRegistered
+    | IdentityVerified
+    | VolunteerActivated
+    | VolunteerPaused
+    | VolunteerResumed
+    | VolunteerSuspended
+    | VolunteerReinstated
+    | VolunteerWithdrawn
+    | SkillDeclared
+    | SkillVerified
+    | LicenceRecorded
+    | InsuranceRecorded
+    | AvailabilitySet
+)
