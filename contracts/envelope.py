@@ -81,7 +81,8 @@ def _fixed_parts(community: str, service: str, type_name: str, version: int) -> 
             raise ValueError(f"{token!r} cannot be a part of an event's source")
     event_class(type_name, service)
     before = f'","source":"/{community}/{service}","type":"{type_name}","subject":"'
-    after = f'","datacontenttype":"application/json","dataschema":"{dataschema(service, type_name, version)}","position":'
+    schema = dataschema(service, type_name, version)
+    after = f'","datacontenttype":"application/json","dataschema":"{schema}","position":'
     return before, after
 
 
