@@ -1,1 +1,1 @@
-"""The `chaoyangli` command: starts, shows, replays and verifies the services; starts PostgreSQL and NATS from wheels."""
+"""The `chaoyangli` command: starts, shows, replays and verifies; PostgreSQL and NATS come from their wheels."""

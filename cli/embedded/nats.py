@@ -1,0 +1,117 @@
+"""nats-server from its wheel."""
+
+import http.client
+import json
+import os
+import signal
+import sysconfig
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cli.embedded.server import HOST, DataDirectoryError, EmbeddedError, Server, write_private
+
+
+@dataclass(frozen=True, slots=True)
+class NatsUser:
+    """A user of the embedded NATS. None: may publish or subscribe to everything; else the subjects allowed."""
+
+    name: str
+    password: str
+    publish: tuple[str, ...] | None = None
+    subscribe: tuple[str, ...] | None = None
+
+    def as_config(self) -> dict[str, Any]:
+        """This user as nats-server's configuration has it."""
+        permissions: dict[str, Any] = {}
+        if self.publish is not None:
+            permissions["publish"] = {"allow": list(self.publish)}
+        if self.subscribe is not None:
+            permissions["subscribe"] = {"allow": list(self.subscribe)}
+        return {"user": self.name, "password": self.password, **({"permissions": permissions} if permissions else {})}
+
+
+class NatsServer(Server):
+    """nats-server with JetStream on `directory`, every write synced; a monitor port beside the client port."""
+
+    name = "NATS"
+    stop_signals = ((signal.SIGTERM, 10.0),)
+
+    def __init__(
+        self,
+        directory: Path,
+        port: int | None = None,
+        monitor_port: int | None = None,
+        users: Sequence[NatsUser] = (),
+        extra_config: dict[str, Any] | None = None,
+    ) -> None:
+        """Without users whoever reaches 127.0.0.1 may do anything (tests). `extra_config` is merged over the rest."""
+        super().__init__(directory, port)
+        self._asked_monitor_port = monitor_port
+        self.monitor_port = monitor_port or 0
+        self.users = tuple(users)
+        self.extra_config = extra_config or {}
+        self.config_file = self.directory.with_name(f"{self.directory.name}.conf")
+
+    @property
+    def url(self) -> str:
+        """Where clients connect, without credentials."""
+        return f"nats://{HOST}:{self.port}"
+
+    @staticmethod
+    def program() -> Path:
+        """nats-server from the wheel; EmbeddedError where the extra `embedded` is not installed."""
+        path = Path(sysconfig.get_path("scripts")) / "nats-server"
+        if not path.exists():
+            raise EmbeddedError("NATS's wheel is not installed: pip install 'chaoyangli[embedded]'")
+        return path
+
+    def prepare(self, wait: Callable[[], bool]) -> None:
+        """A predecessor whose launcher was killed may still write; its store has no lock, so wait for the process."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        while (pid := self._living_predecessor()) is not None:
+            if not wait():
+                raise DataDirectoryError(f"NATS already runs on {self.directory} (process {pid}): stop it first")
+
+    def command(self) -> Sequence[str]:
+        config: dict[str, Any] = {
+            "listen": f"{HOST}:{self.port}",
+            "http": f"{HOST}:{self.monitor_port}",
+            "server_name": "chaoyangli-embedded",
+            "pid_file": str(self._pid_file),
+            "max_payload": 1024 * 1024,
+            "jetstream": {"store_dir": str(self.directory), "sync_interval": "always", "strict": True},
+        }
+        if self.users:
+            config["authorization"] = {"users": [user.as_config() for user in self.users]}
+        write_private(self.config_file, json.dumps({**config, **self.extra_config}, indent=1))
+        return [str(self.program()), "-c", str(self.config_file)]
+
+    def ready(self) -> bool:
+        """Plain /healthz: it alone tells when JetStream cannot write."""
+        connection = http.client.HTTPConnection(HOST, self.monitor_port, timeout=1)
+        try:
+            connection.request("GET", "/healthz")
+            return connection.getresponse().status == http.HTTPStatus.OK
+        except OSError:
+            return False
+        finally:
+            connection.close()
+
+    @property
+    def _pid_file(self) -> Path:
+        return self.directory.with_name(f"{self.directory.name}.pid")
+
+    def _choose_ports(self) -> None:
+        super()._choose_ports()
+        self.monitor_port = self._choose(self._asked_monitor_port, self.monitor_port)
+
+    def _living_predecessor(self) -> int | None:
+        try:
+            pid = int(self._pid_file.read_text())
+            os.kill(pid, 0)
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except (OSError, ValueError):
+            return None
+        return pid if b"nats-server" in command and str(self.config_file).encode() in command else None
