@@ -1,0 +1,1 @@
+"""What a service process needs beside the engine: settings, tokens, access, HTTP, health, metrics, assembly."""

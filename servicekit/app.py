@@ -1,0 +1,108 @@
+"""The FastAPI app of one service: its routes, the one error mechanism, the body limit, health and metrics."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from fastapi import FastAPI
+from pydantic import BaseModel, Field
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from servicekit import health, problems
+from servicekit.definition import Runtime, ServiceDefinition
+from servicekit.http import BodyLimit
+from servicekit.metrics import Metrics
+
+_log = structlog.get_logger("servicekit.http")
+
+
+class FieldProblem(BaseModel):
+    """One wrong place in a request."""
+
+    pointer: str = Field(description="RFC 6901 pointer into the body, or `header:` / `query:` / `path:` and a name")
+    reason_code: str
+    detail: str
+    detail_zh: str
+
+
+class ProblemDocument(BaseModel):
+    """RFC 9457 problem document, with a stable reason_code and sentences in two languages."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    reason_code: str
+    title_zh: str
+    detail_zh: str
+    facts: dict[str, Any] = {}
+    errors: list[FieldProblem] = []
+
+
+_RESPONSES: dict[int | str, dict[str, Any]] = {
+    "default": {
+        "description": "A refusal: nothing was recorded.",
+        "content": {problems.MEDIA_TYPE: {"schema": ProblemDocument.model_json_schema()}},
+    }
+}
+
+
+def build(definition: ServiceDefinition, runtime: Runtime) -> FastAPI:
+    """Assemble the app. Raises TypeError for a route whose command has no single pydantic body."""
+    app = FastAPI(
+        title=f"{runtime.settings.community} {definition.name}",
+        description=definition.title,
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        responses=_RESPONSES,
+    )
+    app.state.runtime = runtime
+    problems.install(app, definition.sentences, runtime.metrics)
+    routers = definition.build_app(runtime)
+    for router in routers if isinstance(routers, Sequence) else [routers]:
+        app.include_router(router)
+    app.include_router(health.router(runtime))
+    app.add_middleware(BodyLimit)
+    app.add_middleware(Observed, metrics=runtime.metrics)
+    return app
+
+
+_HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+"""Answers hold people's data: nobody on the way keeps them (ASVS 14.3.2), nothing guesses their type."""
+
+
+class Observed:
+    """ASGI middleware: one log line and one count a request. Paths are logged as templates: no id, no query."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status = 500
+        began = time.perf_counter()
+
+        async def observed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message = {**message, "headers": [*message["headers"], *_HEADERS]}
+            await send(message)
+
+        try:
+            await self._app(scope, receive, observed)
+        finally:
+            self._metrics.requests.labels(f"{status // 100}xx").inc()
+            _log.debug(
+                "request",
+                method=scope["method"],
+                route=getattr(scope.get("route"), "path", "unknown"),
+                status=status,
+                milliseconds=round((time.perf_counter() - began) * 1000, 1),
+            )

@@ -1,0 +1,89 @@
+"""What a service is, as one value (ServiceDefinition), and what its parts may reach while it runs (Runtime)."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter
+
+from eventstore.aggregate import Aggregate
+from eventstore.checkpoint import Signer
+from eventstore.clock import Clock
+from eventstore.read_model import ReadModel
+from eventstore.timers import Due
+from servicekit.access import AccessTable
+from servicekit.metrics import Metrics
+from servicekit.problems import Sentences
+from servicekit.settings import ServiceSettings
+from servicekit.status import Status
+from servicekit.tokens import Verifier
+
+if TYPE_CHECKING:
+    from eventstore.consumer import Reactions
+    from eventstore.executor import Executor
+    from eventstore.log import Log
+    from eventstore.vault import Vault
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What routes, timers and background tasks of one running service share."""
+
+    settings: ServiceSettings
+    log: "Log"
+    executor: "Executor"
+    vault: "Vault"
+    clock: Clock
+    access: AccessTable
+    verifier: Verifier
+    signer: Signer
+    metrics: Metrics
+    status: Status
+    hears: frozenset[str]
+    """The services whose logs this one hears."""
+
+    @property
+    def service(self) -> str:
+        """The service's name."""
+        return self.settings.service
+
+
+@dataclass(frozen=True)
+class Background:
+    """A task that runs as long as the process. With `one_active` it runs in one replica at a time, under that lock."""
+
+    name: str
+    run: Callable[[Runtime], Awaitable[None]]
+    one_active: bool = True
+
+
+@dataclass(frozen=True)
+class ServiceDefinition:
+    """Everything that makes one service: built in its `app.py`, run by `ServiceProcess`."""
+
+    name: str
+    read_models: Sequence[ReadModel]
+    aggregates: Sequence[Aggregate[Any, Any, Any]]
+    access: AccessTable
+    build_app: Callable[[Runtime], APIRouter | Sequence[APIRouter]]
+    reactions: Callable[[Runtime], Sequence["Reactions"]] | Sequence["Reactions"] = ()
+    """One per service heard; as a callable when they need the runtime."""
+    hears: Sequence[str] = ()
+    """Needed when `reactions` is a callable: the services heard."""
+    constraints: Mapping[str, str] = field(default_factory=dict)
+    """Database constraint → reason_code of the Refused it becomes."""
+    sentences: Sentences = field(default_factory=dict)
+    """reason_code → (HTTP status, Chinese sentence, English sentence)."""
+    timers: Callable[[Runtime], Due] | None = None
+    locked_purposes: Mapping[str, str] = field(default_factory=dict)
+    """Vault purposes under a legal period → the basis, in words."""
+    background: Sequence[Background | Callable[[Runtime], Awaitable[None]]] = ()
+    title: str = ""
+    """What the service promises, for its OpenAPI document."""
+
+    @property
+    def sources(self) -> frozenset[str]:
+        """The services whose logs are heard."""
+        if callable(self.reactions):
+            return frozenset(self.hears)
+        return frozenset(reactions.source for reactions in self.reactions) | frozenset(self.hears)

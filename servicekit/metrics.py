@@ -1,0 +1,50 @@
+"""The gauges and counters of one service process, named as docs and alerts name them; no label ever holds an id."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+__all__ = ["CONTENT_TYPE_LATEST", "Metrics"]
+
+
+class Metrics:
+    """One registry a process. What is not known so far is not shown: an absent gauge is better than a wrong zero."""
+
+    def __init__(self, service: str) -> None:
+        self.service = service
+        self.registry = CollectorRegistry()
+        registry = self.registry
+        self.commands = Counter("commands", "Commands answered.", ["command", "outcome"], registry=registry)
+        self.refusals = Counter("refusals", "Requests refused, by reason_code.", ["reason_code"], registry=registry)
+        self.requests = Counter("http_requests", "HTTP requests, by status class.", ["status"], registry=registry)
+        self.task_failures = Counter("task_failures", "Background tasks that died.", ["task"], registry=registry)
+        self.task_up = Gauge("task_up", "1 while the background task runs here.", ["task"], registry=registry)
+        self.timer_outcomes = Counter("timer_outcomes", "Deadlines fired, by outcome.", ["outcome"], registry=registry)
+        self.outbox_unpublished = Gauge(
+            "outbox_unpublished", "Events in the log that the stream has not.", registry=registry
+        )
+        self.outbox_oldest_age_seconds = Gauge(
+            "outbox_oldest_age_seconds", "Age of the oldest unpublished event.", registry=registry
+        )
+        self.relay_publish_errors = Counter(
+            "relay_publish_errors", "Publishes that failed.", ["reason"], registry=registry
+        )
+        self.consumer_lag = Gauge(
+            "consumer_lag", "Events of a source not heard so far.", ["durable"], registry=registry
+        )
+        self.heard_position = Gauge("heard_position", "Position heard of a source.", ["source"], registry=registry)
+        self.inbox_duplicates = Counter(
+            "inbox_duplicates", "Heard events that were known already.", ["source"], registry=registry
+        )
+        self.dead_letters = Gauge("dead_letters", "Dead letters that are open.", ["source"], registry=registry)
+        self.ledger_tree_size = Gauge("ledger_tree_size", "Events in the log.", registry=registry)
+        self.ledger_signed_size = Gauge("ledger_signed_size", "Size of the last signed head.", registry=registry)
+        self.ledger_verify_failures = Counter(
+            "ledger_verify_failures",
+            "Signings refused because the log does not extend the last head.",
+            registry=registry,
+        )
+        self.nats_connected = Gauge("nats_connected", "1 while the broker is connected.", registry=registry)
+
+    def render(self) -> bytes:
+        """The text exposition."""
+        return generate_latest(self.registry)

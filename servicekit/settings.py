@@ -1,0 +1,108 @@
+"""What one service process is told from outside: CHAOYANGLI_* variables, and the secret files they point to."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from servicekit.secrets import SecretMissing, read_bytes_secret, read_text_secret
+
+SERVICE_PORTS = {"orders": 8101, "volunteers": 8102, "ledger": 8103, "notify": 8104}
+"""Default HTTP port of each service."""
+CODE_PATTERN = r"^[a-z][a-z0-9_]{0,31}$"
+
+
+class ServiceSettings(BaseSettings):
+    """Settings of one service process. Every field is CHAOYANGLI_<FIELD> in the environment.
+
+    Secrets are files in `secrets_dir`, never variables: `<service>_app.password`, `<service>.kek`, `<service>.hmac`,
+    `<service>.signing_key`, `nats_<service>.password`.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="CHAOYANGLI_", extra="ignore", frozen=True, ignored_types=(cached_property,)
+    )
+
+    service: str = Field(pattern=CODE_PATTERN)
+    community: str = Field(default="chaoyangli", pattern=CODE_PATTERN)
+    database_host: str = "127.0.0.1"
+    """A host name, or the directory of a Unix socket."""
+    database_port: int = Field(default=5432, ge=1, le=65_535)
+    database_name: str = "chaoyangli"
+    secrets_dir: Path
+    state_dir: Path
+    """Holds <service>/head (the last signed head) and <service>/erasures: outside PostgreSQL and its backups."""
+    issuer_jwks: Path
+    nats_url: str = "nats://127.0.0.1:4222"
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(default=0, ge=0, le=65_535)
+    """0: the service's own default port."""
+    clock_file: Path | None = None
+    """Business time of a demo's or test's data directory; None: the real clock."""
+    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+
+    @model_validator(mode="after")
+    def _has_a_port(self) -> Self:
+        if self.http_port == 0 and self.service not in SERVICE_PORTS:
+            raise ValueError(f"CHAOYANGLI_HTTP_PORT is needed: {self.service} has no default port")
+        return self
+
+    @property
+    def port(self) -> int:
+        """The HTTP port to listen on."""
+        return self.http_port or SERVICE_PORTS[self.service]
+
+    @property
+    def app_password(self) -> str:
+        """The password of the PostgreSQL role `<service>_app`. Raises SecretMissing."""
+        return read_text_secret(self.secrets_dir / f"{self.service}_app.password")
+
+    @property
+    def migrator_password(self) -> str:
+        """The password of the PostgreSQL role `<service>_migrator`. Raises SecretMissing."""
+        return read_text_secret(self.secrets_dir / f"{self.service}_migrator.password")
+
+    @property
+    def auditor_password(self) -> str:
+        """The password of the PostgreSQL role `<service>_auditor`. Raises SecretMissing."""
+        return read_text_secret(self.secrets_dir / f"{self.service}_auditor.password")
+
+    @property
+    def nats_password(self) -> str | None:
+        """The password of this service's NATS user; None when its file is not there (a server without users)."""
+        try:
+            return read_text_secret(self.secrets_dir / f"nats_{self.service}.password")
+        except SecretMissing:
+            return None
+
+    @cached_property
+    def kek(self) -> bytes:
+        """The vault's key-encryption key, 32 bytes. Raises SecretMissing."""
+        return read_bytes_secret(self.secrets_dir / f"{self.service}.kek")
+
+    @cached_property
+    def hmac_secret(self) -> bytes:
+        """The secret under which request bodies are compared, 32 bytes. Raises SecretMissing."""
+        return read_bytes_secret(self.secrets_dir / f"{self.service}.hmac")
+
+    @property
+    def signing_key_path(self) -> Path:
+        """The PEM file of the log's signing key."""
+        return self.secrets_dir / f"{self.service}.signing_key"
+
+    @property
+    def origin(self) -> str:
+        """The checkpoint origin of the log, `chaoyangli/orders`."""
+        return f"{self.community}/{self.service}"
+
+    @property
+    def head_path(self) -> Path:
+        """The file of the last signed head."""
+        return self.state_dir / self.service / "head"
+
+    @property
+    def erasures_path(self) -> Path:
+        """The list of persons erased from this service's vault."""
+        return self.state_dir / self.service / "erasures"
