@@ -76,7 +76,7 @@ class LeafHashSource:
         return root_hash(self._leaf_hashes[begin:end])
 
 
-# --- which hashes a proof is made of ----------------------------------------------------------------------------------
+# --- which hashes a proof is made of ---
 
 
 def inclusion_ranges(index: int, size: int) -> list[Range]:
@@ -135,7 +135,7 @@ def _split(width: int) -> int:
     return 1 << ((width - 1).bit_length() - 1)
 
 
-# --- making proofs ----------------------------------------------------------------------------------------------------
+# --- making proofs ---
 
 
 def inclusion_proof(index: int, size: int, source: HashSource) -> list[bytes]:
@@ -159,7 +159,7 @@ def _range_hash(begin: int, end: int, source: HashSource) -> bytes:
     return fold_peaks([source.node(level, index) for level, index in range_nodes(begin, end)])
 
 
-# --- verifying proofs -------------------------------------------------------------------------------------------------
+# --- verifying proofs ---
 
 
 def verify_inclusion(index: int, size: int, leaf: bytes, proof: Sequence[bytes], root: bytes) -> None:

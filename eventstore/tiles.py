@@ -101,7 +101,7 @@ def _parse_index(match: re.Match[str], path: str) -> tuple[int, int]:
     return index, width
 
 
-# --- which tiles to fetch ---------------------------------------------------------------------------------------------
+# --- which tiles to fetch ---
 
 
 def tiles_needed_for_inclusion(index: int, size: int) -> list[TileRef]:
@@ -174,7 +174,7 @@ class TileHashSource:
         return root_hash(hashes[at * HASH_BYTES : (at + 1) * HASH_BYTES] for at in range(offset, end))
 
 
-# --- bundles of entries -----------------------------------------------------------------------------------------------
+# --- bundles of entries ---
 
 
 def encode_entries(entries: Sequence[bytes]) -> bytes:
