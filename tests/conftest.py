@@ -1,0 +1,43 @@
+"""Fixtures for all tests. Import helpers from tests.support, never from here."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.servers import Database, TestNats, TestPostgres, running_nats, running_postgres
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[TestPostgres]:
+    """One PostgreSQL a test process. A test that kills it takes `own_postgres_server`."""
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def database(postgres_server: TestPostgres) -> Iterator[Database]:
+    """A fresh empty database. Roles belong to the whole server: a test may find those of an earlier one."""
+    database = postgres_server.create_database()
+    yield database
+    postgres_server.drop_database(database.name)
+
+
+@pytest.fixture
+def own_postgres_server() -> Iterator[TestPostgres]:
+    """A PostgreSQL for one test alone: kill(), start(), restart()."""
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def nats_server() -> Iterator[TestNats]:
+    """An empty NATS for one test alone: kill(), start(), pause(), resume(), wipe(), copy_store(), put_back()."""
+    with running_nats() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def session_nats_server() -> Iterator[TestNats]:
+    """One NATS a test process, for tests that name their streams apart."""
+    with running_nats() as server:
+        yield server

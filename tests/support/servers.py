@@ -1,0 +1,139 @@
+"""Real PostgreSQL and NATS for tests, with what a fault test does to them."""
+
+import asyncio
+import contextlib
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import asyncpg
+
+from cli.embedded import HOST, NatsServer, NatsUser, PostgresServer
+
+
+@dataclass(frozen=True)
+class Database:
+    """One database of the test server, and how to reach it as superuser."""
+
+    name: str
+    host: str
+    port: int
+    superuser: str
+    superuser_password: str
+
+    @property
+    def dsn(self) -> str:
+        """For asyncpg, as superuser."""
+        return self.dsn_for(self.superuser, self.superuser_password)
+
+    def dsn_for(self, user: str, password: str, driver: str = "") -> str:
+        """For another role; `driver` as SQLAlchemy has it, e.g. `asyncpg`."""
+        scheme = f"postgresql+{driver}" if driver else "postgresql"
+        return f"{scheme}://{quote(user)}:{quote(password, safe='')}@{self.host}:{self.port}/{self.name}"
+
+
+class TestPostgres(PostgresServer):
+    """A PostgreSQL of the tests' own. kill(), restart() and start() work; fsync is off: no test pulls the plug."""
+
+    __test__ = False
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory / "postgres", directory / "postgres.password", max_connections=200, durable=False)
+
+    def create_database(self, template: str = "template1") -> Database:
+        """A new database, a copy of `template` (to which nobody may be connected)."""
+        name = f"test_{secrets.token_hex(6)}"
+        self.run(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        return self.database(name)
+
+    def database(self, name: str) -> Database:
+        """How to reach the database of that name."""
+        return Database(name, HOST, self.port, "postgres", self.password)
+
+    def drop_database(self, name: str) -> None:
+        """Drop it, whoever is still connected."""
+        self.run(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    def run(self, sql: str, database: str = "postgres") -> None:
+        """Run SQL as superuser from a test without an event loop."""
+
+        async def execute() -> None:
+            connection = await asyncpg.connect(self.dsn(database))
+            try:
+                await connection.execute(sql)
+            finally:
+                await connection.close()
+
+        with asyncio.Runner() as runner:
+            runner.run(execute())
+
+
+class TestNats(NatsServer):
+    """A NATS of the tests' own, with the faults that its store can have."""
+
+    __test__ = False
+
+    def __init__(self, directory: Path, users: tuple[NatsUser, ...] = ()) -> None:
+        super().__init__(directory / "nats", users=users)
+
+    def wipe(self) -> None:
+        """Kill it, lose the store, start again empty on the same port."""
+        self.kill()
+        shutil.rmtree(self.directory)
+        self.start()
+
+    def copy_store(self) -> Path:
+        """Stop it in order, copy the store, start again: a copy to put back later."""
+        copy = self.directory.with_name(f"copy-{secrets.token_hex(4)}")
+        self.stop()
+        shutil.copytree(self.directory, copy)
+        self.start()
+        return copy
+
+    def put_back(self, copy: Path) -> None:
+        """Kill it and start it on an older copy of its store: what was acknowledged since then is forgotten."""
+        self.kill()
+        shutil.rmtree(self.directory)
+        shutil.copytree(copy, self.directory)
+        self.start()
+
+
+@contextlib.contextmanager
+def temporary_directory() -> Iterator[Path]:
+    """A directory that is gone afterwards, also when a killed server's last writes still fall into it."""
+    path = Path(tempfile.mkdtemp(prefix="chaoyangli-test-"))
+    try:
+        yield path
+    finally:
+        end = time.monotonic() + 5
+        while path.exists():
+            shutil.rmtree(path, ignore_errors=time.monotonic() < end)
+
+
+@contextlib.contextmanager
+def running_postgres() -> Iterator[TestPostgres]:
+    """A PostgreSQL that one test may kill."""
+    with temporary_directory() as directory:
+        server = TestPostgres(directory)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.kill()
+
+
+@contextlib.contextmanager
+def running_nats(users: tuple[NatsUser, ...] = ()) -> Iterator[TestNats]:
+    """A NATS that one test may kill, empty at first."""
+    with temporary_directory() as directory:
+        server = TestNats(directory, users)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.kill()

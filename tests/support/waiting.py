@@ -1,0 +1,46 @@
+"""Wait for what must come, by looking again and again until a deadline; never by sleeping a fixed time."""
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+async def eventually(
+    predicate: Callable[[], T | Awaitable[T]], timeout: float = 10.0, *, every: float = 0.02, what: str = ""
+) -> T:
+    """Call `predicate` (plain or async) until it answers something true, and give that back.
+
+    An AssertionError inside it means "not yet"; any other error is raised at once. After `timeout` seconds the
+    last answer or the last AssertionError is told.
+    """
+    end = time.monotonic() + timeout
+    while True:
+        value: Any = None
+        failure: AssertionError | None = None
+        try:
+            value = predicate()
+            if inspect.isawaitable(value):
+                value = await value
+            if value:
+                return value  # type: ignore[no-any-return]
+        except AssertionError as error:
+            failure = error
+        if time.monotonic() >= end:
+            raise AssertionError(f"{what or 'what was waited for'} did not come in {timeout} s: {value!r}") from failure
+        await asyncio.sleep(every)
+
+
+def eventually_blocking(predicate: Callable[[], T], timeout: float = 10.0, *, every: float = 0.02, what: str = "") -> T:
+    """The same for tests without an event loop."""
+    end = time.monotonic() + timeout
+    while True:
+        value = predicate()
+        if value:
+            return value
+        if time.monotonic() >= end:
+            raise AssertionError(f"{what or 'what was waited for'} did not come in {timeout} s: {value!r}")
+        time.sleep(every)
