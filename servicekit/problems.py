@@ -44,6 +44,7 @@ SHARED_SENTENCES: dict[str, Sentence] = {
     "idempotency_key_required": (400, "缺少请求编号。", "A command needs an Idempotency-Key of 8 to 128 characters."),
     "header_invalid": (400, "请求头有误。", "A request header is malformed."),
     "body_unreadable": (400, "提交的内容无法读取。", "The request cannot be read."),
+    "unknown_code": (422, "没有这个编码:{code}。", "There is no {kind} with the code {code}."),
     "event_refused": (422, "内容太多,无法一次记录。", "What this would record is too large."),
     "not_caught_up": (503, "数据正在同步,请稍后再试。", "What you refer to has not arrived here; retry shortly."),
     "log_unavailable": (503, "系统暂时无法记录,请稍后再试。", "Nothing can be recorded now; retry with the same key."),
