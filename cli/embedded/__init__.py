@@ -53,13 +53,21 @@ class EmbeddedServers:
         nats_port: int | None = None,
         monitor_port: int | None = None,
         max_connections: int = 100,
+        durable: bool = True,
     ) -> None:
-        """Ports not given are free ones. `postgres.password` in the secrets directory is the superuser's password."""
+        """Ports not given are free ones. `postgres.password` in the secrets directory is the superuser's password.
+
+        `durable=False` leaves out PostgreSQL's fsync: for tests only.
+        """
         self.data_directory = data_directory.resolve()
         secrets_directory = (secrets_directory or data_directory / "secrets").resolve()
         password_file = secrets_directory / "postgres.password"
         self.postgres = PostgresServer(
-            self.data_directory / "postgres", password_file, postgres_port, max_connections=max_connections
+            self.data_directory / "postgres",
+            password_file,
+            postgres_port,
+            max_connections=max_connections,
+            durable=durable,
         )
         self.nats = NatsServer(self.data_directory / "nats", nats_port, monitor_port, nats_users)
         self._lock: int | None = None
