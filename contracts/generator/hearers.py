@@ -1,0 +1,60 @@
+"""Who hears which event, and what they do about it: domain.md §4.9, for the catalogue."""
+
+_COPY = "keeps a copy for its guards"
+_PEOPLE = ("PersonRegistered", "PersonErased", "ConsentGiven", "ConsentWithdrawn", "ProxyAuthorised", "ProxyEnded")
+_RELATIONS = ("RelationDeclared", "RelationEnded", "RoleGranted", "RoleRevoked")
+_CANDIDATES = (
+    *("VolunteerRegistered", "VolunteerActivated", "VolunteerResumed", "VolunteerReinstated", "SkillDeclared"),
+    *("SkillVerified", "LicenceRecorded", "InsuranceRecorded", "AvailabilitySet"),
+)
+_LAPSING = ("VolunteerPaused", "VolunteerSuspended", "VolunteerWithdrawn", "PersonErased")
+
+_ARROWS: list[tuple[str, tuple[str, ...], str, str]] = [
+    ("volunteers", _PEOPLE + _RELATIONS, "orders", _COPY),
+    ("volunteers", _PEOPLE + _RELATIONS, "ledger", _COPY),
+    ("volunteers", _PEOPLE + _RELATIONS, "notify", _COPY),
+    ("volunteers", _CANDIDATES, "orders", "ranks candidates by it"),
+    ("volunteers", _LAPSING, "orders", "ends the volunteer's assignments: AssignmentLapsed"),
+    ("volunteers", ("PersonErased",), "orders", "destroys its keys: PersonDataErased"),
+    ("volunteers", ("PersonErased",), "ledger", "destroys its keys, save what law keeps: PersonDataErased"),
+    ("volunteers", ("PersonErased",), "notify", "destroys its keys: PersonDataErased"),
+    ("volunteers", ("HoursLogged",), "ledger", "posts the minutes: EntryPosted or EntryRefused"),
+    ("orders", ("OrderPlaced",), "notify", "tells the resident the number and by when, and the dispatcher"),
+    ("orders", ("OrderRefused",), "notify", "tells the resident where to turn"),
+    ("orders", ("OrderDispatched",), "notify", "tells each volunteer of their offer"),
+    ("orders", ("OrderOpened",), "notify", "tells eligible volunteers, in one digest"),
+    ("orders", ("OrderAccepted", "OrderStaffed"), "notify", "tells the resident; queues reminders"),
+    (
+        "orders",
+        ("AcceptanceWithdrawn", "AssignmentLapsed", "OrderCancelled"),
+        "notify",
+        "cancels what is pending and tells those concerned; within two hours by phone",
+    ),
+    ("orders", ("OrderEscalated",), "notify", "tells the role it went up to"),
+    ("orders", ("ServiceFinished",), "volunteers", "claims the minutes: HoursClaimed"),
+    ("orders", ("ServiceFinished",), "notify", "asks the resident to confirm"),
+    ("orders", ("ServiceAutoClosed",), "notify", "asks the volunteer to enter their times"),
+    (
+        "orders",
+        ("CompletionConfirmed", "CompletionPresumed"),
+        "volunteers",
+        "confirms the claim and credits it: HoursConfirmed, then HoursLogged or HoursHeld",
+    ),
+    ("orders", ("CompletionConfirmed", "CompletionPresumed"), "notify", "asks the resident to rate"),
+    ("orders", ("OrderUnfulfilled",), "notify", "puts a call to the resident on the list"),
+    ("orders", ("OrderRated",), "notify", "at two stars or fewer, puts a call to the resident on the list"),
+    ("ledger", ("EntryPosted",), "volunteers", "keeps the position of the minutes"),
+    ("ledger", ("EntryPosted",), "notify", "tells the volunteer of their minutes"),
+    ("ledger", ("EntryRefused",), "volunteers", "puts the claim in doubt: CorrectionRequested"),
+    ("ledger", ("DonationReceived", "DonationReceipted"), "notify", "thanks the donor, by donor_ref"),
+]
+
+
+def heard_by(service: str, name: str) -> list[tuple[str, str]]:
+    """The services that hear an event and what each does about it."""
+    return [(who, what) for owner, names, who, what in _ARROWS if owner == service and name in names]
+
+
+def arrows() -> set[tuple[str, str]]:
+    """Every (service, event) that somebody hears."""
+    return {(owner, name) for owner, names, _, _ in _ARROWS for name in names}
