@@ -194,6 +194,19 @@ def test_a_log_with_one_changed_entry_cannot_be_proven_to_extend_the_old_one(old
     assert refused_consistency(old_size, new_size, proof, TREE.mth(0, old_size), forged.mth(0, new_size))
 
 
+def test_a_proof_longer_than_the_tree_is_deep_is_refused_even_if_it_leads_to_the_root():
+    leaf, sibling = LEAVES[0], LEAVES[1]
+    with pytest.raises(ProofError, match="proof has 1 hashes, only 0 fit leaf 0 of 1"):
+        verify_inclusion(0, 1, leaf, [sibling], node_hash(sibling, leaf))
+
+
+def test_bytes_cannot_move_from_one_hash_to_its_neighbour():
+    left, right = LEAVES[0], LEAVES[1]
+    verify_inclusion(1, 2, right, [left], ROOTS[2])
+    with pytest.raises(ProofError, match="a hash of 31 bytes, expected 32"):
+        verify_inclusion(1, 2, right[1:], [left + right[:1]], ROOTS[2])
+
+
 def test_impossible_proofs_are_refused_with_the_reason():
     source = LeafHashSource(LEAVES)
     with pytest.raises(ProofError, match="leaf 8 is not in a tree of size 8"):

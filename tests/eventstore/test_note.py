@@ -207,7 +207,6 @@ def test_sixteen_signatures_and_more_are_read_but_not_any_number():
         NOTE.encode().replace("朝".encode(), b"\xff"),
         NOTE.encode().replace("朝".encode(), b"\xed\xa0\x80"),
         NOTE.replace("朝", "\ud800"),
-        "x" * 1_000_000 + "\n\n" + LINE,
     ],
 )
 def test_a_malformed_note_is_refused(message):
@@ -241,6 +240,21 @@ def test_a_name_that_no_note_can_hold_is_refused(name):
         sign(TEXT, name, LOG)
     with pytest.raises(NoteError):
         Signature(name, SIGNED.key_id, SIGNED.payload).line()
+
+
+def test_a_note_of_more_than_a_million_bytes_is_not_read():
+    text = "x" * 1_000_000 + "\n"
+    with pytest.raises(NoteError, match="at most 1000000"):
+        open_note(format_note(text, [sign(text, LOG_NAME, LOG)]), [LOG_KEY])
+
+
+def test_two_keys_that_cannot_be_told_apart_are_refused():
+    # Found by counting: these two share the name and the four bytes of key id.
+    first, second = (VerifierKey("collision.example", 1, number.to_bytes(32, "big")) for number in (86574, 89301))
+    assert first.key_id == second.key_id
+    with pytest.raises(NoteError, match=f"two different keys share the name and id {first.name}"):
+        open_note(NOTE, [first, LOG_KEY, second])
+    open_note(NOTE, [first, LOG_KEY, LOG_KEY])
 
 
 def test_a_note_needs_a_signature():

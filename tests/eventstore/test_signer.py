@@ -9,7 +9,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from unittest.mock import patch
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -126,6 +126,12 @@ def test_one_changed_entry_is_enough_to_be_refused(signer, forks_at):
         sign_size(signer, 150, changed)
     with pytest.raises(ForkRefused):
         signer.sign(150, changed.root(150), LOG.prove)
+
+
+def test_another_root_at_the_size_last_signed_is_refused_without_asking_for_a_proof(signer):
+    sign_size(signer, 100)
+    with pytest.raises(ForkRefused, match="two roots at size 100"):
+        signer.sign(100, Log("another").root(100), never)
 
 
 def test_the_empty_log_is_refused_once_anything_was_signed(signer):
@@ -330,15 +336,15 @@ def sign_and_be_killed(head_path: Path, kill_at: int, released: Path) -> None:
     """Sign size 100, but die of SIGKILL before the fsync number `kill_at`: the file's is 1, its directory's is 2."""
     real_fsync, calls = os.fsync, 0
 
-    def fsync(descriptor: Any) -> None:
+    def fsync(descriptor: int) -> None:
         nonlocal calls
         calls += 1
         if calls == kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
         real_fsync(descriptor)
 
-    os.fsync = fsync
-    released.write_text(sign_size(Signer(ORIGIN, KEY, head_path), 100))
+    with patch.object(os, "fsync", fsync):
+        released.write_text(sign_size(Signer(ORIGIN, KEY, head_path), 100))
 
 
 @pytest.mark.parametrize(("kill_at", "size_on_disk"), [(1, 10), (2, 100)])
