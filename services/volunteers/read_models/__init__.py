@@ -1,0 +1,1 @@
+"""The tables people read: people, volunteers, claims of hours; and copies of what orders and the ledger said."""

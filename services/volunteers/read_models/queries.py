@@ -1,0 +1,201 @@
+"""What rules and pages ask the tables. A join across logs is made here, never in a fold."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy import RowMapping
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from contracts.command import Role
+from services.volunteers.commands.hours import DayFacts
+from services.volunteers.commands.words import GUARDIAN_KINDS
+from services.volunteers.read_models import tables as t
+from services.volunteers.read_models.copies import ledger_hours_entries, orders_assignments
+
+PROXY_SCOPES = ("all", "volunteers")
+Row = RowMapping
+
+
+async def one(connection: AsyncConnection, statement: sa.Select[*tuple[Any, ...]]) -> Row | None:
+    """The first row, as a mapping."""
+    return (await connection.execute(statement.limit(1))).mappings().first()
+
+
+async def many(connection: AsyncConnection, statement: sa.Select[*tuple[Any, ...]]) -> Sequence[Row]:
+    """All rows, as mappings."""
+    return (await connection.execute(statement)).mappings().all()
+
+
+async def person(connection: AsyncConnection, person_id: UUID) -> Row | None:
+    """A registered person, erased ones included."""
+    return await one(connection, sa.select(t.persons).where(t.persons.c.person_id == person_id))
+
+
+async def is_known(connection: AsyncConnection, person_id: UUID | None) -> bool:
+    """Whether the person is registered and not erased."""
+    if person_id is None:
+        return False
+    row = await person(connection, person_id)
+    return row is not None and row["erased_at"] is None
+
+
+async def relations_to(connection: AsyncConnection, actor_id: UUID, subject_id: UUID, at: datetime) -> frozenset[str]:
+    """How the actor stands to the subject now: own, proxy, guardian, household, related (see access.py)."""
+    if actor_id == subject_id:
+        return frozenset({"own"})
+    r, p = t.relations.c, t.proxies.c
+    between = sa.or_(
+        sa.and_(r.person_a_id == actor_id, r.person_b_id == subject_id),
+        sa.and_(r.person_a_id == subject_id, r.person_b_id == actor_id),
+    )
+    guards = sa.and_(r.person_a_id == actor_id, r.person_b_id == subject_id, r.kind.in_(GUARDIAN_KINDS))
+    actor, subject = t.persons.alias("actor"), t.persons.alias("subject")
+    same_home = sa.select(actor.c.person_id).where(
+        actor.c.person_id == actor_id,
+        subject.c.person_id == subject_id,
+        actor.c.household_id == subject.c.household_id,
+    )
+    acts_for = sa.select(p.proxy_id).where(
+        p.principal_id == subject_id,
+        p.proxy_id == actor_id,
+        p.ended_at.is_(None),
+        sa.or_(p.valid_until.is_(None), p.valid_until > at),
+        sa.or_(*[p.scope.contains([scope]) for scope in PROXY_SCOPES]),
+    )
+    row = await one(
+        connection,
+        sa.select(
+            sa.exists(acts_for).label("proxy"),
+            sa.exists(sa.select(r.relation_id).where(guards, r.ended_at.is_(None))).label("guardian"),
+            sa.exists(same_home).label("household"),
+            sa.exists(sa.select(r.relation_id).where(between, r.ended_at.is_(None))).label("related"),
+        ),
+    )
+    return frozenset(name for name, holds in (row or {}).items() if holds)
+
+
+def _in_force(at: datetime) -> sa.ColumnElement[bool]:
+    c = t.roles.c
+    return sa.and_(c.revoked_at.is_(None), sa.or_(c.valid_until.is_(None), c.valid_until > at))
+
+
+async def holds_any(connection: AsyncConnection, person_id: UUID, roles: Collection[Role], at: datetime) -> bool:
+    """Whether the person holds one of these roles, by a grant in force."""
+    wanted = sa.select(t.roles.c.grant_id).where(
+        t.roles.c.person_id == person_id, t.roles.c.role.in_([role.value for role in roles]), _in_force(at)
+    )
+    return await is_known(connection, person_id) and await one(connection, wanted) is not None
+
+
+async def roles_of(connection: AsyncConnection, person_id: UUID, at: datetime) -> Sequence[Row]:
+    """The grants of a person that are in force."""
+    wanted = t.roles.c.person_id == person_id
+    return await many(connection, sa.select(t.roles).where(wanted, _in_force(at)).order_by(t.roles.c.granted_at))
+
+
+async def admin_ever(connection: AsyncConnection) -> bool:
+    """Whether an ADMIN was ever granted."""
+    return await one(connection, sa.select(t.roles.c.grant_id).where(t.roles.c.role == Role.ADMIN.value)) is not None
+
+
+async def row_of(connection: AsyncConnection, table: sa.Table, key: UUID) -> Row | None:
+    """The row of a table with one primary-key column."""
+    (column,) = table.primary_key.columns
+    return await one(connection, sa.select(table).where(column == key))
+
+
+async def guardian_consented(connection: AsyncConnection, person_id: UUID) -> bool:
+    """Whether a guardian's consent to volunteering stands."""
+    c = t.consents.c
+    statement = sa.select(c.guardian_id).where(
+        c.person_id == person_id, c.purpose == "volunteering", c.guardian_id.is_not(None), c.withdrawn_at.is_(None)
+    )
+    return await one(connection, statement) is not None
+
+
+async def volunteer(connection: AsyncConnection, volunteer_id: UUID) -> dict[str, Any] | None:
+    """A volunteer with skills, papers and free time."""
+    found = await row_of(connection, t.volunteers, volunteer_id)
+    if found is None:
+        return None
+    parts: dict[str, Any] = {}
+    for name, table in (("skills", t.skills), ("licences", t.licences), ("insurances", t.insurances)):
+        statement = sa.select(table).where(table.c.volunteer_id == volunteer_id).order_by(*table.primary_key.columns)
+        parts[name] = [dict(row) for row in await many(connection, statement)]
+    hours = await row_of(connection, t.availability, volunteer_id)
+    return {**found, **parts, "availability": None if hours is None else dict(hours)}
+
+
+async def day_facts(connection: AsyncConnection, claim: Mapping[str, Any]) -> DayFacts:
+    """What else is logged for a claim's volunteer on its day and across its interval."""
+    c, d = t.claims.c, t.day_totals.c
+    overlapping = sa.select(c.claim_id).where(
+        c.volunteer_id == claim["volunteer_id"],
+        c.logged,
+        c.claim_id != claim["claim_id"],
+        c.started_at < claim["finished_at"],
+        c.finished_at > claim["started_at"],
+    )
+    total = sa.select(d.minutes).where(d.volunteer_id == claim["volunteer_id"], d.service_date == claim["service_date"])
+    row = await one(
+        connection,
+        sa.select(total.scalar_subquery().label("total"), overlapping.limit(1).scalar_subquery().label("overlaps")),
+    )
+    assert row is not None
+    return DayFacts(logged_minutes=row["total"] or 0, overlaps=row["overlaps"])
+
+
+_CLAIM_WITH_ENTRY = sa.select(
+    t.claims,
+    ledger_hours_entries.c.position.label("ledger_position"),
+    ledger_hours_entries.c.entry_no.label("ledger_entry_no"),
+).select_from(
+    t.claims.outerjoin(ledger_hours_entries, ledger_hours_entries.c.source_event_id == t.claims.c.logged_event_id)
+)
+
+
+async def claim(connection: AsyncConnection, claim_id: UUID) -> Row | None:
+    """A claim, with its place in the ledger once posted."""
+    return await one(connection, _CLAIM_WITH_ENTRY.where(t.claims.c.claim_id == claim_id))
+
+
+async def claim_of_logged_event(connection: AsyncConnection, event_id: UUID) -> Row | None:
+    """The claim that a HoursLogged credited."""
+    return await one(connection, sa.select(t.claims).where(t.claims.c.logged_event_id == event_id))
+
+
+async def claims_of(
+    connection: AsyncConnection, volunteer_id: UUID, since: date | None, until: date | None, limit: int
+) -> Sequence[Row]:
+    """A volunteer's claims by day, newest first."""
+    c = t.claims.c
+    statement = _CLAIM_WITH_ENTRY.where(c.volunteer_id == volunteer_id)
+    if since is not None:
+        statement = statement.where(c.service_date >= since)
+    if until is not None:
+        statement = statement.where(c.service_date <= until)
+    return await many(connection, statement.order_by(c.started_at.desc()).limit(limit))
+
+
+async def claims_in(connection: AsyncConnection, state: str, limit: int) -> Sequence[Row]:
+    """Claims in a state, largest first: the auditor's queue (domain.md §4.4)."""
+    c = t.claims.c
+    statement = _CLAIM_WITH_ENTRY.where(c.state == state).order_by(c.minutes.desc(), c.claimed_at)
+    return await many(connection, statement.limit(limit))
+
+
+async def totals(connection: AsyncConnection, volunteer_id: UUID) -> dict[str, int]:
+    """Credited minutes by evidence grade, always apart."""
+    g = t.grade_totals.c
+    rows = await many(connection, sa.select(g.grade, g.minutes).where(g.volunteer_id == volunteer_id))
+    return {"A": 0, "B": 0, "C": 0} | {row["grade"]: row["minutes"] for row in rows}
+
+
+async def finished_assignments(connection: AsyncConnection, order_id: UUID) -> Sequence[Row]:
+    """The finished assignments of an order, as orders told them."""
+    c = orders_assignments.c
+    statement = sa.select(orders_assignments).where(c.order_id == order_id, c.state == "FINISHED")
+    return await many(connection, statement.order_by(c.assignment_id))
