@@ -1,0 +1,296 @@
+"""Appends that commit together: prepared before they wait, numbered and encoded before the head is locked."""
+
+import asyncio
+import re
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+from uuid import UUID
+
+from contracts.envelope import Recorded, encode
+from contracts.event import ContractError, Event
+from contracts.ids import uuid7
+from eventstore.config import LogConfig
+from eventstore.errors import EventRefused
+from eventstore.idempotency import KEY_LENGTH_MAX, body_hmac, kept_answer
+from eventstore.log.head import TreeHead
+from eventstore.model import Append, Call, Committed
+
+_STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,159}")
+
+
+@dataclass(slots=True)
+class PreparedEvent:
+    """An event with all but its position and time."""
+
+    stream: str
+    version: int
+    event_id: UUID
+    event: Event
+    json: bytes
+    correlation_id: UUID | None
+    causation_id: UUID | None
+
+
+@dataclass(slots=True)
+class Waiting:
+    """An append on its way through the writer."""
+
+    append: Append
+    events: list[PreparedEvent]
+    hmac: bytes
+    answer: str
+    done: asyncio.Future[Committed]
+
+
+def prepared(append: Append, config: LogConfig, done: asyncio.Future[Committed]) -> Waiting:
+    """Check an append and serialise its events, in the caller's own time. Raises EventRefused."""
+    events: list[PreparedEvent] = []
+    metadata = append.metadata
+    for part in append.streams:
+        if not _STREAM.fullmatch(part.stream):
+            raise EventRefused(f"{part.stream!r} is no name for a stream")
+        if part.expected_version < 0:
+            raise EventRefused(f"{part.stream} cannot be expected at version {part.expected_version}")
+        correlation = part.correlation_id or metadata.correlation_id
+        causation = part.causation_id or metadata.causation_id
+        for version, event in enumerate(part.events, part.expected_version + 1):
+            if event.service != config.service:
+                raise EventRefused(f"{event.type} is of {event.service or 'no service'}, not of {config.service}")
+            events.append(PreparedEvent(part.stream, version, uuid7(), event, event.to_json(), correlation, causation))
+    if len(events) > config.append_events_max:
+        raise EventRefused(f"{len(events)} events in one append, at most {config.append_events_max}")
+    call = append.call
+    if call is None:
+        return Waiting(append, events, b"", "", done)
+    _check_call(call)
+    return Waiting(append, events, body_hmac(config.idempotency_secret, call), kept_answer(call), done)
+
+
+def _check_call(call: Call) -> None:
+    if not 0 < len(call.key) <= KEY_LENGTH_MAX or not 0 < len(call.scope) <= KEY_LENGTH_MAX:
+        raise EventRefused(f"an idempotency key and its scope have 1 to {KEY_LENGTH_MAX} characters")
+
+
+def gather(waiting: deque[Waiting], events_max: int) -> list[Waiting]:
+    """Take appends from the queue that can be tried in one transaction; what must wait for them goes back to the front.
+
+    An append joins only when its expectations hold after those before it in the batch: two decided on the same version
+    of a stream, with the same key or the same step are tried one after the other: PostgreSQL decides, not a guess.
+    """
+    batch: list[Waiting] = []
+    later: list[Waiting] = []
+    after = _After()
+    events = 0
+    while waiting and events < events_max:
+        item = waiting[0]
+        if batch and events + len(item.events) > events_max:
+            break
+        waiting.popleft()
+        if item.done.done():
+            continue  # the caller gave up before anything was written
+        if after.admits(item):
+            batch.append(item)
+            # An append without events costs about as much as one with.
+            events += len(item.events) or 1
+        else:
+            later.append(item)
+    waiting.extendleft(reversed(later))
+    return batch
+
+
+class _After:
+    """What the appends admitted so far leave behind, if they succeed."""
+
+    def __init__(self) -> None:
+        self._versions: dict[str, int] = {}
+        self._keys: set[tuple[str, str]] = set()
+        self._steps: dict[str, int] = {}
+
+    def admits(self, item: Waiting) -> bool:
+        append = item.append
+        versions: dict[str, int] = {}
+        for part in append.streams:
+            known = versions.get(part.stream, self._versions.get(part.stream))
+            if known is not None and known != part.expected_version:
+                return False
+            versions[part.stream] = part.expected_version + len(part.events)
+        call, step = append.call, append.step
+        key = (call.scope, call.key) if call is not None else None
+        if key in self._keys:
+            return False
+        if step is not None and self._steps.get(step.source, step.expected) != step.expected:
+            return False
+        self._versions.update(versions)
+        if key is not None:
+            self._keys.add(key)
+        if step is not None:
+            self._steps[step.source] = step.position
+        return True
+
+
+class ItemRefused(Exception):
+    """One append of the batch can never be stored; `cause` is the answer for its caller."""
+
+    def __init__(self, item: Waiting, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.item, self.cause = item, cause
+
+
+@dataclass(slots=True)
+class Numbered:
+    """A batch numbered from a head: the arguments of the append function, and what is true once it is committed."""
+
+    items: Sequence[Waiting]
+    head: TreeHead
+    arguments: tuple[Any, ...]
+    committed: list[Committed]
+    bodies: list[bytes]
+
+    def recorded(self, config: LogConfig) -> list[Recorded]:
+        """The batch's events as read models see them."""
+        position = self.head.size - len(self.bodies)
+        found: list[Recorded] = []
+        assert self.head.recorded_at is not None or not self.bodies
+        for item in self.items:
+            metadata = item.append.metadata
+            for part in item.events:
+                body = self.bodies[len(found)]
+                position += 1
+                found.append(
+                    Recorded(
+                        position=position,
+                        stream=part.stream,
+                        version=part.version,
+                        event_id=part.event_id,
+                        type=part.event.type,
+                        service=config.service,
+                        community=config.community,
+                        recorded_at=self.head.recorded_at,  # type: ignore[arg-type]
+                        event=part.event,
+                        actor=metadata.actor,
+                        correlation_id=part.correlation_id,
+                        causation_id=part.causation_id,
+                        traceparent=metadata.traceparent,
+                        body=body,
+                    )
+                )
+        return found
+
+
+@dataclass(slots=True)
+class _Arrays:
+    """The append function's arrays, in the order of its parameters."""
+
+    streams: list[str] = field(default_factory=list)
+    versions: list[int] = field(default_factory=list)
+    event_ids: list[UUID] = field(default_factory=list)
+    types: list[str] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
+    leaf_hashes: list[bytes] = field(default_factory=list)
+
+
+def numbered(
+    items: Sequence[Waiting], head: TreeHead, models: str | None, now: datetime, config: LogConfig
+) -> Numbered:
+    """Number, encode and hash a batch as it would follow `head`. Raises ItemRefused for the first that cannot be."""
+    recorded_at = now if head.recorded_at is None else max(now, head.recorded_at)
+    arrays = _Arrays()
+    committed: list[Committed] = []
+    position = head.size
+    for item in items:
+        first = position + 1
+        try:
+            position = _encode(item, arrays, position, recorded_at, config)
+        except (ContractError, ValueError) as error:
+            raise ItemRefused(item, EventRefused(str(error))) from error
+        answer = item.append.call.answer if item.append.call is not None else {}
+        committed.append(Committed(first, position, tuple([part.event_id for part in item.events]), answer))
+    grown, tiles = head.grown(arrays.leaf_hashes, recorded_at) if arrays.bodies else (head, [])
+    arguments = (
+        head.size,
+        models,
+        recorded_at,
+        grown.tree.to_bytes(),
+        arrays.streams,
+        arrays.versions,
+        arrays.event_ids,
+        arrays.types,
+        arrays.bodies,
+        arrays.leaf_hashes,
+        [tile.level for tile in tiles],
+        [tile.index for tile in tiles],
+        [tile.root for tile in tiles],
+        *_checks(items),
+        *_keys(items, committed),
+        *_steps(items),
+    )
+    return Numbered(items, grown, arguments, committed, arrays.bodies)
+
+
+def _encode(item: Waiting, arrays: _Arrays, position: int, recorded_at: datetime, config: LogConfig) -> int:
+    metadata = item.append.metadata
+    service, community, actor, traceparent = config.service, config.community, metadata.actor, metadata.traceparent
+    for part in item.events:
+        position += 1
+        type_name = part.event.type
+        body = encode(
+            part.json,
+            type=type_name,
+            service=service,
+            version=part.event.version,
+            community=community,
+            position=position,
+            stream=part.stream,
+            streamversion=part.version,
+            event_id=part.event_id,
+            time=recorded_at,
+            actor=actor,
+            correlationid=part.correlation_id,
+            causationid=part.causation_id,
+            traceparent=traceparent,
+        )
+        arrays.streams.append(part.stream)
+        arrays.versions.append(part.version)
+        arrays.event_ids.append(part.event_id)
+        arrays.types.append(type_name)
+        arrays.bodies.append(body)
+        arrays.leaf_hashes.append(sha256(b"\x00" + body).digest())
+    return position
+
+
+def _columns(rows: list[tuple[Any, ...]], width: int) -> Iterable[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
+
+
+def _checks(items: Sequence[Waiting]) -> Iterable[list[Any]]:
+    """The first append to each stream says what version the stream must have; the others continue it."""
+    first: dict[str, tuple[int, str, int]] = {}
+    for number, item in enumerate(items):
+        for part in item.append.streams:
+            if part.stream not in first:
+                first[part.stream] = (number, part.stream, part.expected_version)
+    return _columns(list(first.values()), 3)
+
+
+def _keys(items: Sequence[Waiting], committed: Sequence[Committed]) -> Iterable[list[Any]]:
+    rows = [
+        (number, call.scope, call.key, item.hmac, item.answer, done.first_position, done.last_position)
+        for number, (item, done) in enumerate(zip(items, committed, strict=True))
+        if (call := item.append.call) is not None
+    ]
+    return _columns(rows, 7)
+
+
+def _steps(items: Sequence[Waiting]) -> Iterable[list[Any]]:
+    """A source's first step says where it must be, its last one where it will be."""
+    steps: dict[str, tuple[int, str, int, int]] = {}
+    for number, item in enumerate(items):
+        step = item.append.step
+        if step is not None:
+            first, source, expected, _ = steps.get(step.source, (number, step.source, step.expected, 0))
+            steps[step.source] = (first, source, expected, step.position)
+    return _columns(list(steps.values()), 4)

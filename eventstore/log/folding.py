@@ -1,0 +1,86 @@
+"""What a batch of events does to the read models, worked out before the head is locked where that is possible."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from contracts.envelope import Recorded
+from eventstore.bulk import Connection, Statement
+from eventstore.read_model import ReadModel
+from eventstore.rows import Rows
+
+
+class ApplyFailed(Exception):
+    """A read model's `needs` or `apply` raised; `cause` is what."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+@dataclass(frozen=True, slots=True)
+class _Late:
+    """Events of a model that reads rows: it can only be applied under the lock."""
+
+    model: ReadModel
+    events: Sequence[Recorded]
+    needs: Sequence[tuple[sa.Table, Any]]
+
+
+class Folding:
+    """One batch, folded into the read models of every log it has events of."""
+
+    def __init__(self, models: Sequence[ReadModel], events: Mapping[str, Sequence[Recorded]], schema: str) -> None:
+        """Apply what needs no rows. `events` are those of each source, in order. Raises ApplyFailed."""
+        self._schema = schema
+        self._late: list[_Late] = []
+        rows = Rows()
+        try:
+            for model in models:
+                of_source = events.get(model.source, ())
+                if not of_source:
+                    continue
+                needs = needed(model, of_source)
+                if needs:
+                    self._late.append(_Late(model, of_source, needs))
+                else:
+                    apply_all(model, of_source, rows)
+            self._statements: list[Statement] = rows.statements(schema)
+        except Exception as error:
+            raise ApplyFailed(error) from error
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to read or write."""
+        return not self._late and not self._statements
+
+    async def write(self, connection: Connection) -> None:
+        """Fetch what the other models need, apply them, and write everything. The caller holds the head's lock."""
+        statements = self._statements
+        if self._late:
+            rows = Rows()
+            await rows.fetch(connection, self._schema, [need for late in self._late for need in late.needs])
+            try:
+                for late in self._late:
+                    apply_all(late.model, late.events, rows)
+                statements = statements + rows.statements(self._schema)
+            except Exception as error:
+                raise ApplyFailed(error) from error
+        for statement in statements:
+            await connection.execute(statement.sql, *statement.arguments)
+
+
+def needed(model: ReadModel, events: Sequence[Recorded]) -> list[tuple[sa.Table, Any]]:
+    """The rows a model will read for these events."""
+    if type(model).needs is ReadModel.needs:
+        return []
+    return [need for recorded in events for need in model.needs(recorded)]
+
+
+def apply_all(model: ReadModel, events: Sequence[Recorded], rows: Rows) -> None:
+    """Apply a model to events in order."""
+    apply = model.apply
+    for recorded in events:
+        apply(recorded, rows)

@@ -1,0 +1,219 @@
+"""The unit of work that read models change rows through: gathered, coalesced per row, written in bulk.
+
+A batch of events becomes one statement per table, kind of change and set of columns, each over arrays, whatever the
+number of events. The same code writes live and in replay, where a batch is larger.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from eventstore.bulk import Connection, Shape, Statement, shape_of
+
+INSERT, UPSERT, UPDATE, DELETE = "insert", "upsert", "update", "delete"
+_FRESH = frozenset((INSERT, UPSERT))
+
+
+class RowNotDeclared(LookupError):
+    """A read model asked for a row that its `needs` did not name: nothing has fetched it."""
+
+
+class _Change:
+    """What is to be done to one row. `earlier` is a change to the same row that must be written before this one."""
+
+    __slots__ = ("adds", "earlier", "kind", "values")
+
+    def __init__(self, kind: str, values: dict[str, Any], earlier: "_Change | None" = None) -> None:
+        self.kind = kind
+        self.values = values
+        self.adds: dict[str, int] = {}
+        self.earlier = earlier
+
+
+class _Buffer:
+    """The changes and the fetched rows of one table."""
+
+    __slots__ = ("changes", "doubles", "fetched", "shape")
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+        self.changes: dict[Any, _Change] = {}
+        self.doubles: list[dict[str, Any]] = []
+        self.fetched: dict[Any, dict[str, Any] | None] = {}
+
+
+class Rows:
+    """Changes to rows, in the order the events ask for them. Nothing reaches the database before `flush`."""
+
+    def __init__(self) -> None:
+        self._buffers: dict[sa.Table, _Buffer] = {}
+
+    def insert(self, table: sa.Table, **values: Any) -> None:
+        """Add a new row; columns not named take their default, a plain value, or NULL."""
+        buffer = self._buffer(table)
+        key = buffer.shape.key(values)
+        before = buffer.changes.get(key)
+        if before is None or before.kind not in _FRESH:
+            buffer.changes[key] = _Change(INSERT, values, before)
+        else:
+            # The row is there already. The database must say so, as it would have for each event alone, even if a later
+            # event deletes the row: so both go in.
+            buffer.doubles += [dict(before.values), values]
+        if key in buffer.fetched:
+            buffer.fetched[key] = {**buffer.shape.defaults, **values}
+
+    def upsert(self, table: sa.Table, **values: Any) -> None:
+        """Add a row, or overwrite the named columns of the one with this primary key."""
+        buffer = self._buffer(table)
+        key = buffer.shape.key(values)
+        before = buffer.changes.get(key)
+        if before is not None and before.kind in _FRESH:
+            if before.adds.keys() & values.keys():
+                before.adds = {name: delta for name, delta in before.adds.items() if name not in values}
+            before.values.update(values)
+        else:
+            buffer.changes[key] = _Change(UPSERT, values, before)
+        if key in buffer.fetched:
+            buffer.fetched[key] = {**(buffer.fetched[key] or buffer.shape.defaults), **values}
+
+    def update(self, table: sa.Table, key: Any, **values: Any) -> None:
+        """Overwrite the named columns of a row; does nothing when there is no such row."""
+        buffer = self._buffer(table)
+        buffer.shape.check(values)
+        before = buffer.changes.get(key)
+        if before is None:
+            buffer.changes[key] = _Change(UPDATE, values)
+        elif before.kind != DELETE:
+            if before.adds:
+                before.adds = {name: delta for name, delta in before.adds.items() if name not in values}
+            before.values.update(values)
+        row = buffer.fetched.get(key)
+        if row is not None:
+            buffer.fetched[key] = {**row, **values}
+
+    def add(self, table: sa.Table, key: Any, **deltas: int) -> None:
+        """Add to numeric columns of a row; does nothing when there is no such row. NULL stays NULL."""
+        buffer = self._buffer(table)
+        buffer.shape.check(deltas)
+        change = buffer.changes.get(key)
+        if change is None:
+            change = buffer.changes[key] = _Change(UPDATE, {})
+        if change.kind != DELETE:
+            for name, delta in deltas.items():
+                if name in change.values or change.kind == INSERT:
+                    value = change.values.get(name, buffer.shape.defaults.get(name))
+                    change.values[name] = None if value is None else value + delta
+                else:
+                    change.adds[name] = change.adds.get(name, 0) + delta
+        row = buffer.fetched.get(key)
+        if row is not None:
+            added = {name: None if row[name] is None else row[name] + delta for name, delta in deltas.items()}
+            buffer.fetched[key] = {**row, **added}
+
+    def delete(self, table: sa.Table, key: Any) -> None:
+        """Remove a row; does nothing when there is no such row."""
+        buffer = self._buffer(table)
+        before = buffer.changes.get(key)
+        if before is not None and before.kind == INSERT:
+            if before.earlier is None:
+                del buffer.changes[key]
+            else:
+                buffer.changes[key] = _Change(DELETE, {})
+        else:
+            buffer.changes[key] = _Change(DELETE, {})
+        if key in buffer.fetched:
+            buffer.fetched[key] = None
+
+    def get(self, table: sa.Table, key: Any) -> Mapping[str, Any] | None:
+        """The row as it is after the changes so far, None when there is none. Only rows that `needs` declared."""
+        try:
+            return self._buffers[table].fetched[key]
+        except KeyError:
+            raise RowNotDeclared(f"{table.name} {key!r} was read but not declared by needs()") from None
+
+    def _buffer(self, table: sa.Table) -> _Buffer:
+        buffer = self._buffers.get(table)
+        if buffer is None:
+            buffer = self._buffers[table] = _Buffer(shape_of(table))
+        return buffer
+
+    async def fetch(self, connection: Connection, schema: str, needs: Iterable[tuple[sa.Table, Any]]) -> None:
+        """Fetch the rows that `get` may be asked for, one SELECT a table. Call it before the first change."""
+        wanted: dict[sa.Table, dict[Any, None]] = {}
+        for table, key in needs:
+            wanted.setdefault(table, {})[key] = None
+        for table, keys in wanted.items():
+            buffer = self._buffer(table)
+            buffer.fetched.update(keys)
+            statement = buffer.shape.select(schema, list(keys))
+            for record in await connection.fetch(statement.sql, *statement.arguments):
+                row = buffer.shape.from_database(record)
+                buffer.fetched[buffer.shape.key(row)] = row
+
+    def statements(self, schema: str) -> list[Statement]:
+        """The bulk statements that write the changes, in an order that foreign keys and plain unique indexes allow."""
+        buffers = sorted(self._buffers.values(), key=lambda buffer: buffer.shape.order)
+        layers = [_layers(buffer) for buffer in buffers]
+        statements: list[Statement] = []
+        for depth in range(max(map(len, layers), default=0)):
+            here = [(b, b_layers[depth]) for b, b_layers in zip(buffers, layers, strict=True) if depth < len(b_layers)]
+            for buffer, changes in reversed(here):
+                deleted = [key for key, change in changes if change.kind == DELETE]
+                if deleted:
+                    statements.append(buffer.shape.delete(schema, deleted))
+            for buffer, changes in here:
+                statements += _updates(buffer.shape, schema, changes)
+                statements += _inserts(buffer.shape, schema, changes)
+        for buffer in buffers:
+            late = [(key, change) for key, change in buffer.changes.items() if change.kind == UPSERT and change.adds]
+            statements += _updates(buffer.shape, schema, late, adds_only=True)
+            if buffer.doubles:
+                statements.append(buffer.shape.insert(schema, buffer.doubles))
+        return statements
+
+    async def flush(self, connection: Connection, schema: str) -> None:
+        """Write all changes and forget them."""
+        for statement in self.statements(schema):
+            await connection.execute(statement.sql, *statement.arguments)
+        self._buffers.clear()
+
+
+_Keyed = Sequence[tuple[Any, _Change]]
+
+
+def _layers(buffer: _Buffer) -> list[list[tuple[Any, _Change]]]:
+    """The changes by depth: a row that is changed, deleted and made again is written in that order."""
+    layers: list[list[tuple[Any, _Change]]] = []
+    for key, last in buffer.changes.items():
+        chain = [last]
+        while chain[-1].earlier is not None:
+            chain.append(chain[-1].earlier)
+        for depth, change in enumerate(reversed(chain)):
+            if depth == len(layers):
+                layers.append([])
+            layers[depth].append((key, change))
+    return layers
+
+
+def _updates(shape: Shape, schema: str, changes: _Keyed, *, adds_only: bool = False) -> list[Statement]:
+    groups: dict[tuple[tuple[str, ...], tuple[str, ...]], list[tuple[Any, _Change]]] = {}
+    for key, change in changes:
+        if adds_only or change.kind == UPDATE:
+            columns = () if adds_only else tuple(sorted(change.values))
+            groups.setdefault((columns, tuple(sorted(change.adds))), []).append((key, change))
+    return [
+        shape.update(schema, columns, adds, [(key, change.values, change.adds) for key, change in group])
+        for (columns, adds), group in groups.items()
+        if columns or adds
+    ]
+
+
+def _inserts(shape: Shape, schema: str, changes: _Keyed) -> list[Statement]:
+    inserted = [change.values for _, change in changes if change.kind == INSERT]
+    statements = [shape.insert(schema, inserted)] if inserted else []
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for _, change in changes:
+        if change.kind == UPSERT:
+            groups.setdefault(tuple(sorted(change.values)), []).append(change.values)
+    return statements + [shape.upsert(schema, columns, values) for columns, values in groups.items()]
