@@ -204,7 +204,10 @@ def _decode_any(body: bytes, names: bytes) -> Recorded:
     version = _schema_version(envelope["dataschema"], service, type_name)
     data = envelope["data"]
     if version != cls.version:
-        data = upcast(data, type_name, service, version)
+        try:
+            data = upcast(data, type_name, service, version)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UnreadableEvent(f"data is not as version {version} has it ({type(error).__name__})") from None
     try:
         event = cls.model_validate_json(to_json(data))
     except ValidationError as error:
