@@ -61,6 +61,7 @@ class _Claims(BaseModel):
     jti: str
     roles: tuple[RoleGrant, ...]
     on_behalf_of: UUID | None = None
+    bootstrap: bool = False
 
     @model_validator(mode="after")
     def _nobody_is_the_system(self) -> Self:
@@ -77,6 +78,8 @@ class Identity:
     grants: tuple[RoleGrant, ...]
     on_behalf_of: UUID | None
     token_id: str
+    bootstrap: bool = False
+    """The one claim that is no role: its holder may make themselves the first ADMIN, once (`token --bootstrap`)."""
 
     @property
     def roles(self) -> tuple[Role, ...]:
@@ -116,6 +119,7 @@ def issue(
     on_behalf_of: UUID | None = None,
     audience: str = AUDIENCE,
     ttl_seconds: int = LIFE_SECONDS_MAX,
+    bootstrap: bool = False,
 ) -> str:
     """Sign a token. `ttl_seconds` is 1 to 600. Raises ValueError for a longer life or the role SYSTEM."""
     if not 1 <= ttl_seconds <= LIFE_SECONDS_MAX:
@@ -135,18 +139,24 @@ def issue(
     }
     if on_behalf_of is not None:
         claims["on_behalf_of"] = str(on_behalf_of)
+    if bootstrap:
+        claims["bootstrap"] = True
     header = {"alg": ALGORITHM, "typ": TOKEN_TYPE, "kid": key.kid}
     return jwt.encode(header, claims, key, algorithms=[ALGORITHM])
 
 
 class Verifier:
-    """Checks tokens against a key set; a file is read again when it changes, so that keys can be rotated."""
+    """Checks tokens against a key set; a file is read again when it changes, so that keys can be rotated.
+
+    Raises OSError or ValueError at once when the file is not there or holds no key set.
+    """
 
     def __init__(self, keys: Mapping[str, Any] | Path, audience: str = AUDIENCE) -> None:
         self._path = keys if isinstance(keys, Path) else None
         self._changed_ns = -1
-        self._keys: KeySet | None = None if isinstance(keys, Path) else _key_set(keys)
+        self._keys = KeySet([]) if isinstance(keys, Path) else _key_set(keys)
         self._audience = audience
+        self._current_keys()
 
     def verify(self, token: str) -> Identity:
         """Who the token speaks for. Raises TokenRefused (token_invalid, token_expired)."""
@@ -166,7 +176,7 @@ class Verifier:
         audiences = [claims.aud] if isinstance(claims.aud, str) else claims.aud
         if self._audience not in audiences:
             raise TokenRefused("token_invalid", f"the token is not for {self._audience}")
-        return Identity(claims.sub, claims.roles, claims.on_behalf_of, claims.jti)
+        return Identity(claims.sub, claims.roles, claims.on_behalf_of, claims.jti, claims.bootstrap)
 
     def _check_times(self, claims: _Claims) -> None:
         now = time.time()
@@ -179,12 +189,15 @@ class Verifier:
 
     def _current_keys(self) -> KeySet:
         if self._path is not None:
-            changed_ns = self._path.stat().st_mtime_ns
-            if self._keys is None or changed_ns != self._changed_ns:
-                self._keys = _key_set(json.loads(self._path.read_text(encoding="utf-8")))
-                self._changed_ns = changed_ns
-        if self._keys is None:
-            raise ValueError("no key set")
+            try:
+                changed_ns = self._path.stat().st_mtime_ns
+                if changed_ns != self._changed_ns:
+                    self._keys = _key_set(json.loads(self._path.read_text(encoding="utf-8")))
+                    self._changed_ns = changed_ns
+            except (OSError, ValueError, KeyError):
+                # A file that is being replaced or was spoilt takes nobody's key away; at the start there must be one.
+                if self._changed_ns < 0:
+                    raise
         return self._keys
 
 
