@@ -113,9 +113,10 @@ def encode(
         raise ValueError(f"{stream!r} cannot be a stream")
     if time.tzinfo is not UTC:
         time = time.astimezone(UTC)
+    recorded = time.isoformat(timespec="microseconds")[:-6]
     head = (
-        f'{{"specversion":"1.0","id":"{event_id}{before}{stream}","time":"{time.isoformat(timespec="microseconds")[:-6]}Z'
-        f'{after}{position},"streamversion":{streamversion}'
+        f'{{"specversion":"1.0","id":"{event_id}{before}{stream}","time":"{recorded}Z{after}'
+        f'{position},"streamversion":{streamversion}'
     )
     if correlationid is not None:
         head += f',"correlationid":"{correlationid}"'

@@ -5,7 +5,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-_TIMES = st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(2200, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+_TIMES = st.datetimes(datetime.min.replace(year=1970), datetime.max.replace(year=2200), timezones=st.just(UTC))
 
 
 def data_of(schema: dict[str, Any]) -> st.SearchStrategy[Any]:

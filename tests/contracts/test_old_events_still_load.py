@@ -8,8 +8,8 @@ from contracts.envelope import Recorded, UnknownVersion, UnreadableEvent, decode
 from contracts.event import Code, Count, Event, upcast, upcasts
 
 OLD = (
-    b'{"specversion":"1.0","id":"01900000-0000-7000-8000-0000000000ee","source":"/chaoyangli/orders","type":"TeaServed",'
-    b'"subject":"tea-1","time":"2026-03-05T01:00:00.000000Z","datacontenttype":"application/json",'
+    b'{"specversion":"1.0","id":"01900000-0000-7000-8000-0000000000ee","source":"/chaoyangli/orders",'
+    b'"type":"TeaServed","subject":"tea-1","time":"2026-03-05T01:00:00.000000Z","datacontenttype":"application/json",'
     b'"dataschema":"urn:chaoyangli:schemas/orders/TeaServed/%d","position":1,"streamversion":1,"data":%s}'
 )
 
