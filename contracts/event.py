@@ -195,8 +195,8 @@ class PersonDataErasedFields(Event):
     """What every service says after it destroyed its keys for an erased person, by its own PersonDataErased."""
 
     person_id: UUID
-    source_event_id: UUID
-    """The PersonErased that asked for it."""
+    source_event_id: UUID | None = None
+    """The PersonErased that asked for it; absent in the service that says both in one append."""
     purposes: tuple[Code, ...]
     """What was destroyed, by purpose."""
     kept: tuple["KeptData", ...] = ()

@@ -17,6 +17,7 @@ from contracts.orders.beside import (
     ServiceItemRetired,
 )
 from contracts.orders.facts import (
+    DueFor,
     EscalationCause,
     LapseCause,
     Offer,
@@ -61,6 +62,7 @@ __all__ = [
     "AssignmentLapsed",
     "CompletionConfirmed",
     "CompletionPresumed",
+    "DueFor",
     "ErasureEvent",
     "EscalationCause",
     "InquiryEvent",

@@ -55,10 +55,29 @@ LapseCause = Literal[
     "licence_expired",
     "person_erased",
     "not_reconfirmed",
+    "not_started",
 ]
 
 
-EscalationCause = Literal["triage_overdue", "dispatch_overdue", "unstaffed", "not_started", "by_dispatcher"]
+EscalationCause = Literal[
+    "triage_overdue", "dispatch_overdue", "unstaffed", "window_over", "not_started", "by_dispatcher"
+]
+
+
+DueFor = Literal[
+    "triage",
+    "dispatch",
+    "wave",
+    "offer",
+    "staffing",
+    "window",
+    "decision",
+    "start",
+    "checkout",
+    "confirmation",
+    "closing",
+]
+"""What the next deadline is for. `decision` is a person's and only shown; on every other one SYSTEM acts."""
 
 
 class OrderFact(Event):
@@ -73,6 +92,7 @@ class OrderFact(Event):
     """Whose turn it is now; absent when the order has ended."""
     next_due_at: Instant | None = None
     """The one next deadline; absent when the order has ended."""
+    next_due_for: DueFor | None = None
 
 
 class OrderNotice(OrderFact):

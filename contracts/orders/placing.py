@@ -35,7 +35,10 @@ class OrderPlaced(OrderNotice, service="orders", audience="public"):
     item_version: Count
     expected_minutes: Minutes
     slots: Count
+    home_visit: bool = False
     licence: Code | None = None
+    skills: tuple[Code, ...] = ()
+    insurance_required: bool = False
     project_code: Code | None = None
     urgent: bool = False
     details_ref: UUID | None = None
@@ -53,6 +56,8 @@ class OrderVerified(OrderFact, service="orders", audience="public"):
     on_absence: OnAbsence
     licence: Code | None = None
     insurance_required: bool = False
+    verified_by: UUID | None = None
+    """Who may not review this order later (domain.md §4.0)."""
     verified_at: Instant
 
 
@@ -74,6 +79,8 @@ class OrderDispatched(OrderNotice, service="orders", audience="public"):
     expected_minutes: Minutes
     slots_filled: Count
     slots_required: Count
+    dispatched_by: UUID | None = None
+    """Absent when SYSTEM sent the next wave."""
     dispatched_at: Instant
 
 
@@ -120,6 +127,11 @@ class OrderAccepted(OrderNotice, service="orders", audience="public"):
     slots_filled: Count
     slots_required: Count
     expected_minutes: Minutes
+    busy_from: Instant
+    busy_until: Instant
+    """The volunteer's time that is promised: the window, and the way there and back where the policy counts it."""
+    checked: tuple[Code, ...] = ()
+    """What was looked up about the volunteer and found fit, such as `licence:medical`."""
     accepted_at: Instant
 
 
@@ -179,6 +191,8 @@ class OrderCancelled(OrderNotice, service="orders", audience="public"):
     lead_minutes: int = Field(ge=-1_000_000, le=1_000_000)
     released: tuple[UUID, ...] = ()
     """The volunteers whose slots are released."""
+    released_assignments: tuple[UUID, ...] = ()
+    offers_ended: tuple[UUID, ...] = ()
     cancelled_at: Instant
 
 
@@ -191,5 +205,7 @@ class OrderUnfulfilled(OrderNotice, service="orders", audience="public"):
     declared_by: UUID
     seconded_by: UUID
     released: tuple[UUID, ...] = ()
+    released_assignments: tuple[UUID, ...] = ()
+    offers_ended: tuple[UUID, ...] = ()
     reopen_until: Instant
     declared_at: Instant

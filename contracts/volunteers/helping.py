@@ -70,6 +70,8 @@ class VolunteerSuspended(Event, service="volunteers", audience="partner"):
     volunteer_id: UUID
     reason_code: Code
     due_at: Instant | None = None
+    seconded_by: UUID | None = None
+    """The second person who stands for it."""
     role: Role
     suspended_at: Instant
 
