@@ -4,7 +4,6 @@ import multiprocessing
 import os
 import signal
 import stat
-import time
 from collections.abc import Callable
 from itertools import pairwise
 from multiprocessing.process import BaseProcess
@@ -27,6 +26,7 @@ from eventstore.checkpoint import (
 from eventstore.merkle import EMPTY_ROOT, ProofError, consistency_proof, verify_consistency
 from eventstore.note import UnverifiedNote, cosign, format_note, open_note, sign
 from tests.eventstore.merkle_reference import ReferenceTree, invented_entries
+from tests.support.waiting import eventually_blocking
 
 ORIGIN = "ledger.chaoyangli.example/fund"
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -53,14 +53,6 @@ LOG = Log()
 
 def never(_old_size: int, _new_size: int) -> list[bytes]:
     pytest.fail("no proof is needed here")
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not condition():
-        if time.monotonic() > deadline:
-            pytest.fail("the other process did not get there")
-        time.sleep(0.01)
 
 
 @pytest.fixture
@@ -258,7 +250,7 @@ def sign_slowly(head_path: Path, history: str, size: int, released: Path) -> Non
 
     def prove(old_size: int, new_size: int) -> list[bytes]:
         inside.touch()
-        wait_for(go.exists)
+        eventually_blocking(go.exists, DEADLINE_SECONDS)
         return log.prove(old_size, new_size)
 
     released.write_text(Signer(ORIGIN, KEY, head_path).sign(size, log.root(size), prove))
@@ -268,7 +260,7 @@ def test_two_processes_at_once_take_turns_and_only_one_history_is_signed(signer,
     sign_size(signer, 10)
     released = tmp_path / "released"
     process = start(sign_slowly, signer.head_path, "main", 100, released)
-    wait_for((tmp_path / "inside").exists)
+    eventually_blocking((tmp_path / "inside").exists, DEADLINE_SECONDS)
     hurried = Signer(ORIGIN, KEY, signer.head_path, lock_timeout_seconds=0.1)
     fork = Log("fork", forks_at=10)
     with pytest.raises(SignerBusy):
@@ -286,7 +278,7 @@ def test_two_processes_at_once_take_turns_and_only_one_history_is_signed(signer,
 def test_a_process_killed_inside_the_lock_leaves_it_free(signer, tmp_path):
     sign_size(signer, 10)
     process = start(sign_slowly, signer.head_path, "fork", 100, tmp_path / "released")
-    wait_for((tmp_path / "inside").exists)
+    eventually_blocking((tmp_path / "inside").exists, DEADLINE_SECONDS)
     process.kill()
     assert finish(process) == -signal.SIGKILL
     sign_size(signer, 100)
@@ -296,7 +288,7 @@ def sign_in_a_race(head_path: Path, history: str, started: Path, released: Path)
     log, signer = Log(history, forks_at=10), Signer(ORIGIN, KEY, head_path)
     texts = []
     released.touch()
-    wait_for(started.exists)
+    eventually_blocking(started.exists, DEADLINE_SECONDS)
     for size in range(11, 200):
         try:
             texts.append(signer.sign(size, log.root(size), log.prove))
@@ -314,7 +306,7 @@ def test_heads_released_in_a_race_of_three_processes_all_belong_to_one_history(s
         start(sign_in_a_race, signer.head_path, history, started, output)
         for history, output in zip(histories, outputs, strict=True)
     ]
-    wait_for(lambda: all(output.exists() for output in outputs))
+    eventually_blocking(lambda: all(output.exists() for output in outputs), DEADLINE_SECONDS)
     started.touch()
     assert [finish(racer) for racer in racers] == [0, 0, 0]
     texts = [text for output in outputs for text in output.read_text().split("\0") if text]
