@@ -12,13 +12,16 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from pydantic import BaseModel
 
 from eventstore.errors import EngineError
+from eventstore.read_model import models_version
 from servicekit.http import not_found
 from servicekit.metrics import CONTENT_TYPE_LATEST
+from servicekit.problems import STORE_TROUBLE
 
 if TYPE_CHECKING:
     from servicekit.definition import Runtime
 
 PROBE_SECONDS = 1.5
+_UNREACHABLE: tuple[type[Exception], ...] = (EngineError, OSError, *STORE_TROUBLE)
 
 
 class Readiness(BaseModel):
@@ -45,11 +48,29 @@ async def readiness(runtime: "Runtime") -> Readiness:
             positions[runtime.service] = (await runtime.log.head()).size
             for source in sorted(runtime.hears):
                 positions[source] = await runtime.log.heard(source)
-    except (EngineError, OSError, TimeoutError) as error:
+        await _check_read_models(runtime, reasons)
+    except _UNREACHABLE as error:
         reasons.append(f"log: PostgreSQL does not answer ({type(error).__name__})")
     degraded = [f"{name}: {reason}" for name, reason in sorted(status.degraded.items())]
     word = "unavailable" if reasons else "degraded" if degraded else "ok"
     return Readiness(status=word, degraded=degraded, reasons=reasons, positions=positions, lags=dict(status.lags))
+
+
+async def _check_read_models(runtime: "Runtime", reasons: list[str]) -> None:
+    """Commands are refused while the read models are of another version, or are not folded to the head."""
+    config = runtime.log.config
+    expected = models_version(runtime.log.read_models)
+    if expected is None:
+        return
+    found = await runtime.log.pool.fetchrow(
+        f"""SELECT s.version, s.position, h.size FROM {config.schema}.head h
+            LEFT JOIN {config.schema}.read_model_state s ON s.schema_name = $1""",  # noqa: S608 - schema names come from configuration
+        config.read_schema,
+    )
+    if found["version"] != expected:
+        reasons.append(f"read_models: of version {found['version']}, the code has {expected}: replay with --swap")
+    elif found["position"] != found["size"]:
+        reasons.append(f"read_models: folded to {found['position']} of {found['size']}: replay with --swap")
 
 
 def router(runtime: "Runtime") -> APIRouter:

@@ -12,10 +12,13 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from contracts.command import Refused
@@ -54,6 +57,16 @@ SHARED_SENTENCES: dict[str, Sentence] = {
 """Sentences that every service shares. A service may overrule any of them."""
 
 RETRY_AFTER_SECONDS = 1
+STORE_TROUBLE: tuple[type[Exception], ...] = (
+    ConnectionError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    PoolTimeout,
+)
+"""PostgreSQL is away, going down or full: 503, to be tried again."""
 _CHALLENGE = 'Bearer realm="chaoyangli"'
 _BY_STATUS = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 415: "unsupported_media_type"}
 
@@ -170,6 +183,10 @@ def install(app: FastAPI, sentences: Sentences | None = None, metrics: Metrics |
         detail = f"Tell us the error id {error_id}."
         return book.answer(book.document("internal_error", detail, facts={"error_id": error_id}), request)
 
+    def store(request: Request, error: DBAPIError) -> JSONResponse:
+        away = isinstance(error.orig, Exception) and _is_away(error.orig)
+        return engine(request, error) if away else unexpected(request, error)
+
     app.add_exception_handler(Refused, refused)  # type: ignore[arg-type]
     app.add_exception_handler(Problem, problem)  # type: ignore[arg-type]
     app.add_exception_handler(TokenRefused, token)  # type: ignore[arg-type]
@@ -177,6 +194,9 @@ def install(app: FastAPI, sentences: Sentences | None = None, metrics: Metrics |
     app.add_exception_handler(HTTPException, http)  # type: ignore[arg-type]
     for engine_error in (KeyReused, VersionConflict, NotCaughtUp, LogUnavailable, ReadModelMismatch, EventRefused):
         app.add_exception_handler(engine_error, engine)
+    for trouble in STORE_TROUBLE:
+        app.add_exception_handler(trouble, engine)
+    app.add_exception_handler(DBAPIError, store)  # type: ignore[arg-type]
     app.add_exception_handler(Exception, unexpected)
     return book
 
@@ -195,6 +215,11 @@ def _engine_problem(error: Exception) -> tuple[str, str | None, dict[str, Any]]:
             return "event_refused", None, {}
         case _:
             return "log_unavailable", None, {}
+
+
+def _is_away(error: BaseException) -> bool:
+    """Whether SQLAlchemy's wrapper, or what it wraps, says that PostgreSQL is away."""
+    return isinstance(error, STORE_TROUBLE) or (error.__cause__ is not None and _is_away(error.__cause__))
 
 
 def _plain(value: object) -> object:

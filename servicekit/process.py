@@ -1,5 +1,213 @@
-"""One service process, from its settings to a graceful stop."""
+"""One service process, from its settings to a graceful stop: `python -m services.orders` calls `run(definition)`.
 
+HTTP answers from the first moment (/livez, and a /readyz of 503), then opens the log and serves. NATS is connected in
+the background and may be away for as long as it likes. What only one replica should do runs under that role's lock.
+"""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Iterator
+
+import structlog
+import uvicorn
+import uvloop
+from pydantic import ValidationError
+
+from eventstore.checkpoint import HeadUnreadable, KeyFileError
+from eventstore.clock import ClockUnreadable, open_clock
+from eventstore.errors import LogUnavailable, ReadModelMismatch, Tampered
+from eventstore.executor import Executor
+from eventstore.log import Log
+from eventstore.vault import ErasureList, Vault
+from servicekit import app, logs
 from servicekit.definition import Background, Runtime, ServiceDefinition
+from servicekit.door import Door
+from servicekit.metrics import Metrics
+from servicekit.roles import start_roles
+from servicekit.secrets import SecretMissing
+from servicekit.settings import ServiceSettings
+from servicekit.signing import check_last_head, make_signer
+from servicekit.status import Status
+from servicekit.supervisor import Supervisor
+from servicekit.tokens import Verifier
 
-__all__ = ["Background", "Runtime", "ServiceDefinition"]
+__all__ = ["Background", "CannotStart", "Runtime", "ServiceDefinition", "ServiceProcess", "open_runtime", "run"]
+
+OPEN_AGAIN_SECONDS = 1.0
+DRAIN_SECONDS = 4
+"""How long requests that have begun may take once the process was told to stop."""
+TASKS_STOP_SECONDS = 3.0
+CLOSE_SECONDS = 2.0
+
+_log = structlog.get_logger("servicekit.process")
+
+
+class CannotStart(Exception):
+    """The process cannot run with what it was given; the message says what to change."""
+
+
+class ServiceProcess:
+    """Runs one service. `settings` come from the environment unless they are given."""
+
+    def __init__(self, definition: ServiceDefinition, settings: ServiceSettings | None = None) -> None:
+        self._definition = definition
+        self._given = settings
+        self.status = Status()
+        self.metrics = Metrics(definition.name)
+
+    def run(self) -> None:
+        """Run until SIGTERM or SIGINT. Exits with 1 and one sentence when the process cannot start."""
+        try:
+            settings = self._settings()
+            logs.configure(settings.service, settings.log_level)
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(self._until_signalled(settings))
+        except CannotStart as error:
+            sys.exit(f"{self._definition.name}: {error}")
+
+    async def _until_signalled(self, settings: ServiceSettings) -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        await self.serve(stop, settings)
+
+    async def serve(self, stop: asyncio.Event, settings: ServiceSettings | None = None) -> None:
+        """Serve until `stop` is set, then end in order within ten seconds. Raises CannotStart."""
+        settings = settings or self._settings()
+        if settings.service != self._definition.name:
+            raise CannotStart(f"CHAOYANGLI_SERVICE is {settings.service!r}, this program is {self._definition.name!r}")
+        door = Door(self.status)
+        async with _listening(door, settings), contextlib.AsyncExitStack() as stack:
+            runtime = await self._opened(stop, settings)
+            if runtime is None:
+                return
+            stack.push_async_callback(_close, runtime.log)
+            supervisor = Supervisor(self.status, self.metrics)
+            stack.push_async_callback(supervisor.stop, TASKS_STOP_SECONDS)
+            start_roles(self._definition, runtime, supervisor)
+            door.open(app.build(self._definition, runtime))
+            _log.info("serving", port=settings.port)
+            await stop.wait()
+            _log.info("stopping")
+
+    async def _opened(self, stop: asyncio.Event, settings: ServiceSettings) -> Runtime | None:
+        """Open the log, again and again while that may still succeed; None when told to stop before."""
+        while not stop.is_set():
+            self.status.not_ready.clear()
+            try:
+                return await open_runtime(self._definition, settings, self.status, self.metrics)
+            except (LogUnavailable, OSError) as error:
+                self.status.refuse_commands("log", f"cannot be opened ({type(error).__name__})")
+                _log.warning("log cannot be opened", exc_info=error)
+            except ReadModelMismatch as error:
+                self.status.refuse_commands("read_models", str(error))
+                _log.error("read models must be replayed", exc_info=error)
+            except (Tampered, HeadUnreadable) as error:
+                self.status.refuse_commands("head", str(error))
+                _log.critical("log does not agree with its last signed head", exc_info=error)
+            except (SecretMissing, KeyFileError, ClockUnreadable, ValueError) as error:
+                raise CannotStart(str(error)) from error
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), OPEN_AGAIN_SECONDS)
+        return None
+
+    def _settings(self) -> ServiceSettings:
+        try:
+            return self._given or ServiceSettings(service=self._definition.name)
+        except ValidationError as error:
+            wrong = "; ".join(f"CHAOYANGLI_{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+            raise CannotStart(wrong) from None
+
+
+async def open_runtime(
+    definition: ServiceDefinition, settings: ServiceSettings, status: Status, metrics: Metrics
+) -> Runtime:
+    """Open the log, check it against its last signed head, apply the list of erasures, and put the parts together.
+
+    Raises LogUnavailable, ReadModelMismatch, Tampered, HeadUnreadable, SecretMissing, KeyFileError, ClockUnreadable.
+    """
+    try:
+        verifier = Verifier(settings.issuer_jwks)
+    except (OSError, ValueError, KeyError) as error:
+        raise SecretMissing(f"{settings.issuer_jwks}: no key set ({type(error).__name__}); `init` makes it") from None
+    clock = open_clock(settings.clock_file)
+    signer = make_signer(settings)
+    log = await Log.open(settings.log_config(), definition.read_models)
+    try:
+        await check_last_head(signer, log)
+        vault = Vault(log.pool, settings.service, settings.kek, definition.locked_purposes)
+        await ErasureList(settings.erasures_path).apply(vault)
+    except BaseException:
+        await log.close()
+        raise
+    return Runtime(
+        settings=settings,
+        log=log,
+        executor=Executor(log, definition.aggregates, definition.constraints),
+        vault=vault,
+        clock=clock,
+        access=definition.access,
+        verifier=verifier,
+        signer=signer,
+        metrics=metrics,
+        status=status,
+        hears=definition.sources,
+    )
+
+
+async def _close(log: Log) -> None:
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await log.close()
+    except TimeoutError:
+        _log.error("log did not close in time")
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without signal handlers of its own: the process decides when and in which order things end."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextlib.asynccontextmanager
+async def _listening(door: Door, settings: ServiceSettings) -> AsyncIterator[None]:
+    """Listen from here to the end of the block; then let requests that have begun finish."""
+    listener = _bind(settings.http_host, settings.port)
+    config = uvicorn.Config(
+        door,
+        http="httptools",
+        loop="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        timeout_keep_alive=30,
+    )
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]), name="http")
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await asyncio.wait([serving], timeout=DRAIN_SECONDS + 1)
+        listener.close()
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise CannotStart(f"cannot listen on {host}:{port}: {error.strerror}; choose CHAOYANGLI_HTTP_PORT") from error
+
+
+def run(definition: ServiceDefinition) -> None:
+    """What a service's `__main__.py` calls."""
+    ServiceProcess(definition).run()

@@ -92,7 +92,7 @@ class Reference(_Row):
         _once("catalogue", [row.code for row in (*self.catalogue, *self.retired)])
         units = {unit.code for unit in self.organisation}
         _known("parent", [unit.parent for unit in self.organisation if unit.parent], units)
-        _known("grid", [row.grid for row in (*self.buildings, *self.stations)], self.grids)
+        _known("grid", [row.grid for row in self.buildings] + [row.grid for row in self.stations], self.grids)
         _known("compound", [row.compound for row in self.buildings], self.compounds)
         _known("project", [item.project for item in self.catalogue], self.project_codes)
         _known("licence", [item.licence for item in self.catalogue if item.licence], self.licence_codes)

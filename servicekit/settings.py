@@ -7,6 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from eventstore.config import LogConfig, Role
 from servicekit.secrets import SecretMissing, read_bytes_secret, read_text_secret
 
 SERVICE_PORTS = {"orders": 8101, "volunteers": 8102, "ledger": 8103, "notify": 8104}
@@ -54,20 +55,18 @@ class ServiceSettings(BaseSettings):
         """The HTTP port to listen on."""
         return self.http_port or SERVICE_PORTS[self.service]
 
-    @property
-    def app_password(self) -> str:
-        """The password of the PostgreSQL role `<service>_app`. Raises SecretMissing."""
-        return read_text_secret(self.secrets_dir / f"{self.service}_app.password")
-
-    @property
-    def migrator_password(self) -> str:
-        """The password of the PostgreSQL role `<service>_migrator`. Raises SecretMissing."""
-        return read_text_secret(self.secrets_dir / f"{self.service}_migrator.password")
-
-    @property
-    def auditor_password(self) -> str:
-        """The password of the PostgreSQL role `<service>_auditor`. Raises SecretMissing."""
-        return read_text_secret(self.secrets_dir / f"{self.service}_auditor.password")
+    def log_config(self, role: Role = "app") -> LogConfig:
+        """How to reach this service's log as one of its PostgreSQL roles. Raises SecretMissing."""
+        return LogConfig(
+            service=self.service,
+            community=self.community,
+            host=self.database_host,
+            port=self.database_port,
+            database=self.database_name,
+            password=read_text_secret(self.secrets_dir / f"{self.service}_{role}.password"),
+            idempotency_secret=self.hmac_secret if role == "app" else b"",
+            role=role,
+        )
 
     @property
     def nats_password(self) -> str | None:

@@ -39,6 +39,20 @@ class Supervisor:
         """Keep `run` going under this name. It ends when it returns, or with an error after which it must stop."""
         self._tasks[name] = asyncio.create_task(self._keep(name, run), name=name)
 
+    def kept(self, name: str, run: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+        """Return `run` as a task for somebody else to start and cancel (a role under its lock), kept going likewise.
+
+        After an error after which it must stop it only waits to be cancelled, however often it is started.
+        """
+
+        async def keep() -> None:
+            if name not in self._status.stopped:
+                await self._keep(name, run)
+            if name in self._status.stopped:
+                await asyncio.Event().wait()
+
+        return keep
+
     def runs(self, name: str) -> bool:
         """Whether the task is still being kept."""
         return name in self._tasks and not self._tasks[name].done()

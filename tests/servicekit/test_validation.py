@@ -113,6 +113,6 @@ def test_what_is_no_such_json_is_refused(raw: bytes, pointer: str, reason_code: 
 
 
 def test_brackets_in_a_text_are_not_depth() -> None:
-    visit = validate_body(Visit, body(words="[" * 300 + "\\\"{"))
+    visit = validate_body(Visit, body(words="[" * 300 + '\\"{'))
     assert isinstance(visit, Visit)
     assert visit.words.startswith("[[[")

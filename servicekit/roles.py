@@ -1,0 +1,72 @@
+"""What a service process does beside answering requests: relay, consumers, signer, timers, its own background tasks.
+
+Each is kept going by the supervisor; what only one replica should do is under that role's lock.
+"""
+
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from eventstore.broker import Connection, make_broker
+from eventstore.locks import OneActive
+from eventstore.relay import Relay
+from eventstore.timers import Timer
+from servicekit.definition import Background, Runtime, ServiceDefinition
+from servicekit.observation import Observation
+from servicekit.signing import SigningTask
+from servicekit.supervisor import Supervisor
+
+_log = structlog.get_logger("servicekit.roles")
+
+
+def start_roles(definition: ServiceDefinition, runtime: Runtime, supervisor: Supervisor) -> None:
+    """Start everything. Nothing here waits for NATS."""
+    settings = runtime.settings
+    broker = make_broker(settings.nats_url, settings.service, password=settings.nats_password)
+    connection = Connection(broker)
+    locks = OneActive(settings.log_config())
+    observation = Observation(runtime, connection, locks)
+
+    def one_active(role: str, run: Callable[[], Awaitable[None]], name: str | None = None) -> None:
+        locks.add(role, supervisor.kept(name or role, run))
+
+    relay = Relay(runtime.log, connection)
+    relay.attach()
+    observation.relay = relay
+    one_active("relay", relay.run)
+    one_active("signer", SigningTask(runtime.signer, runtime.log, runtime.metrics).run)
+    if definition.timers is not None:
+        timer = Timer(runtime.executor, runtime.clock, definition.timers(runtime), _timer_outcome(runtime))
+        one_active("timer", timer.run)
+    for background in map(_named, definition.background):
+        run = _bound(background, runtime)
+        if background.one_active:
+            one_active(background.name, run)
+        else:
+            supervisor.start(background.name, run)
+    supervisor.start("nats", connection.run)
+    supervisor.start("locks", locks.run)
+    supervisor.start("observation", observation.run)
+
+
+def _named(background: Background | Callable[[Runtime], Awaitable[None]]) -> Background:
+    if isinstance(background, Background):
+        return background
+    return Background(getattr(background, "__name__", "background"), background)
+
+
+def _bound(background: Background, runtime: Runtime) -> Callable[[], Awaitable[None]]:
+    async def run() -> None:
+        await background.run(runtime)
+
+    return run
+
+
+def _timer_outcome(runtime: Runtime) -> Callable[[str, str], None]:
+    def observe(key: str, outcome: str) -> None:
+        runtime.metrics.timer_outcomes.labels(outcome).inc()
+        if outcome != "fired":
+            # The key's first word only: the rest is an id.
+            _log.info("deadline did not fire", timer=key.partition(":")[0], outcome=outcome)
+
+    return observe

@@ -1,0 +1,95 @@
+"""A small world for a sample service: settings, tokens, and the service called without a port."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+from fastapi import FastAPI
+
+from cli.embedded.server import free_port
+from contracts.command import Role
+from servicekit import app
+from servicekit.metrics import Metrics
+from servicekit.migrate import MigrateSettings
+from servicekit.process import Runtime, ServiceDefinition, open_runtime
+from servicekit.secrets import ISSUER_JWKS, ISSUER_KEY
+from servicekit.settings import ServiceSettings
+from servicekit.status import Status
+from servicekit.tokens import issue, load_issuer_key
+from tests.support.servers import Database
+
+ANNA = UUID("0199a0c0-0000-7000-8000-00000000000a")
+BO = UUID("0199a0c0-0000-7000-8000-00000000000b")
+
+
+@dataclass(frozen=True)
+class World:
+    """A migrated database and its secrets."""
+
+    database: Database
+    directory: Path
+    migrating: MigrateSettings
+
+    def settings(self, service: str, **changes: Any) -> ServiceSettings:
+        fields: dict[str, Any] = {
+            "service": service,
+            "database_host": self.database.host,
+            "database_port": self.database.port,
+            "database_name": self.database.name,
+            "secrets_dir": self.directory / "secrets",
+            "state_dir": self.directory / "state",
+            "issuer_jwks": self.directory / "secrets" / ISSUER_JWKS,
+            "nats_url": "nats://127.0.0.1:9",
+            "http_port": free_port(),
+        }
+        return ServiceSettings(**{**fields, **changes})
+
+    def token(self, *roles: Role, actor_id: UUID = ANNA, on_behalf_of: UUID | None = None) -> str:
+        key = load_issuer_key(self.directory / "secrets" / ISSUER_KEY)
+        return issue(key, actor_id, roles or (Role.DISPATCHER,), on_behalf_of=on_behalf_of)
+
+    def headers(self, *roles: Role, actor_id: UUID = ANNA, **more: str) -> dict[str, str]:
+        """Headers of a command with a fresh key; `more` are further ones, `_` for `-`."""
+        return {
+            "Authorization": f"Bearer {self.token(*roles, actor_id=actor_id)}",
+            "Idempotency-Key": str(uuid4()),
+            **{name.replace("_", "-"): value for name, value in more.items()},
+        }
+
+
+@dataclass(frozen=True)
+class Served:
+    """A service that answers `client`."""
+
+    world: World
+    runtime: Runtime
+    app: FastAPI
+    client: httpx.AsyncClient
+
+    def headers(self, *roles: Role, actor_id: UUID = ANNA, **more: str) -> dict[str, str]:
+        return self.world.headers(*roles, actor_id=actor_id, **more)
+
+    async def size(self) -> int:
+        return (await self.runtime.log.head()).size
+
+    async def publish(self, code: str = "haircut", minutes: int = 30, **headers: Any) -> httpx.Response:
+        body = {"item_code": code, "minutes": minutes}
+        return await self.client.post("/v1/items", json=body, headers=self.headers(**headers))
+
+
+@contextlib.asynccontextmanager
+async def served(world: World, definition: ServiceDefinition, **settings: Any) -> AsyncIterator[Served]:
+    """Open a service's runtime and app, without its tasks."""
+    given = world.settings(definition.name, **settings)
+    runtime = await open_runtime(definition, given, Status(), Metrics(definition.name))
+    try:
+        built = app.build(definition, runtime)
+        transport = httpx.ASGITransport(built, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://sample") as client:
+            yield Served(world, runtime, built, client)
+    finally:
+        await runtime.log.close()
