@@ -31,7 +31,7 @@ def init_secrets(directory: Path, services: Iterable[str]) -> list[Path]:
     """
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     made: list[Path] = []
-    passwords = [SUPERUSER_PASSWORD, "nats_admin.password"]
+    passwords = [SUPERUSER_PASSWORD, "nats_admin.password", "nats_auditor.password"]
     keys: list[str] = []
     signing_keys: list[str] = []
     for service in services:
