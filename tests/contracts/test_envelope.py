@@ -102,7 +102,7 @@ def test_the_short_way_reads_what_the_long_way_reads(key: tuple[str, str]) -> No
 
 
 @pytest.mark.parametrize("key", ALL)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(draw=st.data())
 def test_any_event_comes_back_as_it_was(key: tuple[str, str], draw: st.DataObject) -> None:
     cls = EVENTS[key]
