@@ -112,9 +112,15 @@ def _runtime(request: Request) -> "Runtime":
 async def reader(
     request: Request,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)] = None,
-    x_role: Annotated[str | None, Header(description="Act in this one of your roles.", examples=["DISPATCHER"])] = None,
-    x_channel: Annotated[str | None, Header(description="web, phone, paper, kiosk or api.", examples=["phone"])] = None,
-    after: Annotated[str | None, Header(description="Answer only after hearing these.", examples=["orders=12"])] = None,
+    x_role: Annotated[
+        str | None, Header(alias="X-Role", description="Act in this one of your roles.", examples=["DISPATCHER"])
+    ] = None,
+    x_channel: Annotated[
+        str | None, Header(alias="X-Channel", description="web, phone, paper, kiosk or api.", examples=["phone"])
+    ] = None,
+    after: Annotated[
+        str | None, Header(alias="After", description="Answer only after hearing these.", examples=["orders=12"])
+    ] = None,
 ) -> Caller:
     """Authenticate, then wait until the positions of `After` were heard. The dependency of every query."""
     runtime = _runtime(request)
@@ -127,10 +133,16 @@ async def command_context(
     request: Request,
     caller: Annotated[Caller, Depends(reader)],
     idempotency_key: Annotated[
-        str | None, Header(description="8 to 128 characters; a repeat gets the first answer.", examples=["9f1c2b3a-01"])
+        str | None,
+        Header(
+            alias="Idempotency-Key",
+            description="8 to 128 characters; a repeat gets the first answer.",
+            examples=["9f1c2b3a-01"],
+        ),
     ] = None,
     if_version: Annotated[
-        str | None, Header(description="Refuse unless the thing is at this version.", examples=["3"])
+        str | None,
+        Header(alias="If-Version", description="Refuse unless the thing is at this version.", examples=["3"]),
     ] = None,
 ) -> CommandContext:
     """Authenticate, wait, check headers and body strictly. The dependency of every command."""

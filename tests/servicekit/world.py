@@ -14,7 +14,6 @@ from cli.embedded.server import free_port
 from contracts.command import Role
 from servicekit import app
 from servicekit.metrics import Metrics
-from servicekit.migrate import MigrateSettings
 from servicekit.process import Runtime, ServiceDefinition, open_runtime
 from servicekit.secrets import ISSUER_JWKS, ISSUER_KEY
 from servicekit.settings import ServiceSettings
@@ -32,7 +31,7 @@ class World:
 
     database: Database
     directory: Path
-    migrating: MigrateSettings
+    secrets: Path
 
     def settings(self, service: str, **changes: Any) -> ServiceSettings:
         fields: dict[str, Any] = {
@@ -40,16 +39,16 @@ class World:
             "database_host": self.database.host,
             "database_port": self.database.port,
             "database_name": self.database.name,
-            "secrets_dir": self.directory / "secrets",
+            "secrets_dir": self.secrets,
             "state_dir": self.directory / "state",
-            "issuer_jwks": self.directory / "secrets" / ISSUER_JWKS,
+            "issuer_jwks": self.secrets / ISSUER_JWKS,
             "nats_url": "nats://127.0.0.1:9",
             "http_port": free_port(),
         }
         return ServiceSettings(**{**fields, **changes})
 
     def token(self, *roles: Role, actor_id: UUID = ANNA, on_behalf_of: UUID | None = None) -> str:
-        key = load_issuer_key(self.directory / "secrets" / ISSUER_KEY)
+        key = load_issuer_key(self.secrets / ISSUER_KEY)
         return issue(key, actor_id, roles or (Role.DISPATCHER,), on_behalf_of=on_behalf_of)
 
     def headers(self, *roles: Role, actor_id: UUID = ANNA, **more: str) -> dict[str, str]:

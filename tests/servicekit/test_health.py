@@ -1,0 +1,149 @@
+import json
+import logging
+
+import asyncpg
+import pytest
+
+from eventstore.checkpoint import Checkpoint, ForkRefused, open_checkpoint
+from eventstore.errors import Tampered
+from servicekit import logs
+from servicekit.signing import SigningTask, sign
+from tests.servicekit.sample_service import sample
+from tests.servicekit.world import Served, World, served
+
+
+async def test_a_healthy_service_is_ready_and_tells_its_positions(service: Served) -> None:
+    await service.publish()
+    assert (await service.client.get("/livez")).json() == {"status": "ok"}
+    answer = await service.client.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json()["status"] == "ok"
+    assert answer.json()["positions"] == {"orders": 1, "volunteers": 0}
+
+
+async def test_what_is_late_degrades_and_does_not_refuse(service: Served) -> None:
+    service.runtime.status.ails("nats", "NATS cannot be reached")
+    answer = await service.client.get("/readyz")
+    assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+    assert answer.json()["degraded"] == ["nats: NATS cannot be reached"]
+    assert (await service.publish()).status_code == 201
+
+
+async def test_read_models_of_another_version_make_it_unready(service: Served) -> None:
+    await _as_superuser(service.world, "UPDATE orders.read_model_state SET version = 'older'")
+    answer = await service.client.get("/readyz")
+    assert (answer.status_code, answer.json()["status"]) == (503, "unavailable")
+    assert "of version older" in answer.json()["reasons"][0]
+    refused = await service.publish()
+    assert (refused.status_code, refused.json()["reason_code"]) == (503, "log_unavailable")
+    assert await service.size() == 0
+
+
+async def test_metrics_count_what_was_asked_and_hold_no_ids(service: Served) -> None:
+    published = (await service.publish()).json()
+    await service.client.post("/v1/items", json={}, headers=service.headers())
+    text = (await service.client.get("/metrics")).text
+    assert 'commands_total{command="PublishItem",outcome="recorded"} 1.0' in text
+    assert 'refusals_total{reason_code="invalid_request"} 1.0' in text
+    assert 'http_requests_total{status="2xx"}' in text
+    assert published["item_id"] not in text
+
+
+async def test_the_openapi_document_shows_headers_bodies_and_problems(service: Served) -> None:
+    document = (await service.client.get("/openapi.json")).json()
+    route = document["paths"]["/v1/items"]["post"]
+    assert {parameter["name"] for parameter in route["parameters"]} == {
+        "Idempotency-Key",
+        "If-Version",
+        "X-Role",
+        "X-Channel",
+        "After",
+    }
+    assert "application/problem+json" in route["responses"]["default"]["content"]
+    assert document["components"]["schemas"]["ItemAsk"]["additionalProperties"] is False
+    assert route["security"] == [{"HTTPBearer": []}]
+
+
+async def test_the_last_signed_head_is_served(service: Served) -> None:
+    log, signer = service.runtime.log, service.runtime.signer
+    await service.publish()
+    await sign(signer, log)
+    text = (await service.client.get("/v1/checkpoint")).text
+    found = open_checkpoint(text, signer.verifier_key).checkpoint
+    head = await log.head()
+    assert found == Checkpoint("chaoyangli/orders", 1, head.root)
+
+
+async def test_heads_are_signed_as_the_tree_grows_across_tiles(service: Served) -> None:
+    log, signer = service.runtime.log, service.runtime.signer
+    last = signer.last_signed()
+    assert last is not None
+    assert last.size == 0
+    for number in range(3):
+        await service.publish(f"code-{'abc'[number]}")
+        await sign(signer, log)
+    last = signer.last_signed()
+    assert last is not None
+    assert last.size == 3
+
+
+async def test_a_shorter_log_than_the_last_head_does_not_start(world: World) -> None:
+    async with served(world, sample()) as service:
+        signer = service.runtime.signer
+        head = signer.head_path
+        await service.publish("haircut")
+        await sign(signer, service.runtime.log)
+        before = head.read_text()
+        await service.publish("shopping")
+        await sign(signer, service.runtime.log)
+        after = head.read_text()
+    assert before != after
+    fork = Checkpoint("chaoyangli/orders", 3, bytes(32))
+    signer._write(fork)
+    with pytest.raises(Tampered, match="restore the missing tail"):
+        async with served(world, sample()):
+            pass
+    signer._write(Checkpoint("chaoyangli/orders", 2, bytes(32)))
+    with pytest.raises(Tampered, match="do not hash"):
+        async with served(world, sample()):
+            pass
+    head.write_text(after)
+    async with served(world, sample()) as service:
+        assert (await service.client.get("/readyz")).status_code == 200
+
+
+async def test_a_signer_that_finds_a_fork_refuses(service: Served) -> None:
+    log, signer = service.runtime.log, service.runtime.signer
+    await service.publish()
+    signer._write(Checkpoint("chaoyangli/orders", 1, bytes(32)))
+    await service.publish("shopping")
+    with pytest.raises(ForkRefused):
+        await SigningTask(signer, log, service.runtime.metrics).run()
+
+
+def test_logs_are_json_without_what_exceptions_say(capsys: pytest.CaptureFixture[str]) -> None:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        logs.configure("orders")
+        try:
+            raise ValueError("王奶奶 lives at 3号楼")
+        except ValueError:
+            logging.getLogger("somewhere").exception("it failed")
+        logging.getLogger("uvicorn.error").error("Exception in ASGI application\n")
+        lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    finally:
+        root.handlers[:], root.level = handlers, level
+    assert [line["event"] for line in lines] == ["it failed"]
+    assert lines[0]["exception"] == "builtins.ValueError"
+    assert lines[0]["service"] == "orders"
+    assert "王奶奶" not in json.dumps(lines, ensure_ascii=False)
+    assert any("test_logs_are_json" in frame for frame in lines[0]["frames"])
+
+
+async def _as_superuser(world: World, sql: str) -> None:
+    connection = await asyncpg.connect(world.database.dsn)
+    try:
+        await connection.execute(sql)
+    finally:
+        await connection.close()
