@@ -15,10 +15,6 @@ SHANGHAI = timezone(timedelta(hours=8), "Asia/Shanghai")
 """Without summer time since 1992, so the offset is the zone, and no time-zone data need be installed."""
 
 
-class ApproveHoursAsk(Ask):
-    """An approval: the claim is in the address, the approver in the token."""
-
-
 class RejectHoursAsk(Ask):
     """A claim that will not be credited, and why."""
 

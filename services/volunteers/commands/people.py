@@ -72,10 +72,6 @@ class DeclareRelationAsk(Ask):
     kind: RelationKind
 
 
-class EndRelationAsk(Ask):
-    """The end of a relation; the ids are in the address."""
-
-
 class AuthoriseProxyAsk(Ask):
     """`principal_id` lets `proxy_id` act for them."""
 

@@ -13,7 +13,7 @@ from contracts.command import Role
 from services.volunteers.commands.hours import DayFacts
 from services.volunteers.commands.words import GUARDIAN_KINDS
 from services.volunteers.read_models import tables as t
-from services.volunteers.read_models.copies import ledger_hours_entries, orders_assignments
+from services.volunteers.read_models.copies import ledger_hours_entries
 
 PROXY_SCOPES = ("all", "volunteers")
 Row = RowMapping
@@ -40,6 +40,13 @@ async def is_known(connection: AsyncConnection, person_id: UUID | None) -> bool:
         return False
     row = await person(connection, person_id)
     return row is not None and row["erased_at"] is None
+
+
+async def erased_persons(connection: AsyncConnection) -> Sequence[UUID]:
+    """Everybody erased, in the order it happened."""
+    p = t.persons.c
+    statement = sa.select(p.person_id).where(p.erased_at.is_not(None)).order_by(p.erased_at)
+    return [row["person_id"] for row in await many(connection, statement)]
 
 
 async def relations_to(connection: AsyncConnection, actor_id: UUID, subject_id: UUID, at: datetime) -> frozenset[str]:
@@ -129,7 +136,7 @@ async def volunteer(connection: AsyncConnection, volunteer_id: UUID) -> dict[str
     return {**found, **parts, "availability": None if hours is None else dict(hours)}
 
 
-async def day_facts(connection: AsyncConnection, claim: Mapping[str, Any]) -> DayFacts:
+async def day_facts(connection: AsyncConnection, claim: Mapping[Any, Any]) -> DayFacts:
     """What else is logged for a claim's volunteer on its day and across its interval."""
     c, d = t.claims.c, t.day_totals.c
     overlapping = sa.select(c.claim_id).where(
@@ -162,6 +169,11 @@ async def claim(connection: AsyncConnection, claim_id: UUID) -> Row | None:
     return await one(connection, _CLAIM_WITH_ENTRY.where(t.claims.c.claim_id == claim_id))
 
 
+async def claims_by_id(connection: AsyncConnection, claim_ids: Collection[UUID]) -> Sequence[Row]:
+    """These claims, as far as they exist."""
+    return await many(connection, sa.select(t.claims).where(t.claims.c.claim_id.in_(claim_ids)))
+
+
 async def claim_of_logged_event(connection: AsyncConnection, event_id: UUID) -> Row | None:
     """The claim that a HoursLogged credited."""
     return await one(connection, sa.select(t.claims).where(t.claims.c.logged_event_id == event_id))
@@ -192,10 +204,3 @@ async def totals(connection: AsyncConnection, volunteer_id: UUID) -> dict[str, i
     g = t.grade_totals.c
     rows = await many(connection, sa.select(g.grade, g.minutes).where(g.volunteer_id == volunteer_id))
     return {"A": 0, "B": 0, "C": 0} | {row["grade"]: row["minutes"] for row in rows}
-
-
-async def finished_assignments(connection: AsyncConnection, order_id: UUID) -> Sequence[Row]:
-    """The finished assignments of an order, as orders told them."""
-    c = orders_assignments.c
-    statement = sa.select(orders_assignments).where(c.order_id == order_id, c.state == "FINISHED")
-    return await many(connection, statement.order_by(c.assignment_id))
