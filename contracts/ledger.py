@@ -67,8 +67,8 @@ class Entry(Event):
     kind: Code
     effective_date: date
     postings: Annotated[tuple[Posting, ...], Field(min_length=2, max_length=100)]
-    source_event_id: UUID
-    """The event that caused it."""
+    source_event_id: UUID | None = None
+    """The event heard that caused it; absent where the cause is recorded in the same append, as with `donation_id`."""
     approvals: tuple[EntryApproval, ...] = ()
     voucher_sha256: tuple[Digest, ...] = ()
     receipt_no: ReceiptNo | None = None
