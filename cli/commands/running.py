@@ -1,0 +1,225 @@
+"""up, status, init, token, healthcheck: start the system and see that it runs."""
+
+import asyncio
+import json
+import os
+import signal
+import threading
+from pathlib import Path
+from typing import Annotated, Any
+from uuid import UUID
+
+import httpx
+import typer
+from rich.table import Table
+
+from cli.client import Actor, Client
+from cli.commands.options import Data, Json
+from cli.embedded import EmbeddedError, write_private
+from cli.entry import healthcheck
+from cli.nats_users import nats_users, server_config
+from cli.output import err, out, print_json
+from cli.place import DEFAULT_DATA, SERVICES, Place, located
+from cli.stack import Stack, StackError
+from contracts.command import Role
+from contracts.ids import uuid7
+from servicekit.secrets import ISSUER_KEY, SUPERUSER_PASSWORD, init_secrets, read_text_secret
+from servicekit.tokens import LIFE_SECONDS_MAX, RoleGrant, issue, load_issuer_key
+
+MEND_SECONDS = 0.5
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command()(up)
+    app.command()(status)
+    app.command()(init)
+    app.command()(token)
+    app.command(name="healthcheck", hidden=True)(_healthcheck)
+
+
+def up(data: Data = None, as_json: Json = False) -> None:
+    """Start PostgreSQL, NATS and the four services, and keep them running until Ctrl-C. Continues where it was."""
+    stack = Stack(data or DEFAULT_DATA)
+    stop = stop_on_signals()
+    stack.start(lambda step: err.print(f"… {step}"))
+    try:
+        tell_addresses(stack, as_json=as_json)
+        keep_running(stack, stop)
+    finally:
+        err.print("stopping")
+        stack.stop()
+
+
+def stop_on_signals() -> threading.Event:
+    """An event that Ctrl-C and SIGTERM set."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def keep_running(stack: Stack, stop: threading.Event) -> None:
+    """Start again what dies, until told to stop."""
+    while not stop.wait(MEND_SECONDS):
+        try:
+            for name in stack.mend():
+                err.print(f"{name} had died and was started again")
+        except EmbeddedError as error:
+            err.print(f"{error}", markup=False)
+
+
+def tell_addresses(stack: Stack, *, as_json: bool) -> None:
+    """Print where everything is."""
+    if as_json:
+        print_json({"data": str(stack.data), "services": stack.urls, "nats": stack.servers.nats.url})
+        return
+    for name, url in stack.urls.items():
+        out.print(f"  {name:<11} {url}/docs")
+    out.print(f"  {'NATS':<11} {stack.servers.nats.url}")
+    out.print(f"  {'PostgreSQL':<11} 127.0.0.1:{stack.servers.postgres.port}/chaoyangli")
+    out.print(f"  {'data':<11} {stack.data}")
+    data = "" if stack.data == DEFAULT_DATA.resolve() else f" --data {stack.data}"
+    out.print(f"Follow it: chaoyangli events --follow{data}    Check it: chaoyangli verify{data}    Stop it: Ctrl-C")
+
+
+def status(data: Data = None, as_json: Json = False) -> None:
+    """Show each service's address, position, relay and consumer lag."""
+    with located(data, running=True) as place:
+        found = asyncio.run(_status(place))
+    if as_json:
+        print_json(found)
+        return
+    table = Table("service", "address", "state", "position", "relay lag", "consumer lag", "pid")
+    for name, one in found["services"].items():
+        lags = ", ".join(f"{source} {lag}" for source, lag in one["consumer_lag"].items())
+        numbers = [str(one[field]) if one[field] is not None else "–" for field in ("position", "relay_lag")]
+        table.add_row(name, one["url"], one["state"], *numbers, lags or "–", str(one["pid"] or "–"))
+    out.print(table)
+    for name, one in found["services"].items():
+        for reason in one["reasons"]:
+            out.print(f"{name}: {reason}", markup=False)
+    if found["data"]:
+        out.print(f"data: {found['data']}")
+
+
+async def _status(place: Place) -> dict[str, Any]:
+    async with httpx.AsyncClient(timeout=5) as http:
+        answers = await asyncio.gather(*(_readyz(http, place.urls[service]) for service in SERVICES))
+    ready = dict(zip(SERVICES, answers, strict=True))
+    positions = {name: answer.get("positions", {}).get(name) for name, answer in ready.items()}
+    services = {}
+    for name, answer in ready.items():
+        heard = {source: at for source, at in answer.get("positions", {}).items() if source != name}
+        services[name] = {
+            "url": place.urls[name],
+            "state": answer["status"],
+            "reasons": [*answer.get("reasons", []), *answer.get("degraded", [])],
+            "position": positions[name],
+            "relay_lag": answer.get("lags", {}).get("relay"),
+            "consumer_lag": {source: max(0, (positions.get(source) or at) - at) for source, at in heard.items()},
+            "pid": place.info.pids.get(name) if place.info else None,
+        }
+    return {
+        "data": str(place.data) if place.data else None,
+        "mode": place.info.mode if place.info else None,
+        "nats": place.nats_url,
+        "postgres": f"{place.database_host}:{place.database_port}/{place.database_name}",
+        "services": services,
+    }
+
+
+async def _readyz(http: httpx.AsyncClient, url: str) -> dict[str, Any]:
+    try:
+        document: dict[str, Any] = (await http.get(f"{url}/readyz")).json()
+    except (httpx.TransportError, ValueError) as error:
+        return {"status": "unreachable", "reasons": [f"{url} does not answer: {type(error).__name__}"]}
+    return document
+
+
+def token(
+    data: Data = None,
+    actor: Annotated[UUID | None, typer.Option("--actor", help="The acting person's id; a new one if missing.")] = None,
+    role: Annotated[list[str] | None, typer.Option("--role", help="ROLE or ROLE@scope; may be repeated.")] = None,
+    on_behalf_of: Annotated[UUID | None, typer.Option("--on-behalf-of", help="For whom they act.")] = None,
+    ttl: Annotated[int, typer.Option("--ttl", help="Seconds it lives.", min=1, max=LIFE_SECONDS_MAX)] = 600,
+    bootstrap: Annotated[bool, typer.Option("--bootstrap", help="Make the first ADMIN, once, as an event.")] = False,
+    name: Annotated[str, typer.Option("--name", help="The first ADMIN's name, for the vault.")] = "管理员",
+    as_json: Json = False,
+) -> None:
+    """Sign a bearer token with the issuer's key, or make the first ADMIN."""
+    with located(data, running=bootstrap) as place:
+        key = load_issuer_key(place.secrets_dir / ISSUER_KEY)
+        who = actor or uuid7()
+        document: dict[str, Any] = {"actor_id": str(who)}
+        if bootstrap:
+            answer = asyncio.run(_bootstrap(place, who, name))
+            document |= {"role": "ADMIN", "positions": dict(answer)}
+            grants = [RoleGrant(role=Role.ADMIN)]
+        else:
+            grants = [_grant(text) for text in role or []]
+    document["token"] = issue(key, who, grants, on_behalf_of=on_behalf_of, ttl_seconds=ttl)
+    if as_json:
+        print_json(document)
+    else:
+        if bootstrap or actor is None:
+            err.print(f"actor {who}")
+        out.print(document["token"], markup=False)
+
+
+async def _bootstrap(place: Place, who: UUID, name: str) -> dict[str, int]:
+    actor, body = Actor.of(who), {"name": name}
+    async with Client(place.urls, load_issuer_key(place.secrets_dir / ISSUER_KEY)) as client:
+        answer = await client.command("volunteers", "/v1/bootstrap", body, actor=actor, bootstrap=True, after={})
+    return dict(answer.positions)
+
+
+def _grant(text: str) -> RoleGrant:
+    name, _, scope = text.partition("@")
+    if name not in Role.__members__ or name == Role.SYSTEM:
+        raise typer.BadParameter(f"there is no role {name!r} for people: {', '.join(sorted(Role.__members__))}")
+    return RoleGrant(role=Role(name), scope=scope or None)
+
+
+def init(
+    secrets: Annotated[Path, typer.Option(help="Where keys and passwords are kept.")],
+    state: Annotated[Path, typer.Option(help="Where signed heads are kept, outside the database.")],
+    nats_config: Annotated[Path | None, typer.Option(help="Write nats-server's configuration here.")] = None,
+    postgres_password: Annotated[
+        Path | None, typer.Option(help="Copy the superuser's password here, for PostgreSQL's own user.")
+    ] = None,
+    owner: Annotated[str | None, typer.Option(help="UID:GID that the files shall belong to.")] = None,
+    community: Annotated[str, typer.Option(envvar="CHAOYANGLI_COMMUNITY")] = "chaoyangli",
+    as_json: Json = False,
+) -> None:
+    """Make every secret that is missing. Safe to run again: what exists is left as it is."""
+    made = init_secrets(secrets, SERVICES)
+    for service in SERVICES:
+        (state / service).mkdir(parents=True, exist_ok=True)
+    if owner is not None:
+        _give(owner, secrets, state)
+    if nats_config is not None:
+        users = nats_users(secrets, community)
+        write_private(nats_config, json.dumps(server_config(users, store_dir="/data"), indent=1))
+        nats_config.chmod(0o444)  # its volume is NATS's alone, and the server may run as anybody
+    if postgres_password is not None:
+        write_private(postgres_password, read_text_secret(secrets / SUPERUSER_PASSWORD) + "\n")
+        postgres_password.chmod(0o444)  # likewise PostgreSQL's own volume
+    if as_json:
+        print_json({"made": [path.name for path in made]})
+    else:
+        out.print(f"{len(made)} secrets made" if made else "every secret was there already")
+
+
+def _give(owner: str, *roots: Path) -> None:
+    try:
+        uid, gid = (int(part) for part in owner.split(":"))
+    except ValueError:
+        raise StackError(f"--owner is UID:GID, not {owner!r}") from None
+    for root in roots:
+        for path in (root, *root.rglob("*")):
+            os.chown(path, uid, gid)
+
+
+def _healthcheck(url: str) -> None:
+    raise typer.Exit(healthcheck(url))

@@ -1,0 +1,58 @@
+"""How commands speak: lines and tables for people, one JSON document for programs, progress while work takes time."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from contracts.envelope import Recorded
+
+SHANGHAI = timezone(timedelta(hours=8), "Asia/Shanghai")
+out = Console(soft_wrap=True, highlight=False)
+err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+Tell = Callable[[str, int, int], None]
+"""(what, done, of how many): called while work goes on."""
+
+
+def print_json(document: Any) -> None:
+    """One JSON document on one line."""
+    sys.stdout.write(json.dumps(document, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.flush()
+
+
+def local(moment: datetime) -> str:
+    """A moment as people in Tianjin read it."""
+    return moment.astimezone(SHANGHAI).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def event_line(recorded: Recorded) -> str:
+    """One event on one line: when, where, what."""
+    meaning = (type(recorded.event).__doc__ or "").strip().split(" — ")[0]
+    return (
+        f"{local(recorded.recorded_at)}  {recorded.service + '/' + str(recorded.position):<16} "
+        f"{recorded.type:<24} {meaning}  {recorded.stream}"
+    )
+
+
+@contextmanager
+def progress(enabled: bool = True) -> Iterator[Tell]:
+    """Progress bars on standard error, one a name. Nothing where nobody watches."""
+    if not enabled or not sys.stderr.isatty():
+        yield lambda _what, _done, _total: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def tell(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bars.add_task(what, total=total)
+            bars.update(tasks[what], completed=done, total=total)
+
+        yield tell

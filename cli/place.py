@@ -1,0 +1,134 @@
+"""Where the system is: a data directory with servers of its own, or the one that CHAOYANGLI_* variables describe."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+from cli.embedded import HOST
+from cli.stack import Stack, StackError, StackInfo, mode_file, read_info
+from eventstore.config import LogConfig, Role
+from servicekit.secrets import read_text_secret
+from servicekit.settings import SERVICE_PORTS
+
+SERVICES = tuple(SERVICE_PORTS)
+DEFAULT_DATA = Path(".chaoyangli")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Everything a command needs to find: databases, streams, HTTP, secrets and signed heads."""
+
+    community: str
+    secrets_dir: Path
+    state_dir: Path
+    database_host: str
+    database_port: int
+    database_name: str
+    nats_url: str
+    urls: dict[str, str]
+    data: Path | None = None
+    info: StackInfo | None = None
+
+    def log_config(self, service: str, role: Role = "auditor") -> LogConfig:
+        """How to reach one service's log in this role."""
+        return LogConfig(
+            service=service,
+            community=self.community,
+            host=self.database_host,
+            port=self.database_port,
+            database=self.database_name,
+            password=read_text_secret(self.secrets_dir / f"{service}_{role}.password"),
+            role=role,
+        )
+
+    async def connect(self, service: str, role: Role = "auditor") -> asyncpg.Connection:
+        """A connection to one service's schemas, reading only unless another role is asked for."""
+        return await asyncpg.connect(**self.log_config(service, role).connect_arguments("cli"))
+
+    @property
+    def head_directory(self) -> Path:
+        """Where the signed heads and erasure lists lie, a folder a service."""
+        return self.state_dir
+
+    def nats_arguments(self) -> dict[str, Any]:
+        """Arguments for nats.connect as the user who may read every stream and change nothing."""
+        return {
+            "servers": self.nats_url,
+            "user": "auditor",
+            "password": read_text_secret(self.secrets_dir / "nats_auditor.password"),
+            "inbox_prefix": "_INBOX_auditor",
+            "connect_timeout": 2,
+            "max_reconnect_attempts": 1,
+            "allow_reconnect": False,
+        }
+
+
+@contextmanager
+def located(data: Path | None, *, running: bool = False) -> Iterator[Place]:
+    """Find the system. Without a running stack its PostgreSQL and NATS are started for as long as this lasts.
+
+    `running`: do not start anything. Raises StackError when there is nothing to find, or nothing running.
+    """
+    if data is None and "CHAOYANGLI_SECRETS_DIR" in os.environ:
+        yield _from_environment()
+        return
+    directory = data or DEFAULT_DATA
+    info = read_info(directory)
+    if info is not None and info.running:
+        yield _of_stack(directory, info)
+        return
+    if not mode_file(directory).exists():
+        raise StackError(f"{directory}: nothing was started here; begin with `chaoyangli up --data {directory}`")
+    if running:
+        raise StackError(f"{directory}: nothing runs here; start it with `chaoyangli up --data {directory}`")
+    stack = Stack(directory)
+    stack.start_servers()
+    try:
+        yield _place(stack.data, stack.servers.postgres.port, stack.servers.nats.url, {})
+    finally:
+        stack.servers.stop()
+
+
+def _of_stack(directory: Path, info: StackInfo) -> Place:
+    place = _place(directory.resolve(), info.postgres_port, info.nats_url, info.urls)
+    return Place(**{**{name: getattr(place, name) for name in Place.__slots__}, "info": info})
+
+
+def _place(data: Path, postgres_port: int, nats_url: str, urls: dict[str, str]) -> Place:
+    return Place(
+        community="chaoyangli",
+        secrets_dir=data / "secrets",
+        state_dir=data / "state",
+        database_host=HOST,
+        database_port=postgres_port,
+        database_name="chaoyangli",
+        nats_url=nats_url,
+        urls=urls,
+        data=data,
+    )
+
+
+def _from_environment() -> Place:
+    """The container deployment: each service is a host of its own name."""
+    environment = os.environ
+    try:
+        return Place(
+            community=environment.get("CHAOYANGLI_COMMUNITY", "chaoyangli"),
+            secrets_dir=Path(environment["CHAOYANGLI_SECRETS_DIR"]),
+            state_dir=Path(environment["CHAOYANGLI_STATE_DIR"]),
+            database_host=environment.get("CHAOYANGLI_DATABASE_HOST", HOST),
+            database_port=int(environment.get("CHAOYANGLI_DATABASE_PORT", "5432")),
+            database_name=environment.get("CHAOYANGLI_DATABASE_NAME", "chaoyangli"),
+            nats_url=environment.get("CHAOYANGLI_NATS_URL", f"nats://{HOST}:4222"),
+            urls={
+                service: environment.get(f"CHAOYANGLI_URL_{service.upper()}", f"http://{service}:{port}")
+                for service, port in SERVICE_PORTS.items()
+            },
+        )
+    except (KeyError, ValueError) as error:
+        raise StackError(f"CHAOYANGLI_* variables are incomplete: {error}") from None

@@ -1,0 +1,128 @@
+"""One thing's whole story: every event of every log that belongs to it, in order, with who and why."""
+
+import re
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+
+from cli.place import SERVICES, Place
+from contracts.envelope import Recorded, decode
+
+ROUNDS_MAX = 6
+OWN_STREAMS = ("order-", "inquiry-", "claim-", "notification-", "donation-")
+"""Streams that belong to one story as a whole; a person's or a book's belongs to many."""
+_ORDER_NO = re.compile(r"\d{4}[- ]?\d{4}")
+
+
+class NothingFound(Exception):
+    """No event names this id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One event of a story."""
+
+    recorded: Recorded
+    why: str
+    """The reason or cause that the event itself names, as its code."""
+
+    @property
+    def meaning(self) -> str:
+        """The event's bilingual line."""
+        return (type(self.recorded.event).__doc__ or "").strip()
+
+    @property
+    def who(self) -> str:
+        """In which role, and the actor's opaque id."""
+        role = getattr(self.recorded.event, "role", None)
+        actor = self.recorded.actor or "system"
+        return f"{role or 'SYSTEM'} {actor}" if actor != "system" else "SYSTEM"
+
+
+async def trail(place: Place, asked: str) -> list[Step]:
+    """The story of an order (by id or 8-digit number), or of anything else that events name by its id.
+
+    Begins with the events that hold the id and follows causes and correlations through all logs. Raises NothingFound.
+    """
+    connections = {service: await place.connect(service) for service in SERVICES}
+    try:
+        found: dict[tuple[str, int], Recorded] = {}
+        needles = [await _subject(connections["orders"], asked)]
+        for service, connection in connections.items():
+            await _holding(service, connection, needles, found)
+        if not found:
+            raise NothingFound(f"no event of any log names {asked}")
+        for _ in range(ROUNDS_MAX):
+            size = len(found)
+            for service, connection in connections.items():
+                await _related(service, connection, found)
+            if len(found) == size:
+                break
+    finally:
+        for connection in connections.values():
+            await connection.close()
+    ordered = sorted(found.values(), key=lambda event: (event.recorded_at, event.service, event.position))
+    return [Step(recorded, _why(recorded)) for recorded in ordered]
+
+
+async def _subject(orders: asyncpg.Connection, asked: str) -> str:
+    """The id to look for. An order's number is turned into the order's id."""
+    try:
+        return str(UUID(asked))
+    except ValueError:
+        pass
+    if not _ORDER_NO.fullmatch(asked.strip()):
+        raise NothingFound(f"{asked!r} is neither an id nor an order number of 4-4 digits")
+    digits = re.sub(r"\D", "", asked)
+    row = await orders.fetchrow(
+        "SELECT body FROM orders.events WHERE type = 'OrderPlaced' AND position($1::bytea IN body) > 0 LIMIT 1",
+        f'"order_no":"{digits}"'.encode(),
+    )
+    if row is None:
+        raise NothingFound(f"no order has the number {digits[:4]}-{digits[4:]}")
+    return str(decode(row["body"]).event.order_id)  # type: ignore[attr-defined]
+
+
+async def _holding(
+    service: str, connection: asyncpg.Connection, needles: list[str], found: dict[tuple[str, int], Recorded]
+) -> None:
+    for needle in needles:
+        rows = await connection.fetch(
+            f"SELECT body FROM {service}.events WHERE position($1::bytea IN body) > 0 ORDER BY position",  # noqa: S608
+            needle.encode(),
+        )
+        _add(rows, found)
+
+
+async def _related(service: str, connection: asyncpg.Connection, found: dict[tuple[str, int], Recorded]) -> None:
+    """Events caused by, or correlated with, what was found, and the rest of streams that belong to the story whole."""
+    ids = [str(event.event_id) for event in found.values()]
+    correlations = sorted({str(event.correlation_id) for event in found.values() if event.correlation_id})
+    streams = sorted(
+        {event.stream for event in found.values() if event.service == service and event.stream.startswith(OWN_STREAMS)}
+    )
+    rows = await connection.fetch(
+        f"""SELECT body FROM {service}.events
+            WHERE stream = ANY($3::text[])
+               OR convert_from(body, 'UTF8')::json ->> 'causationid' = ANY($1::text[])
+               OR convert_from(body, 'UTF8')::json ->> 'correlationid' = ANY($2::text[])""",  # noqa: S608
+        ids,
+        correlations,
+        streams,
+    )
+    _add(rows, found)
+
+
+def _add(rows: list[asyncpg.Record], found: dict[tuple[str, int], Recorded]) -> None:
+    for row in rows:
+        recorded = decode(row["body"])
+        found.setdefault((recorded.service, recorded.position), recorded)
+
+
+def _why(recorded: Recorded) -> str:
+    for name in ("reason_code", "cause", "reason", "template"):
+        value = getattr(recorded.event, name, None)
+        if value is not None:
+            return str(value)
+    return ""
