@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from eventstore.aggregate import Aggregate
 from eventstore.checkpoint import Signer
 from eventstore.clock import Clock
+from eventstore.consumer import Reactions
 from eventstore.read_model import ReadModel
 from eventstore.timers import Due
 from servicekit.access import AccessTable
@@ -19,7 +20,6 @@ from servicekit.status import Status
 from servicekit.tokens import Verifier
 
 if TYPE_CHECKING:
-    from eventstore.consumer import Reactions
     from eventstore.executor import Executor
     from eventstore.log import Log
     from eventstore.vault import Vault
@@ -66,10 +66,10 @@ class ServiceDefinition:
     aggregates: Sequence[Aggregate[Any, Any, Any]]
     access: AccessTable
     build_app: Callable[[Runtime], APIRouter | Sequence[APIRouter]]
-    reactions: Callable[[Runtime], Sequence["Reactions"]] | Sequence["Reactions"] = ()
+    reactions: Callable[[Runtime], Sequence[Reactions]] | Sequence[Reactions] = ()
     """One per service heard; as a callable when they need the runtime."""
     hears: Sequence[str] = ()
-    """Needed when `reactions` is a callable: the services heard."""
+    """Services heard only for copies; all that are heard when `reactions` is a callable."""
     constraints: Mapping[str, str] = field(default_factory=dict)
     """Database constraint → reason_code of the Refused it becomes."""
     sentences: Sentences = field(default_factory=dict)
@@ -87,3 +87,9 @@ class ServiceDefinition:
         if callable(self.reactions):
             return frozenset(self.hears)
         return frozenset(reactions.source for reactions in self.reactions) | frozenset(self.hears)
+
+    def reactions_of(self, runtime: Runtime) -> list[Reactions]:
+        """One per source; a source that is only copied has reactions without a handler."""
+        declared = list(self.reactions(runtime) if callable(self.reactions) else self.reactions)
+        silent = self.sources - {reactions.source for reactions in declared}
+        return declared + [Reactions(source) for source in sorted(silent)]

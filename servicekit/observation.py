@@ -2,9 +2,10 @@
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from eventstore.broker import Connection
+from eventstore.consumer import Consumer
 from eventstore.locks import OneActive
 from eventstore.relay import Relay
 from servicekit.definition import Runtime
@@ -20,9 +21,11 @@ class Observation:
     connection: Connection
     locks: OneActive
     relay: Relay | None = None
+    consumers: list[Consumer] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._seen: dict[str, Counter[str]] = {}
+        self._letters: set[str] = set()
 
     async def run(self) -> None:
         """Look for ever."""
@@ -38,6 +41,9 @@ class Observation:
         metrics.nats_connected.set(1 if self.connection.connected else 0)
         if self.relay is not None:
             self._look_at_relay(self.relay)
+        for consumer in self.consumers:
+            self._look_at_consumer(consumer)
+        await self._look_at_letters()
         metrics.ledger_tree_size.set((await self.runtime.log.head()).size)
         for source in self.runtime.hears:
             metrics.heard_position.labels(source).set(await self.runtime.log.heard(source))
@@ -53,6 +59,30 @@ class Observation:
             self.runtime.status.lags["relay"] = relay.unpublished
         for reason, more in self._more("relay", relay.errors).items():
             metrics.relay_publish_errors.labels(reason).inc(more)
+
+    def _look_at_consumer(self, consumer: Consumer) -> None:
+        metrics, status = self.runtime.metrics, self.runtime.status
+        self._tell(f"hears:{consumer.source}", consumer.problems())
+        if consumer.lag is not None and self.locks.holds(f"consumer:{consumer.source}"):
+            metrics.consumer_lag.labels(f"{consumer.durable}:{consumer.source}").set(consumer.lag)
+            status.lags[consumer.source] = consumer.lag
+        duplicates = Counter({consumer.source: consumer.duplicates})
+        for source, more in self._more(f"duplicates:{consumer.source}", duplicates).items():
+            metrics.inbox_duplicates.labels(source).inc(more)
+
+    async def _look_at_letters(self) -> None:
+        """Open dead letters are for a person to decide about: they degrade until somebody has."""
+        log = self.runtime.log
+        rows = await log.pool.fetch(
+            f"""SELECT source, count(*) AS letters FROM {log.config.schema}.dead_letters
+                WHERE state = 'open' GROUP BY source"""  # noqa: S608 - schema names come from configuration
+        )
+        found = {row["source"]: row["letters"] for row in rows}
+        for source in self._letters | found.keys() | self.runtime.hears:
+            self.runtime.metrics.dead_letters.labels(source).set(found.get(source, 0))
+            open_letters = found.get(source, 0)
+            self._tell(f"dead_letters:{source}", [f"{open_letters} open"] if open_letters else [])
+        self._letters |= found.keys()
 
     def _tell(self, name: str, problems: list[str]) -> None:
         if problems:

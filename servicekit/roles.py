@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from eventstore.broker import Connection, make_broker
+from eventstore.consumer import Consumer
 from eventstore.locks import OneActive
 from eventstore.relay import Relay
 from eventstore.timers import Timer
@@ -27,8 +28,8 @@ def start_roles(definition: ServiceDefinition, runtime: Runtime, supervisor: Sup
     locks = OneActive(settings.log_config())
     observation = Observation(runtime, connection, locks)
 
-    def one_active(role: str, run: Callable[[], Awaitable[None]], name: str | None = None) -> None:
-        locks.add(role, supervisor.kept(name or role, run))
+    def one_active(role: str, run: Callable[[], Awaitable[None]]) -> None:
+        locks.add(role, supervisor.kept(role, run))
 
     relay = Relay(runtime.log, connection)
     relay.attach()
@@ -38,6 +39,10 @@ def start_roles(definition: ServiceDefinition, runtime: Runtime, supervisor: Sup
     if definition.timers is not None:
         timer = Timer(runtime.executor, runtime.clock, definition.timers(runtime), _timer_outcome(runtime))
         one_active("timer", timer.run)
+    for reactions in definition.reactions_of(runtime):
+        consumer = Consumer(runtime.executor, reactions, connection, runtime.clock, vault=runtime.vault)
+        observation.consumers.append(consumer)
+        one_active(f"consumer:{consumer.source}", consumer.run)
     for background in map(_named, definition.background):
         run = _bound(background, runtime)
         if background.one_active:

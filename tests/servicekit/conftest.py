@@ -3,6 +3,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from servicekit.migrate import MigrateSettings, migrate_service
 from servicekit.secrets import init_secrets
@@ -50,7 +51,7 @@ async def _migrate(database: Database, secrets: Path) -> None:
         database_host=database.host,
         database_port=database.port,
         database_name=database.name,
-        superuser_password=database.superuser_password,
+        superuser_password=SecretStr(database.superuser_password),
         secrets_dir=secrets,
     )
     for definition in (sample(), NEIGHBOUR):

@@ -130,6 +130,8 @@ class Items(ReadModel):
                 )
             case ServiceItemRetired() as event:
                 rows.update(items, event.item_id, live=False)
+            case _:
+                pass
 
 
 class Neighbours(ReadModel):
@@ -141,6 +143,8 @@ class Neighbours(ReadModel):
         match recorded.event:
             case PersonRegistered() as event:
                 rows.insert(neighbours, person_id=event.person_id, registered_at=event.registered_at)
+            case _:
+                pass
 
 
 class ItemAsk(Ask):

@@ -16,7 +16,7 @@ def assert_problem(answer: Any, status: int, reason_code: str) -> dict[str, Any]
     """Every refusal is a whole problem document, with sentences in both languages."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
-    document = answer.json()
+    document: dict[str, Any] = answer.json()
     assert document["reason_code"] == reason_code
     assert document["status"] == status
     assert document["type"] == f"/problems/{reason_code}"
@@ -163,7 +163,7 @@ async def test_a_malformed_header_is_named(service: Served) -> None:
         ("After", "a=b"),
         ("If-Version", "new"),
     ):
-        answer = await service.publish(**{name.replace("-", "_"): value})
+        answer = await service.publish(more={name: value})
         assert assert_problem(answer, 400, "header_invalid")["facts"] == {"header": name}
     assert await service.size() == 0
 

@@ -1,5 +1,6 @@
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -45,7 +46,11 @@ def reason(token: str) -> str:
 
 
 def test_a_token_carries_actor_roles_scopes_and_the_person_represented() -> None:
-    roles = [Role.RESIDENT, RoleGrant(role=Role.GRID_WORKER, scope="grid-03"), {"role": "DISPATCHER"}]
+    roles: list[RoleGrant | Role | Mapping[str, str]] = [
+        Role.RESIDENT,
+        RoleGrant(role=Role.GRID_WORKER, scope="grid-03"),
+        {"role": "DISPATCHER"},
+    ]
     identity = Verifier(jwks(KEY)).verify(issue(KEY, PERSON, roles, on_behalf_of=ELDER))
     assert identity.actor_id == PERSON
     assert identity.on_behalf_of == ELDER

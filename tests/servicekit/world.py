@@ -1,7 +1,7 @@
 """A small world for a sample service: settings, tokens, and the service called without a port."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,9 +75,11 @@ class Served:
     async def size(self) -> int:
         return (await self.runtime.log.head()).size
 
-    async def publish(self, code: str = "haircut", minutes: int = 30, **headers: Any) -> httpx.Response:
-        body = {"item_code": code, "minutes": minutes}
-        return await self.client.post("/v1/items", json=body, headers=self.headers(**headers))
+    async def publish(
+        self, code: str = "haircut", more: Mapping[str, str] | None = None, **headers: Any
+    ) -> httpx.Response:
+        body = {"item_code": code, "minutes": 30}
+        return await self.client.post("/v1/items", json=body, headers={**self.headers(**headers), **(more or {})})
 
 
 @contextlib.asynccontextmanager

@@ -1,0 +1,235 @@
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import nats
+import pytest
+
+from contracts.command import SYSTEM, Command, Role
+from contracts.envelope import Recorded
+from contracts.volunteers import PersonRegistered
+from eventstore.clock import direct
+from eventstore.consumer import ReactionContext, Reactions, derived_id
+from servicekit.process import CannotStart, Runtime, ServiceDefinition, ServiceProcess
+from servicekit.settings import ServiceSettings
+from tests.servicekit.sample_service import LIFE, NEIGHBOUR, PublishItem, sample
+from tests.servicekit.world import World
+from tests.support.servers import TestNats
+from tests.support.waiting import eventually
+
+
+@dataclass
+class Running:
+    """A service process within this one, on a port of its own."""
+
+    world: World
+    settings: ServiceSettings
+    process: ServiceProcess
+    stop: asyncio.Event
+    client: httpx.AsyncClient
+    task: asyncio.Task[None] = field(init=False)
+
+    async def readiness(self) -> tuple[int, dict[str, Any]]:
+        with contextlib.suppress(httpx.TransportError):
+            answer = await self.client.get("/readyz")
+            return answer.status_code, answer.json()
+        return 0, {}
+
+    async def until_ready(self, word: str = "ok") -> dict[str, Any]:
+        """Wait for a 200 whose status is `word`."""
+
+        async def ready() -> dict[str, Any]:
+            status, document = await self.readiness()
+            assert (status, document.get("status")) == (200, word), document
+            return document
+
+        return await eventually(ready, timeout=20)
+
+    async def post(self, path: str, body: Mapping[str, Any], *roles: Role, **headers: str) -> dict[str, Any]:
+        answer = await self.client.post(path, json=body, headers=self.world.headers(*roles, **headers))
+        assert answer.status_code in {200, 201}, answer.text
+        document: dict[str, Any] = answer.json()
+        return document
+
+    async def metric(self, name: str, **labels: str) -> float | None:
+        return self.process.metrics.registry.get_sample_value(name, labels)
+
+
+@contextlib.asynccontextmanager
+async def running(
+    world: World, definition: ServiceDefinition, nats_url: str, **settings: Any
+) -> AsyncIterator[Running]:
+    given = world.settings(definition.name, nats_url=nats_url, **settings)
+    process, stop = ServiceProcess(definition), asyncio.Event()
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{given.port}", timeout=10) as client:
+        found = Running(world, given, process, stop, client)
+        found.task = asyncio.create_task(process.serve(stop, given))
+        try:
+            yield found
+        finally:
+            stop.set()
+            async with asyncio.timeout(10):
+                await found.task
+
+
+def welcoming() -> ServiceDefinition:
+    """The sample, which publishes a service for every new neighbour."""
+    reactions = Reactions("volunteers")
+
+    @reactions.on(PersonRegistered, refusals={"code_taken": "ignore"})
+    async def on_person_registered(recorded: Recorded, context: ReactionContext) -> Sequence[Command]:
+        item_id = derived_id(recorded, "welcome")
+        return [PublishItem(by=SYSTEM, at=context.now(), item_id=item_id, item_code=f"welcome-{item_id}", minutes=15)]
+
+    return sample(reactions=[reactions], hears=[])
+
+
+async def test_what_one_service_records_another_hears_and_signs(world: World, nats_server: TestNats) -> None:
+    url = nats_server.url
+    async with running(world, NEIGHBOUR, url) as volunteers, running(world, welcoming(), url) as orders:
+        await volunteers.until_ready()
+        await orders.until_ready()
+        registered = await volunteers.post("/v1/persons", {}, Role.GRID_WORKER)
+        position = registered["positions"]["volunteers"][1]
+        read = world.headers(Role.RESIDENT, After=f"volunteers={position}")
+        answer = await orders.client.get(f"/v1/neighbours/{registered['person_id']}", headers=read)
+        assert answer.json() == {"known": True}
+        ready = await orders.until_ready()
+        assert ready["positions"] == {"orders": 1, "volunteers": 1}
+        await eventually(lambda: orders.process.metrics.registry.get_sample_value("ledger_signed_size") == 1)
+        assert (await orders.client.get("/v1/checkpoint")).text.startswith("chaoyangli/orders\n1\n")
+
+        async def published() -> bool:
+            client = await nats.connect(url)
+            try:
+                message = await client.jetstream().get_msg("ORDERS", seq=1)
+                return message.subject == "chaoyangli.orders.ServiceItemPublished"
+            finally:
+                await client.close()
+
+        assert await eventually(published)
+        assert (await orders.until_ready())["lags"] == {"relay": 0, "volunteers": 0}
+
+
+async def test_a_service_serves_before_and_without_nats_and_catches_up(world: World, nats_server: TestNats) -> None:
+    nats_server.stop()
+    async with running(world, sample(), nats_server.url) as orders:
+        document = await orders.until_ready("degraded")
+        assert any("NATS" in reason for reason in document["degraded"])
+        await orders.post("/v1/items", {"item_code": "haircut", "minutes": 30})
+        nats_server.start()
+        async with running(world, NEIGHBOUR, nats_server.url):
+            await orders.until_ready()
+            await eventually(lambda: orders.process.metrics.registry.get_sample_value("outbox_unpublished") == 0)
+
+
+async def test_a_deadline_fires_in_business_time_once(world: World, nats_server: TestNats, tmp_path: Path) -> None:
+    clock, start = tmp_path / "clock", datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
+    direct(clock, start, speed=0)
+    url = nats_server.url
+    async with (
+        running(world, sample(), url, clock_file=clock) as first,
+        running(world, sample(), url, clock_file=clock) as second,
+    ):
+        await first.until_ready("degraded")
+        await second.until_ready("degraded")
+        item_id = (await first.post("/v1/items", {"item_code": "haircut", "minutes": 30}))["item_id"]
+        direct(clock, start + LIFE + timedelta(minutes=1), speed=0)
+
+        async def retired() -> bool:
+            answer = await second.client.get(f"/v1/items/{item_id}", headers=world.headers(Role.RESIDENT))
+            return answer.json()["live"] is False
+
+        assert await eventually(retired)
+        await asyncio.sleep(0.5)
+        document = (await second.client.get("/readyz")).json()
+        assert document["positions"]["orders"] == 2
+
+
+async def test_a_background_task_that_dies_is_started_again(world: World) -> None:
+    runs = 0
+
+    async def sender(runtime: Runtime) -> None:
+        nonlocal runs
+        runs += 1
+        if runs == 1:
+            raise ConnectionError("once")
+        await asyncio.Event().wait()
+
+    async with running(world, sample(background=[sender]), "nats://127.0.0.1:9") as orders:
+        await orders.until_ready("degraded")
+        await eventually(lambda: runs == 2)
+        assert await orders.metric("task_failures_total", task="sender") == 1
+
+
+async def test_a_service_without_its_database_lives_and_is_not_ready(world: World) -> None:
+    async with running(world, sample(), "nats://127.0.0.1:9", database_port=9) as orders:
+
+        async def unready() -> bool:
+            status, document = await orders.readiness()
+            return status == 503 and document["reasons"] == ["log: cannot be opened (LogUnavailable)"]
+
+        assert await eventually(unready)
+        assert (await orders.client.get("/livez")).status_code == 200
+        refused = await orders.client.post("/v1/items", json={})
+        assert (refused.status_code, refused.json()["reason_code"]) == (503, "log_unavailable")
+        assert refused.headers["Retry-After"] == "1"
+
+
+async def test_a_taken_port_is_told(world: World) -> None:
+    settings = world.settings("orders")
+    with socket.create_server(("127.0.0.1", settings.port)), pytest.raises(CannotStart, match="CHAOYANGLI_HTTP_PORT"):
+        await ServiceProcess(sample()).serve(asyncio.Event(), settings)
+
+
+async def test_missing_secrets_are_told(world: World, tmp_path: Path) -> None:
+    for missing in ({"issuer_jwks": tmp_path / "none"}, {"secrets_dir": tmp_path}, {"clock_file": tmp_path / "none"}):
+        with pytest.raises(CannotStart, match=str(tmp_path)):
+            await ServiceProcess(sample()).serve(asyncio.Event(), world.settings("orders", **missing))
+    with pytest.raises(CannotStart, match="'volunteers'"):
+        await ServiceProcess(sample()).serve(asyncio.Event(), world.settings("volunteers"))
+
+
+RUN = "from servicekit.process import run; from tests.servicekit.sample_service import sample; run(sample())"
+
+
+async def test_a_real_process_ends_in_order_on_sigterm(world: World, nats_server: TestNats) -> None:
+    settings = world.settings("orders", nats_url=nats_server.url)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CHAOYANGLI_")} | {
+        f"CHAOYANGLI_{name.upper()}": str(value) for name, value in settings.model_dump().items() if value is not None
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", RUN, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{settings.port}") as client:
+
+            async def ready() -> bool:
+                assert process.returncode is None
+                with contextlib.suppress(httpx.TransportError):
+                    return (await client.get("/readyz")).status_code == 200
+                return False
+
+            await eventually(ready, timeout=30)
+            answer = await client.post(
+                "/v1/items", json={"item_code": "haircut", "minutes": 30}, headers=world.headers()
+            )
+            assert answer.status_code == 201
+        process.send_signal(signal.SIGTERM)
+        output, errors = await asyncio.wait_for(process.communicate(), 10)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+    assert process.returncode == 0, errors
+    assert b'"event": "stopping"' in output
+    assert errors == b""
