@@ -59,10 +59,10 @@ class MigrateSettings(BaseSettings):
 
 
 def definition_of(service: str) -> ServiceDefinition:
-    """The `DEFINITION` in services/<service>/app.py, by name: this layer knows no service."""
-    found = importlib.import_module(f"services.{service}.app").DEFINITION
+    """The `definition` in services/<service>/app.py, by name: this layer knows no service."""
+    found = importlib.import_module(f"services.{service}.app").definition
     if not isinstance(found, ServiceDefinition):
-        raise TypeError(f"services.{service}.app.DEFINITION is not a ServiceDefinition")
+        raise TypeError(f"services.{service}.app.definition is not a ServiceDefinition")
     return found
 
 

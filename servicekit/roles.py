@@ -6,6 +6,7 @@ Each is kept going by the supervisor; what only one replica should do is under t
 from collections.abc import Awaitable, Callable
 
 import structlog
+from faststream.nats.prometheus import NatsPrometheusMiddleware
 
 from eventstore.broker import Connection, make_broker
 from eventstore.consumer import Consumer
@@ -23,7 +24,8 @@ _log = structlog.get_logger("servicekit.roles")
 def start_roles(definition: ServiceDefinition, runtime: Runtime, supervisor: Supervisor) -> None:
     """Start everything. Nothing here waits for NATS."""
     settings = runtime.settings
-    broker = make_broker(settings.nats_url, settings.service, password=settings.nats_password)
+    counting = NatsPrometheusMiddleware(registry=runtime.metrics.registry, app_name=settings.service)
+    broker = make_broker(settings.nats_url, settings.service, password=settings.nats_password, middlewares=[counting])
     connection = Connection(broker)
     locks = OneActive(settings.log_config())
     observation = Observation(runtime, connection, locks)

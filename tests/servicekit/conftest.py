@@ -40,6 +40,16 @@ async def world(
 
 
 @pytest.fixture
+async def own_world(own_postgres_server: TestPostgres, tmp_path: Path) -> World:
+    """The same on a PostgreSQL that the test may kill."""
+    secrets = tmp_path / "secrets"
+    init_secrets(secrets, ["orders", "volunteers"])
+    database = await asyncio.to_thread(own_postgres_server.create_database)
+    await _migrate(database, secrets)
+    return World(database, tmp_path, secrets)
+
+
+@pytest.fixture
 async def service(world: World) -> AsyncIterator[Served]:
     """The sample's app, called in this process; no port, no NATS."""
     async with served(world, sample()) as running:

@@ -23,7 +23,7 @@ from servicekit.process import CannotStart, Runtime, ServiceDefinition, ServiceP
 from servicekit.settings import ServiceSettings
 from tests.servicekit.sample_service import LIFE, NEIGHBOUR, PublishItem, sample
 from tests.servicekit.world import World
-from tests.support.servers import TestNats
+from tests.support.servers import TestNats, TestPostgres
 from tests.support.waiting import eventually
 
 
@@ -118,6 +118,9 @@ async def test_what_one_service_records_another_hears_and_signs(world: World, na
 
         assert await eventually(published)
         assert (await orders.until_ready())["lags"] == {"relay": 0, "volunteers": 0}
+        metrics = (await orders.client.get("/metrics")).text
+        assert 'consumer_lag{durable="orders-reactions:volunteers"} 0.0' in metrics
+        assert 'faststream_received_messages_total{app_name="orders"' in metrics
 
 
 async def test_a_service_serves_before_and_without_nats_and_catches_up(world: World, nats_server: TestNats) -> None:
@@ -183,6 +186,37 @@ async def test_a_service_without_its_database_lives_and_is_not_ready(world: Worl
         refused = await orders.client.post("/v1/items", json={})
         assert (refused.status_code, refused.json()["reason_code"]) == (503, "log_unavailable")
         assert refused.headers["Retry-After"] == "1"
+
+
+async def test_a_database_that_dies_refuses_for_a_while_and_a_repeated_key_records_once(
+    own_world: World, own_postgres_server: TestPostgres
+) -> None:
+    body, headers = {"item_code": "haircut", "minutes": 30}, own_world.headers()
+    async with running(own_world, sample(), "nats://127.0.0.1:9") as orders:
+        await orders.until_ready("degraded")
+        await asyncio.to_thread(own_postgres_server.kill)
+
+        async def unready() -> bool:
+            status, document = await orders.readiness()
+            return status == 503 and document["reasons"][0].startswith("log: PostgreSQL does not answer")
+
+        assert await eventually(unready)
+        reading = own_world.headers(Role.RESIDENT)
+        for refused in (
+            await orders.client.post("/v1/items", json=body, headers=headers),
+            await orders.client.get("/v1/items/0199a0c0-0000-7000-8000-000000000001", headers=reading),
+        ):
+            assert (refused.status_code, refused.json()["reason_code"]) == (503, "log_unavailable")
+            assert refused.headers["Retry-After"] == "1"
+        await asyncio.to_thread(own_postgres_server.start)
+        await orders.until_ready("degraded")
+
+        async def recorded() -> bool:
+            return (await orders.client.post("/v1/items", json=body, headers=headers)).status_code == 201
+
+        assert await eventually(recorded)
+        assert (await orders.client.post("/v1/items", json=body, headers=headers)).status_code == 201
+        assert (await orders.until_ready("degraded"))["positions"]["orders"] == 1
 
 
 async def test_a_taken_port_is_told(world: World) -> None:

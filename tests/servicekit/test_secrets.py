@@ -1,0 +1,117 @@
+import stat
+from pathlib import Path
+
+import asyncpg
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from eventstore.checkpoint import load_key_file
+from servicekit.migrate import MigrateSettings, migrate_all
+from servicekit.secrets import SecretMissing, init_secrets, read_bytes_secret, read_text_secret
+from servicekit.settings import ServiceSettings
+from servicekit.tokens import Verifier
+from tests.support.servers import Database
+
+
+def test_every_secret_is_made_once_for_its_owner_only(tmp_path: Path) -> None:
+    directory = tmp_path / "secrets"
+    made = init_secrets(directory, ["orders", "notify"])
+    assert {path.name for path in made} >= {
+        "orders_app.password",
+        "orders_migrator.password",
+        "orders_auditor.password",
+        "orders.kek",
+        "orders.hmac",
+        "orders.signing_key",
+        "nats_orders.password",
+        "notify.kek",
+        "postgres.password",
+        "issuer.signing_key",
+        "issuer.jwks",
+    }
+    for path in made:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        assert mode == (0o644 if path.name == "issuer.jwks" else 0o600), path.name
+    before = {path: path.read_bytes() for path in made}
+    assert init_secrets(directory, ["orders", "notify"]) == []
+    assert {path: path.read_bytes() for path in made} == before
+    assert len(set(before.values())) == len(before)
+
+
+def test_keys_are_keys_and_the_key_set_holds_no_private_part(tmp_path: Path) -> None:
+    init_secrets(tmp_path, ["orders"])
+    assert len(read_bytes_secret(tmp_path / "orders.kek")) == 32
+    assert len(read_bytes_secret(tmp_path / "orders.hmac")) == 32
+    load_key_file(tmp_path / "orders.signing_key")
+    Verifier(tmp_path / "issuer.jwks")
+    assert '"d"' not in (tmp_path / "issuer.jwks").read_text()
+    assert '"d"' in (tmp_path / "issuer.signing_key").read_text()
+
+
+def test_a_missing_or_spoilt_secret_is_named_and_not_shown(tmp_path: Path) -> None:
+    spoilt = tmp_path / "orders.kek"
+    with pytest.raises(SecretMissing, match=r"orders\.kek"):
+        read_text_secret(spoilt)
+    for content in ("", "c2hvcnQ=", "not base64!"):
+        spoilt.write_text(content)
+        with pytest.raises(SecretMissing, match=r"orders\.kek") as missing:
+            read_bytes_secret(spoilt)
+        assert not content or content not in str(missing.value)
+
+
+def test_settings_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    init_secrets(tmp_path, ["ledger"])
+    for name, value in (
+        ("SECRETS_DIR", tmp_path),
+        ("STATE_DIR", tmp_path / "state"),
+        ("ISSUER_JWKS", tmp_path / "issuer.jwks"),
+        ("DATABASE_HOST", "db.internal"),
+        ("COMMUNITY", "chaoyangli"),
+    ):
+        monkeypatch.setenv(f"CHAOYANGLI_{name}", str(value))
+    settings = ServiceSettings(service="ledger")
+    assert settings.port == 8103
+    assert settings.origin == "chaoyangli/ledger"
+    assert settings.head_path == tmp_path / "state" / "ledger" / "head"
+    config = settings.log_config()
+    assert (config.user, config.host, len(config.idempotency_secret)) == ("ledger_app", "db.internal", 32)
+    assert settings.log_config("auditor").user == "ledger_auditor"
+    assert config.password not in repr(config)
+    with pytest.raises(ValidationError, match="CHAOYANGLI_HTTP_PORT"):
+        ServiceSettings(service="garden")
+
+
+async def test_the_migrator_makes_the_database_and_the_roles_and_may_run_again(
+    database: Database, tmp_path: Path
+) -> None:
+    init_secrets(tmp_path, ["volunteers"])
+    settings = MigrateSettings(
+        database_host=database.host,
+        database_port=database.port,
+        database_name=f"{database.name}_new",
+        superuser_password=SecretStr(database.superuser_password),
+        secrets_dir=tmp_path,
+        services="volunteers",
+    )
+    try:
+        await migrate_all(settings)
+        await migrate_all(settings)
+        service = ServiceSettings(
+            service="volunteers",
+            database_host=database.host,
+            database_port=database.port,
+            database_name=settings.database_name,
+            secrets_dir=tmp_path,
+            state_dir=tmp_path,
+            issuer_jwks=tmp_path / "issuer.jwks",
+        )
+        for role in ("app", "migrator", "auditor"):
+            connection = await asyncpg.connect(**service.log_config(role).connect_arguments("test"))
+            try:
+                assert await connection.fetchval("SELECT size FROM volunteers.head") == 0
+            finally:
+                await connection.close()
+    finally:
+        superuser = await asyncpg.connect(database.dsn)
+        await superuser.execute(f'DROP DATABASE IF EXISTS "{settings.database_name}" WITH (FORCE)')
+        await superuser.close()
