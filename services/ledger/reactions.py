@@ -1,0 +1,99 @@
+"""What the ledger does when volunteers speaks: credited minutes are posted, erased persons forgotten."""
+
+import asyncio
+from collections.abc import Sequence
+
+from contracts.command import SYSTEM, Command, Refused
+from contracts.envelope import Recorded
+from contracts.event import KeptData
+from contracts.ledger import HoursEntry
+from contracts.volunteers import HoursLogged, PersonErased
+from eventstore.consumer import ReactionContext, Reactions, derived_id
+from eventstore.executor import Plan
+from eventstore.vault import ErasureList
+from servicekit.definition import Runtime
+from services.ledger.commands import HOURS, EraseVaultData, PostHours, RefuseEntry, kept_until
+from services.ledger.read_models import queries
+
+
+def reactions(runtime: Runtime) -> Sequence[Reactions]:
+    """The ledger hears volunteers only."""
+    return [volunteers_reactions(ErasureList(runtime.settings.erasures_path))]
+
+
+def volunteers_reactions(erasures: ErasureList) -> Reactions:
+    """Reactions to volunteers. `erasures`: the list that outlives a restore of the database."""
+    heard = Reactions("volunteers")
+    # A race that only a constraint sees: the answer is said, the event is not dropped (domain.md §4.4).
+    outcomes = {"overlap": refused_hours, "posted_already": refused_hours}
+    # Fresh: what was posted for the event before must be in the tables that this one is compared with.
+    heard.on(HoursLogged, fresh=True, refusals=outcomes)(on_hours_logged)
+
+    @heard.on(PersonErased)
+    async def on_person_erased(recorded: Recorded, context: ReactionContext) -> Plan:
+        """Destroy the person's keys, save the accounting copy that the law keeps, and say so."""
+        event = recorded.event
+        assert isinstance(event, PersonErased)
+        erasure = await context.vault.erase(event.person_id)
+        now = context.now()
+        kept = tuple(
+            KeptData(purpose=purpose, basis=basis, until=kept_until(now)) for purpose, basis in erasure.kept.items()
+        )
+        erase = EraseVaultData(
+            by=SYSTEM,
+            at=now,
+            person_id=event.person_id,
+            source_event_id=recorded.event_id,
+            purposes=erasure.erased,
+            kept=kept,
+            erased_at=now,
+        )
+        # On the list before the keys go: a crash between leaves an erasure to repeat, never one to forget.
+        await asyncio.to_thread(erasures.add, event.person_id)
+        return Plan([erase], vault=erasure.changes)
+
+    return heard
+
+
+async def on_hours_logged(recorded: Recorded, context: ReactionContext) -> Sequence[Command]:
+    """Post the minutes: Dr volunteer, Cr community; a breach becomes EntryRefused in the decider."""
+    event = recorded.event
+    assert isinstance(event, HoursLogged)
+    hours = HoursEntry(
+        claim_id=event.claim_id,
+        volunteer_id=event.volunteer_id,
+        order_id=event.order_id,
+        assignment_id=event.assignment_id,
+        started_at=event.started_at,
+        finished_at=event.finished_at,
+        minutes=event.minutes,
+        grade=event.grade,
+    )
+    async with context.log.queries() as connection:
+        facts = await queries.hours_facts(connection, recorded.event_id, hours)
+    post = PostHours(
+        by=SYSTEM,
+        at=context.now(),
+        entry_id=derived_id(recorded, "entry"),
+        source_event_id=recorded.event_id,
+        hours=hours,
+        effective_date=event.service_date,
+        facts=facts,
+    )
+    return [post]
+
+
+def refused_hours(refused: Refused, recorded: Recorded) -> Sequence[Command]:
+    """Say that the minutes could not be posted after all."""
+    event = recorded.event
+    assert isinstance(event, HoursLogged)
+    refusal = RefuseEntry(
+        by=SYSTEM,
+        at=event.logged_at,
+        book=HOURS,
+        source_event_id=recorded.event_id,
+        reason_code=refused.reason_code,
+        claim_id=event.claim_id,
+        volunteer_id=event.volunteer_id,
+    )
+    return [refusal]

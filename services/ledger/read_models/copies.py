@@ -1,0 +1,61 @@
+"""A copy of what volunteers said: who is known or erased, and who acts for whom."""
+
+from typing import ClassVar
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+from contracts.envelope import Recorded
+from contracts.volunteers import PersonErased, PersonRegistered, ProxyAuthorised, ProxyEnded
+from eventstore.read_model import ReadModel
+from eventstore.rows import Rows
+
+_volunteers = sa.MetaData()
+_TIME = sa.DateTime(timezone=True)
+
+volunteers_persons = sa.Table(
+    "volunteers_persons",
+    _volunteers,
+    sa.Column("person_id", sa.Uuid, primary_key=True),
+    sa.Column("erased_at", _TIME),
+)
+volunteers_proxies = sa.Table(
+    "volunteers_proxies",
+    _volunteers,
+    sa.Column("proxy_authorisation_id", sa.Uuid, primary_key=True),
+    sa.Column("principal_id", sa.Uuid, nullable=False),
+    sa.Column("proxy_id", sa.Uuid, nullable=False),
+    sa.Column("scope", JSONB, nullable=False),
+    sa.Column("valid_until", _TIME),
+    sa.Column("ended_at", _TIME),
+    sa.Index("volunteers_proxies_by_pair", "principal_id", "proxy_id"),
+)
+
+
+class VolunteersCopy(ReadModel):
+    """Who may count cash or be named as a donor, and who may read a volunteer's minutes for them."""
+
+    source: ClassVar[str] = "volunteers"
+    metadata: ClassVar[sa.MetaData] = _volunteers
+    version: ClassVar[int] = 1
+
+    def apply(self, recorded: Recorded, rows: Rows) -> None:
+        """See the class."""
+        match recorded.event:
+            case PersonRegistered() as event:
+                rows.insert(volunteers_persons, person_id=event.person_id)
+            case PersonErased() as event:
+                rows.update(volunteers_persons, event.person_id, erased_at=event.erased_at)
+            case ProxyAuthorised() as event:
+                rows.insert(
+                    volunteers_proxies,
+                    proxy_authorisation_id=event.proxy_authorisation_id,
+                    principal_id=event.principal_id,
+                    proxy_id=event.proxy_id,
+                    scope=list(event.scope),
+                    valid_until=event.valid_until,
+                )
+            case ProxyEnded() as event:
+                rows.update(volunteers_proxies, event.proxy_authorisation_id, ended_at=event.ended_at)
+            case _:
+                pass

@@ -1,0 +1,190 @@
+"""The fold of the ledger's own log into its tables."""
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+import sqlalchemy as sa
+
+from contracts.envelope import Recorded
+from contracts.ledger import (
+    DonationPledged,
+    DonationReceipted,
+    DonationReceived,
+    EntryPosted,
+    EntryRefused,
+    EntryReversed,
+    HoursEntry,
+    ReceiptWaived,
+)
+from eventstore.read_model import ReadModel
+from eventstore.rows import Rows
+from services.ledger.posting_rules import fund_changes
+from services.ledger.read_models import tables as t
+
+
+class LedgerModel(ReadModel):
+    """Entries with their postings, balances, posted intervals, refusals and gifts."""
+
+    source: ClassVar[str] = "ledger"
+    metadata: ClassVar[sa.MetaData] = t.metadata
+    version: ClassVar[int] = 1
+    ddl: ClassVar[tuple[str, ...]] = t.DDL
+
+    def needs(self, recorded: Recorded) -> Iterable[tuple[sa.Table, Any]]:
+        """The counter of the book and the balances of the funds: their CHECKs must see the sum, not a change."""
+        event = recorded.event
+        if isinstance(event, EntryPosted | EntryReversed):
+            yield t.books, event.book
+            for fund in fund_changes(event.postings):
+                yield t.fund_balances, fund
+
+    def apply(self, recorded: Recorded, rows: Rows) -> None:
+        """See the module."""
+        match recorded.event:
+            case EntryPosted() as event:
+                _entry(recorded, event, rows)
+                if event.hours is not None:
+                    _interval(event, event.hours, rows)
+            case EntryReversed() as event:
+                _entry(recorded, event, rows)
+                rows.update(t.entries, event.reverses, reversed_by=event.entry_id)
+                rows.update(
+                    t.hours_intervals,
+                    event.reverses,
+                    standing=False,
+                    standing_claim_id=None,
+                    standing_assignment_id=None,
+                )
+            case EntryRefused() as event:
+                _refusal(recorded, event, rows)
+            case DonationPledged() | DonationReceived() | DonationReceipted() | ReceiptWaived():
+                _donation(recorded, rows)
+            case _:
+                pass  # a reader shows what it knows and ignores the rest
+
+
+def _entry(recorded: Recorded, event: EntryPosted | EntryReversed, rows: Rows) -> None:
+    hours = event.hours
+    rows.insert(
+        t.entries,
+        entry_id=event.entry_id,
+        book=event.book,
+        entry_no=event.entry_no,
+        kind=event.kind,
+        effective_date=event.effective_date,
+        recorded_at=recorded.recorded_at,
+        position=recorded.position,
+        event_id=recorded.event_id,
+        source_event_id=event.source_event_id,
+        donation_id=event.donation_id,
+        volunteer_id=None if hours is None else hours.volunteer_id,
+        claim_id=None if hours is None else hours.claim_id,
+        order_id=None if hours is None else hours.order_id,
+        grade=None if hours is None else hours.grade,
+        reason_code=event.reason_code,
+        reverses=event.reverses if isinstance(event, EntryReversed) else None,
+    )
+    book = rows.get(t.books, event.book)
+    count = 1 if book is None else book["entries"] + 1
+    rows.upsert(t.books, book=event.book, entries=count, last_entry_no=event.entry_no)
+    for line, posting in enumerate(event.postings, 1):
+        fund = posting.fund or t.NO_FUND
+        rows.insert(
+            t.postings,
+            entry_id=event.entry_id,
+            line=line,
+            book=event.book,
+            account=posting.account,
+            fund=fund,
+            amount=posting.amount,
+            unit=posting.unit,
+            position=recorded.position,
+            effective_date=event.effective_date,
+        )
+        rows.upsert(t.balances, account=posting.account, fund=fund, unit=posting.unit, book=event.book)
+        key = (posting.account, fund, posting.unit)
+        rows.add(t.balances, key, debit=max(posting.amount, 0), credit=max(-posting.amount, 0))
+    for fund, change in fund_changes(event.postings).items():
+        balance = rows.get(t.fund_balances, fund)
+        before = 0 if balance is None else balance["balance_fen"]
+        rows.upsert(t.fund_balances, fund=fund, balance_fen=before + change)
+
+
+def _interval(event: EntryPosted, hours: HoursEntry, rows: Rows) -> None:
+    rows.insert(
+        t.hours_intervals,
+        entry_id=event.entry_id,
+        volunteer_id=hours.volunteer_id,
+        started_at=hours.started_at,
+        finished_at=hours.finished_at,
+        minutes=hours.minutes,
+        grade=hours.grade,
+        standing=True,
+        standing_claim_id=hours.claim_id,
+        standing_assignment_id=hours.assignment_id,
+    )
+
+
+def _refusal(recorded: Recorded, event: EntryRefused, rows: Rows) -> None:
+    rows.insert(
+        t.refusals,
+        event_id=recorded.event_id,
+        book=event.book,
+        source_event_id=event.source_event_id,
+        reason_code=event.reason_code,
+        claim_id=event.claim_id,
+        volunteer_id=event.volunteer_id,
+        conflicts_with=event.conflicts_with,
+        refused_at=event.refused_at,
+        position=recorded.position,
+    )
+
+
+def _donation(recorded: Recorded, rows: Rows) -> None:
+    match recorded.event:
+        case DonationPledged() as event:
+            rows.insert(
+                t.donations,
+                donation_id=event.donation_id,
+                donor_ref=event.donor_ref,
+                state="PLEDGED",
+                fund=event.fund,
+                purpose=event.purpose,
+                amount_fen=event.amount_fen,
+                anonymous=event.anonymous,
+                donor_commitment=event.donor_commitment,
+                pledged_at=event.pledged_at,
+                pledged_by=recorded.actor,
+            )
+        case DonationReceived() as event:
+            rows.update(
+                t.donations,
+                event.donation_id,
+                state="RECEIVED",
+                amount_fen=event.amount_fen,
+                method=event.method,
+                effective_date=event.effective_date,
+                due_at=event.due_at,
+                received_at=event.received_at,
+                received_by=recorded.actor,
+            )
+        case DonationReceipted() as event:
+            rows.update(
+                t.donations,
+                event.donation_id,
+                state="RECEIPTED",
+                receipt_no=event.receipt_no,
+                due_at=None,
+                settled_at=event.receipted_at,
+            )
+        case ReceiptWaived() as event:
+            rows.update(
+                t.donations,
+                event.donation_id,
+                state="WAIVED",
+                reason_code=event.reason_code,
+                due_at=None,
+                settled_at=event.waived_at,
+            )
+        case _:
+            pass
