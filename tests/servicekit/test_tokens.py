@@ -134,6 +134,17 @@ def test_forgeries_are_invalid() -> None:
     assert {reason(forgery) for forgery in forgeries} == {"token_invalid"}
 
 
+def test_a_token_that_was_good_before_still_expires(monkeypatch: pytest.MonkeyPatch) -> None:
+    verifier = Verifier(jwks(KEY))
+    token = issue(KEY, PERSON, [Role.RESIDENT], ttl_seconds=60)
+    assert verifier.verify(token) == verifier.verify(token)
+    later = time.time() + 61
+    monkeypatch.setattr(time, "time", lambda: later)
+    with pytest.raises(TokenRefused) as refused:
+        verifier.verify(token)
+    assert refused.value.reason_code == "token_expired"
+
+
 def test_keys_are_rotated_by_replacing_the_file(tmp_path: Path) -> None:
     path = tmp_path / "issuer.jwks"
     path.write_text(json.dumps(jwks(KEY)))
