@@ -124,7 +124,7 @@ class Log:
         return await reader.heard(self.pool, self.config.schema, source)
 
     async def wait_heard(self, source: str, position: int, timeout: float = 2.0) -> None:
-        """Return once `source` is heard up to `position`, by any replica. Raises NotCaughtUp after `timeout` seconds."""
+        """Return once any replica heard `source` up to `position`. Raises NotCaughtUp after `timeout` seconds."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         while True:

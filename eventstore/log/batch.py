@@ -14,7 +14,7 @@ from contracts.envelope import Recorded, encode
 from contracts.event import ContractError, Event
 from contracts.ids import uuid7
 from eventstore.config import LogConfig
-from eventstore.errors import EventRefused
+from eventstore.errors import EventRefused, VersionConflict
 from eventstore.idempotency import KEY_LENGTH_MAX, body_hmac, kept_answer
 from eventstore.log.head import TreeHead
 from eventstore.model import Append, Call, Committed
@@ -47,14 +47,22 @@ class Waiting:
 
 
 def prepared(append: Append, config: LogConfig, done: asyncio.Future[Committed]) -> Waiting:
-    """Check an append and serialise its events, in the caller's own time. Raises EventRefused."""
+    """Check an append and serialise its events, in the caller's own time. Raises EventRefused.
+
+    Raises VersionConflict when the append contradicts itself: no log could satisfy both of its expectations.
+    """
     events: list[PreparedEvent] = []
+    versions: dict[str, int] = {}
     metadata = append.metadata
     for part in append.streams:
         if not _STREAM.fullmatch(part.stream):
             raise EventRefused(f"{part.stream!r} is no name for a stream")
         if part.expected_version < 0:
             raise EventRefused(f"{part.stream} cannot be expected at version {part.expected_version}")
+        known = versions.get(part.stream, part.expected_version)
+        if known != part.expected_version:
+            raise VersionConflict(part.stream, part.expected_version, known)
+        versions[part.stream] = known + len(part.events)
         correlation = part.correlation_id or metadata.correlation_id
         causation = part.causation_id or metadata.causation_id
         for version, event in enumerate(part.events, part.expected_version + 1):

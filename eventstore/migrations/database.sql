@@ -52,10 +52,12 @@ BEGIN
     -- A dropped trigger, rule or column names its table in the first two parts of its address.
     SELECT d.object_type || ' ' || d.object_identity INTO dropped
     FROM pg_event_trigger_dropped_objects() d
-    WHERE EXISTS (
+    WHERE EXISTS (SELECT FROM eventstore_guard.guarded g WHERE d.classid = 'pg_class'::regclass AND g.relation = d.objid)
+       OR EXISTS (
         SELECT FROM eventstore_guard.guarded g
-        WHERE g.relation = d.objid
-           OR g.relation = to_regclass(quote_ident(d.address_names[1]) || '.' || quote_ident(d.address_names[2])))
+        JOIN pg_class c ON c.oid = g.relation
+        JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname = d.address_names[1] AND c.relname = d.address_names[2])
     LIMIT 1;
     IF dropped IS NOT NULL THEN
         RAISE EXCEPTION 'append-only: dropping % is refused', dropped USING ERRCODE = 'insufficient_privilege';

@@ -1,0 +1,211 @@
+"""Rows: whatever the order of changes, one flush leaves what a flush after each change would have left."""
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy.dialects.postgresql import JSONB, TSTZRANGE
+
+from eventstore.rows import RowNotDeclared, Rows
+
+metadata = sa.MetaData()
+parents = sa.Table(
+    "parents",
+    metadata,
+    sa.Column("parent_id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.String(8), nullable=False, default="none"),
+    sa.Column("total", sa.Integer, default=10),
+    sa.Column("note", JSONB),
+)
+children = sa.Table(
+    "children",
+    metadata,
+    sa.Column("parent_id", sa.ForeignKey("parents.parent_id"), primary_key=True),
+    sa.Column("child_id", sa.Uuid, primary_key=True),
+    sa.Column("during", TSTZRANGE),
+)
+
+
+@pytest.fixture(scope="module")
+def loop():
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+@pytest.fixture(scope="module")
+def connection(postgres_server, loop):
+    database = postgres_server.create_database()
+    connection = loop.run(asyncpg.connect(database.dsn))
+
+    async def prepare():
+        await connection.execute("CREATE SCHEMA a; CREATE SCHEMA b")
+        statements = []
+        engine = sa.create_mock_engine("postgresql+asyncpg://", lambda sql, *_: statements.append(sql))
+        metadata.create_all(engine, checkfirst=False)
+        for schema in ("a", "b"):
+            await connection.execute(f"SET search_path = {schema}")
+            for statement in statements:
+                await connection.execute(str(statement.compile(dialect=engine.dialect)))
+
+    loop.run(prepare())
+    yield connection
+    loop.run(connection.close())
+    postgres_server.drop_database(database.name)
+
+
+keys = st.integers(1, 3)
+values = st.fixed_dictionaries(
+    {},
+    optional={
+        "name": st.sampled_from(["张", "b", "c"]),
+        "total": st.none() | st.integers(0, 5),
+        "note": st.none() | st.sampled_from([[1, 2], {"a": "乙"}, []]),
+    },
+)
+deltas = st.fixed_dictionaries({"total": st.integers(-3, 3)})
+changes: st.SearchStrategy = st.one_of(
+    st.tuples(st.just("insert"), keys, values),
+    st.tuples(st.just("upsert"), keys, values),
+    st.tuples(st.just("update"), keys, values),
+    st.tuples(st.just("add"), keys, deltas),
+    st.tuples(st.just("delete"), keys, st.just({})),
+)
+
+
+def change(rows, kind, key, named):
+    if kind in ("insert", "upsert"):
+        getattr(rows, kind)(parents, parent_id=key, **named)
+    elif kind == "delete":
+        rows.delete(parents, key)
+    else:
+        getattr(rows, kind)(parents, key, **named)
+
+
+async def contents(connection, schema):
+    found = await connection.fetch(f"SELECT * FROM {schema}.parents ORDER BY parent_id")
+    return [tuple(row) for row in found]
+
+
+def without_double_inserts(done):
+    """The same changes, an insert of a row that is there turned into an upsert."""
+    present, kept = {1}, []
+    for kind, key, named in done:
+        kind = "upsert" if kind == "insert" and key in present else kind
+        kept.append((kind, key, named))
+        if kind in ("insert", "upsert"):
+            present.add(key)
+        elif kind == "delete":
+            present.discard(key)
+    return kept
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(done=st.lists(changes, max_size=14))
+def test_one_flush_equals_a_flush_after_each_change(connection, loop, done):
+    done = without_double_inserts(done)
+
+    async def compare():
+        for schema in ("a", "b"):
+            await connection.execute(f"TRUNCATE {schema}.parents CASCADE")
+            await connection.execute(f"INSERT INTO {schema}.parents VALUES (1, 'first', 1, NULL)")
+        together = Rows()
+        needs = [(parents, key) for key in (1, 2, 3)]
+        await together.fetch(connection, "a", needs)
+        seen_together, seen_alone = [], []
+        for kind, key, named in done:
+            change(together, kind, key, named)
+            seen_together.append(together.get(parents, key))
+            alone = Rows()
+            change(alone, kind, key, named)
+            await alone.flush(connection, "b")
+            alone = Rows()
+            await alone.fetch(connection, "b", needs)
+            seen_alone.append(alone.get(parents, key))
+        await together.flush(connection, "a")
+        return seen_together, seen_alone, await contents(connection, "a"), await contents(connection, "b")
+
+    seen_together, seen_alone, rows_together, rows_alone = loop.run(compare())
+    assert seen_together == seen_alone
+    assert rows_together == rows_alone
+
+
+@pytest.mark.parametrize("last", ["insert", "delete"])
+def test_a_row_made_twice_is_refused_by_the_database(connection, loop, last):
+    rows = Rows()
+    rows.insert(parents, parent_id=2)
+    rows.insert(parents, parent_id=2)
+    if last == "delete":
+        rows.delete(parents, 2)
+    with pytest.raises(asyncpg.UniqueViolationError):
+        loop.run(rows.flush(connection, "a"))
+
+
+def test_children_and_parents_go_and_come_in_the_order_their_keys_allow(connection, loop):
+    async def run():
+        await connection.execute("TRUNCATE a.parents CASCADE")
+        rows = Rows()
+        period: Any = sa.dialects.postgresql.Range(None, None)
+        rows.insert(children, parent_id=5, child_id=UUID(int=1), during=period)
+        rows.insert(parents, parent_id=5)
+        await rows.flush(connection, "a")
+        assert await connection.fetchval("SELECT count(*) FROM a.children") == 1
+        rows.delete(parents, 5)
+        rows.delete(children, (5, UUID(int=1)))
+        await rows.flush(connection, "a")
+        assert await connection.fetchval("SELECT count(*) FROM a.children") == 0
+
+    loop.run(run())
+
+
+def test_many_changes_are_few_statements():
+    rows = Rows()
+    for key in range(100):
+        rows.insert(parents, parent_id=key, name="x")
+        rows.add(parents, key, total=key)
+        rows.update(parents, key + 1000, name="y")
+    statements = rows.statements("a")
+    assert len(statements) == 2
+    assert {len(column) for statement in statements for column in statement.arguments} == {100}
+
+
+def test_a_row_that_was_not_declared_cannot_be_read(connection, loop):
+    rows = Rows()
+    rows.insert(parents, parent_id=1)
+    with pytest.raises(RowNotDeclared, match="parents 1"):
+        rows.get(parents, 1)
+
+
+@pytest.mark.parametrize("named", [{"nmae": "x"}, {"nmae": "x", "name": "y"}])
+def test_an_unknown_column_is_a_mistake_at_once(named):
+    rows = Rows()
+    with pytest.raises(TypeError, match="no column nmae"):
+        rows.insert(parents, parent_id=1, **named)
+    with pytest.raises(TypeError, match="no column nmae"):
+        rows.update(parents, 1, **named)
+
+
+def test_a_missing_key_is_a_mistake_at_once():
+    with pytest.raises(TypeError, match="parent_id"):
+        Rows().insert(parents, name="x")
+
+
+def test_too_long_a_text_is_refused_and_not_cut(connection, loop):
+    rows = Rows()
+    rows.upsert(parents, parent_id=1, name="longer than eight")
+    with pytest.raises(asyncpg.StringDataRightTruncationError):
+        loop.run(rows.flush(connection, "a"))
+
+
+def test_lists_in_arrays_and_defaults_from_the_database_are_refused():
+    odd = sa.MetaData()
+    arrays = sa.Table("arrays", odd, sa.Column("k", sa.Integer, primary_key=True), sa.Column("v", sa.ARRAY(sa.Text)))
+    called = sa.Table("called", odd, sa.Column("k", sa.Integer, primary_key=True), sa.Column("v", sa.Uuid, default=int))
+    keyless = sa.Table("keyless", odd, sa.Column("v", sa.Integer))
+    for table in (arrays, called, keyless):
+        with pytest.raises(TypeError):
+            Rows().insert(table, k=1)
