@@ -4,14 +4,20 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
 
+@overload
 async def eventually(
-    predicate: Callable[[], T | Awaitable[T]], timeout: float = 10.0, *, every: float = 0.02, what: str = ""
-) -> T:
+    predicate: Callable[[], Awaitable[T]], timeout: float = ..., *, every: float = ..., what: str = ...
+) -> T: ...
+@overload
+async def eventually(predicate: Callable[[], T], timeout: float = ..., *, every: float = ..., what: str = ...) -> T: ...
+async def eventually(
+    predicate: Callable[[], Any], timeout: float = 10.0, *, every: float = 0.02, what: str = ""
+) -> Any:
     """Call `predicate` (plain or async) until it answers something true, and give that back.
 
     An AssertionError inside it means "not yet"; any other error is raised at once. After `timeout` seconds the
@@ -26,7 +32,7 @@ async def eventually(
             if inspect.isawaitable(value):
                 value = await value
             if value:
-                return value  # type: ignore[no-any-return]
+                return value
         except AssertionError as error:
             failure = error
         if time.monotonic() >= end:

@@ -1,0 +1,262 @@
+"""JetStream's side of a log: the stream that holds a copy of it, and the durables through which others read it.
+
+Stream sequence = position. The stream is made by the log's own relay and never updated, purged or deleted by it.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+from nats.js.api import (
+    AckPolicy,
+    ConsumerConfig,
+    ConsumerInfo,
+    DeliverPolicy,
+    DiscardPolicy,
+    RetentionPolicy,
+    StorageType,
+    StoreCompression,
+    StreamConfig,
+    StreamInfo,
+)
+from nats.js.errors import NotFoundError
+
+MAX_BYTES = 2 * 1024**3
+"""A stream's size limit, about two million events. Well below the disk: a full stream says so, a full disk does not."""
+BATCH_MESSAGES = 256
+MAX_ACK_PENDING = 1_024
+ACK_WAIT_SECONDS = 15.0
+JS_TIMEOUT_SECONDS = 5.0
+STREAM_NOT_FOUND = 10059
+OURS = "-reactions"
+"""How the durables of our own services end; they are made at the listener's checkpoint, others' at their ack floor."""
+
+
+class Pool(Protocol):
+    """What is needed of an asyncpg pool."""
+
+    async def fetch(self, query: str, *args: Any) -> Sequence[Mapping[str, Any]]: ...
+    async def execute(self, query: str, *args: Any) -> str: ...
+    async def executemany(self, query: str, args: Iterable[Sequence[Any]]) -> None: ...
+
+
+def stream_name(service: str) -> str:
+    """`ORDERS`."""
+    return service.upper()
+
+
+def subject(community: str, service: str, type_name: str) -> str:
+    """`chaoyangli.orders.OrderPlaced`: no ids in subjects."""
+    return f"{community}.{service}.{type_name}"
+
+
+def durable_name(listener: str) -> str:
+    """The durable through which one of our services hears another."""
+    return f"{listener}{OURS}"
+
+
+def wake_subject(community: str, service: str) -> str:
+    """Core NATS: "the log has grown", from a replica that does not relay to the one that does."""
+    return f"{community}.wake.{service}"
+
+
+def durable_subject(community: str, source: str, listener: str) -> str:
+    """Core NATS: a listener asks the source's relay for its durable, with its checkpoint as decimal digits.
+
+    The listener is in the subject so that rights can bind it. There is no answer: the listener looks for the durable.
+    """
+    return f"{community}.durable.{source}.{listener}"
+
+
+def context(client: Client) -> JetStreamContext:
+    """JetStream over a client, with our time-out."""
+    return client.jetstream(timeout=JS_TIMEOUT_SECONDS)
+
+
+def stream_config(community: str, service: str, max_bytes: int = MAX_BYTES) -> StreamConfig:
+    """The stream's whole configuration. `sync_interval: always` is the server's to set."""
+    return StreamConfig(
+        name=stream_name(service),
+        description=f"The log of {service}: sequence = position",
+        subjects=[f"{community}.{service}.>"],
+        retention=RetentionPolicy.LIMITS,
+        storage=StorageType.FILE,
+        discard=DiscardPolicy.NEW,
+        max_bytes=max_bytes,
+        num_replicas=1,
+        duplicate_window=120,
+        deny_delete=True,
+        deny_purge=True,
+        allow_rollup_hdrs=False,
+        allow_direct=True,
+        allow_atomic=True,
+        compression=StoreCompression.S2,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class EnsuredStream:
+    """The stream as it is. `differs` names settings that are not ours; nothing here changes them."""
+
+    info: StreamInfo
+    created: bool
+    differs: tuple[str, ...]
+
+    @property
+    def last_sequence(self) -> int:
+        """The last message's sequence, 0 when the stream never had one."""
+        return int(self.info.state.last_seq)
+
+
+_WATCHED = (
+    "subjects",
+    "storage",
+    "discard",
+    "deny_delete",
+    "deny_purge",
+    "allow_atomic",
+    "max_age",
+    "max_msgs",
+    "max_bytes",
+)
+
+
+async def ensure_stream(
+    js: JetStreamContext, community: str, service: str, max_bytes: int = MAX_BYTES
+) -> EnsuredStream:
+    """Find the stream or make it. Never changes one that exists."""
+    config = stream_config(community, service, max_bytes)
+    name = stream_name(service)
+    try:
+        info, created = await js.stream_info(name), False
+    except NotFoundError:
+        info, created = await js.add_stream(config), True
+    differs = tuple(name for name in _WATCHED if _setting(info.config, name) != _setting(config, name))
+    return EnsuredStream(info, created, differs)
+
+
+def _setting(config: StreamConfig, name: str) -> Any:
+    value = getattr(config, name)
+    return None if value in (0, -1, None) else value
+
+
+def durable_config(listener: str, position: int) -> ConsumerConfig:
+    """Our listeners' durable: unfiltered, acknowledged up to the last, from the event after `position`."""
+    name = durable_name(listener)
+    return ConsumerConfig(
+        name=name,
+        durable_name=name,
+        description=f"{listener} hears this log",
+        ack_policy=AckPolicy.ALL,
+        ack_wait=ACK_WAIT_SECONDS,
+        max_ack_pending=MAX_ACK_PENDING,
+        max_deliver=-1,
+        deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
+        opt_start_seq=position + 1,
+    )
+
+
+async def ensure_durable(js: JetStreamContext, source: str, listener: str, position: int) -> ConsumerInfo:
+    """Find `<listener>-reactions` on the source's stream or make it from `position` + 1. NotFoundError: no stream."""
+    name = stream_name(source)
+    try:
+        info: ConsumerInfo = await js.consumer_info(name, durable_name(listener))
+    except NotFoundError as error:
+        if error.err_code == STREAM_NOT_FOUND:
+            raise
+        info = await js.add_consumer(name, durable_config(listener, position))
+    return info
+
+
+async def durables(js: JetStreamContext, service: str) -> list[ConsumerInfo]:
+    """All durables on the stream."""
+    found: list[ConsumerInfo] = []
+    while True:
+        page = await js.consumers_info(stream_name(service), offset=len(found))
+        found += page
+        if len(page) < 256:
+            return [info for info in found if info.config.durable_name]
+
+
+async def record_durables(pool: Pool, schema: str, found: Iterable[ConsumerInfo]) -> None:
+    """Keep each durable's configuration and ack floor in PostgreSQL, to make it again after NATS lost it."""
+    rows = []
+    for info in found:
+        floor = info.ack_floor.stream_seq if info.ack_floor is not None else 0
+        rows.append((info.name, json.dumps(info.config.as_dict(), sort_keys=True), floor))
+    if rows:
+        await pool.executemany(
+            f"""INSERT INTO {schema}.relay_durables AS d (durable, config, ack_floor) VALUES ($1, $2, $3)
+                ON CONFLICT (durable) DO UPDATE
+                SET config = excluded.config, ack_floor = excluded.ack_floor, recorded_at = now()
+                WHERE d.config <> excluded.config OR d.ack_floor <> excluded.ack_floor""",
+            rows,
+        )
+
+
+async def restore_durables(
+    js: JetStreamContext, pool: Pool, schema: str, service: str, found: Iterable[ConsumerInfo]
+) -> list[str]:
+    """Make again what PostgreSQL remembers and the stream lacks, each from its ack floor; returns their names.
+
+    Our own listeners' are left to them: they ask for theirs with their checkpoint, which may be further.
+    """
+    there = {info.name for info in found}
+    restored: list[str] = []
+    for row in await pool.fetch(f"SELECT durable, config, ack_floor FROM {schema}.relay_durables ORDER BY durable"):
+        if row["durable"] in there or row["durable"].endswith(OURS):
+            continue
+        config = ConsumerConfig.from_response(json.loads(row["config"]))
+        config.deliver_policy = DeliverPolicy.BY_START_SEQUENCE
+        config.opt_start_seq = row["ack_floor"] + 1
+        config.opt_start_time = None
+        config.name = config.durable_name = row["durable"]
+        await js.add_consumer(stream_name(service), config)
+        restored.append(row["durable"])
+    return restored
+
+
+async def forget_durable(pool: Pool, schema: str, durable: str) -> None:
+    """Stop making a durable again: first this, then delete it on the server."""
+    await pool.execute(f"DELETE FROM {schema}.relay_durables WHERE durable = $1", durable)
+
+
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """The subjects a service's NATS user may publish to and subscribe to; everything else is refused."""
+
+    publish: tuple[str, ...]
+    subscribe: tuple[str, ...]
+
+
+def rights(community: str, service: str, sources: Iterable[str] = ()) -> Rights:
+    """What the relay of `service` and its consumers of `sources` need, and no more: no UPDATE, PURGE or DELETE.
+
+    Acknowledgements have two forms of subject, with and without domain and account (nats-server feature js_ack_fc_v2).
+    """
+    own, durable = stream_name(service), durable_name(service)
+    publish = [
+        f"{community}.{service}.>",
+        wake_subject(community, service),
+        f"$JS.API.STREAM.CREATE.{own}",
+        f"$JS.API.STREAM.INFO.{own}",
+        f"$JS.API.STREAM.MSG.GET.{own}",
+        f"$JS.API.CONSUMER.CREATE.{own}.>",
+        f"$JS.API.CONSUMER.INFO.{own}.*",
+        f"$JS.API.CONSUMER.LIST.{own}",
+    ]
+    for source in sources:
+        heard = stream_name(source)
+        publish += [
+            durable_subject(community, source, service),
+            f"$JS.API.CONSUMER.INFO.{heard}.{durable}",
+            f"$JS.API.CONSUMER.MSG.NEXT.{heard}.{durable}",
+            f"$JS.ACK.{heard}.{durable}.>",
+            f"$JS.ACK.*.*.{heard}.{durable}.>",
+            f"$JS.API.STREAM.MSG.GET.{heard}",
+        ]
+    subscribe = (f"_INBOX_{service}.>", wake_subject(community, service), durable_subject(community, service, "*"))
+    return Rights(tuple(publish), subscribe)
