@@ -13,10 +13,10 @@ from servicekit.settings import SERVICE_PORTS
 SERVICES = tuple(SERVICE_PORTS)
 
 
-def nats_users(secrets_dir: Path, community: str, services: Iterable[str] = SERVICES) -> list[NatsUser]:
+def nats_users(secrets_dir: Path, community: str, services: Iterable[str] | None = None) -> list[NatsUser]:
     """The users of the server. Services publish their own subjects only; `auditor` reads and changes nothing."""
     users = [NatsUser("admin", read_text_secret(secrets_dir / "nats_admin.password"))]
-    for service in services:
+    for service in services or SERVICES:
         allowed = rights(community, service, sorted(definition_of(service).sources))
         password = read_text_secret(secrets_dir / f"nats_{service}.password")
         users.append(NatsUser(service, password, allowed.publish, allowed.subscribe))
