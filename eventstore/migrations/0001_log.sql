@@ -69,7 +69,7 @@ CREATE TABLE {service}.dead_letters (
     PRIMARY KEY (source, position, handler)
 );
 
--- The durables on this service's stream and how far their listeners acknowledged: to make them again after NATS lost them.
+-- The durables on this service's stream and how far they are acknowledged: to make them again after NATS lost them.
 CREATE TABLE {service}.relay_durables (
     durable     text        COLLATE "C" PRIMARY KEY,
     config      jsonb       NOT NULL,
@@ -92,8 +92,8 @@ BEGIN
 END
 $$;
 
--- Whoever inserts events, by whatever statement, continues the log: positions after the head, versions after the stream's
--- last, times not before the last, leaf hashes of the very bodies. It locks the head, so it holds among writers too.
+-- Whoever inserts events, by whatever statement, continues the log: positions after the head, versions after the
+-- stream's last, times not before the last, leaf hashes of the very bodies. It locks the head, so it holds among writers too.
 CREATE FUNCTION {service}.events_continue() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -108,11 +108,13 @@ BEGIN
         RETURN NULL;
     END IF;
     IF batch.first <> head.size + 1 OR batch.last <> head.size + batch.events THEN
-        RAISE EXCEPTION 'positions %..% do not continue %.events at %', batch.first, batch.last, TG_TABLE_SCHEMA, head.size
+        RAISE EXCEPTION 'positions %..% do not continue %.events at %',
+            batch.first, batch.last, TG_TABLE_SCHEMA, head.size
             USING ERRCODE = 'check_violation', CONSTRAINT = 'events_continue';
     END IF;
     IF NOT batch.hashed THEN
-        RAISE EXCEPTION 'a leaf_hash is not sha256(0x00 || body)' USING ERRCODE = 'check_violation', CONSTRAINT = 'events_continue';
+        RAISE EXCEPTION 'a leaf_hash is not sha256(0x00 || body)'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'events_continue';
     END IF;
     IF batch.earliest < head.recorded_at THEN
         RAISE EXCEPTION 'recording time % is before %', batch.earliest, head.recorded_at
@@ -120,7 +122,8 @@ BEGIN
     END IF;
     IF EXISTS (SELECT FROM inserted n WHERE n.version > 1 AND NOT EXISTS (
             SELECT FROM {service}.events e WHERE e.stream = n.stream AND e.version = n.version - 1)) THEN
-        RAISE EXCEPTION 'a version does not continue its stream' USING ERRCODE = 'check_violation', CONSTRAINT = 'events_continue';
+        RAISE EXCEPTION 'a version does not continue its stream'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'events_continue';
     END IF;
     RETURN NULL;
 END
@@ -207,7 +210,8 @@ GRANT EXECUTE ON FUNCTION {service}.uuidrange(uuid, uuid), {service}.uuidrange(u
 GRANT SELECT ON ALL TABLES IN SCHEMA {service} TO {service}_app, {service}_migrator;
 GRANT SELECT ON {service}.events, {service}.head, {service}.tiles, {service}.heard, {service}.dead_letters,
     {service}.read_model_state TO {service}_auditor;
-GRANT INSERT (position, stream, version, event_id, type, recorded_at, body, leaf_hash) ON {service}.events TO {service}_app;
+GRANT INSERT (position, stream, version, event_id, type, recorded_at, body, leaf_hash) ON {service}.events
+    TO {service}_app;
 GRANT UPDATE (size, range, recorded_at) ON {service}.head TO {service}_app;
 GRANT INSERT (level, index, hashes, root) ON {service}.tiles TO {service}_app;
 GRANT INSERT, DELETE ON {service}.idempotency TO {service}_app;

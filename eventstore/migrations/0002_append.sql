@@ -4,7 +4,7 @@
 -- `problem` says what did not hold, and nothing is written:
 --   moved      the head is another than p_size: take the one returned, number again
 --   models     the read models are of another version than p_models, or not folded to the head
---   conflicts  `detail` lists appends (by their number in the batch) with a repeated key, a wrong version, a step not due
+--   conflicts  `detail` lists the appends, by number in the batch, with a repeated key, a wrong version, a step not due
 CREATE FUNCTION {service}.append(
     p_size bigint, p_models text, p_recorded_at timestamptz, p_range bytea,
     p_streams text[], p_versions integer[], p_event_ids uuid[], p_types text[], p_bodies bytea[], p_leaf_hashes bytea[],
@@ -82,7 +82,8 @@ BEGIN
                      WHERE e.position > tile.index * 256 AND e.position <= (tile.index + 1) * 256)
                 ELSE
                     (SELECT string_agg(t.root, ''::bytea ORDER BY t.index) FROM {service}.tiles t
-                     WHERE t.level = tile.level - 1 AND t.index >= tile.index * 256 AND t.index < (tile.index + 1) * 256)
+                     WHERE t.level = tile.level - 1
+                       AND t.index >= tile.index * 256 AND t.index < (tile.index + 1) * 256)
                 END, tile.root;
         END LOOP;
         IF p_models IS NOT NULL THEN

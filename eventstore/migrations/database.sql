@@ -1,5 +1,6 @@
--- Once a database, run again harmlessly: nobody gets rights that were not given, and a guard keeps the tables of every log in
--- this database as they are. Triggers refuse changes to rows; this refuses changes to the triggers, by anyone but a superuser.
+-- Once a database, run again harmlessly: nobody gets rights that were not given, and a guard keeps the tables of every
+-- log in this database as they are. Triggers refuse changes to rows; this refuses changes to the triggers, by anyone but
+-- a superuser.
 REVOKE ALL ON DATABASE {database} FROM PUBLIC;
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 
@@ -52,7 +53,8 @@ BEGIN
     -- A dropped trigger, rule or column names its table in the first two parts of its address.
     SELECT d.object_type || ' ' || d.object_identity INTO dropped
     FROM pg_event_trigger_dropped_objects() d
-    WHERE EXISTS (SELECT FROM eventstore_guard.guarded g WHERE d.classid = 'pg_class'::regclass AND g.relation = d.objid)
+    WHERE EXISTS (
+        SELECT FROM eventstore_guard.guarded g WHERE d.classid = 'pg_class'::regclass AND g.relation = d.objid)
        OR EXISTS (
         SELECT FROM eventstore_guard.guarded g
         JOIN pg_class c ON c.oid = g.relation

@@ -8,6 +8,7 @@ import pytest
 
 from eventstore.errors import LogUnavailable
 from tests.support.logs import Tallies, migrated, one, opened, stream, superuser
+from tests.support.waiting import eventually
 
 MODELS = [Tallies()]
 
@@ -112,9 +113,7 @@ async def _terminate(connection, log):
     await connection.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'orders:writer'"
     )
-    async with asyncio.timeout(10):
-        while not log._writer._session.is_closed:
-            await asyncio.sleep(0.01)
+    await eventually(lambda: log._writer._session.is_closed)
 
 
 async def test_a_backend_ended_in_the_middle_leaves_nothing(database):
@@ -122,9 +121,7 @@ async def test_a_backend_ended_in_the_middle_leaves_nothing(database):
     async with opened(config, MODELS) as log, superuser(database) as connection:
         await connection.execute("BEGIN; SELECT 1 FROM orders.head FOR UPDATE")
         waiting = [asyncio.create_task(log.append(one(stream(), 0, 1, key=f"k{n}"))) for n in range(5)]
-        async with asyncio.timeout(10):
-            while not await _is_waiting(connection):
-                await asyncio.sleep(0.01)
+        await eventually(lambda: _is_waiting(connection))
         await connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'orders:writer'; ROLLBACK"
         )
@@ -156,9 +153,7 @@ async def test_a_head_locked_for_a_moment_only_delays(database):
     async with opened(config) as log, superuser(database) as connection:
         await connection.execute("BEGIN; SELECT 1 FROM orders.head FOR UPDATE")
         waiting = asyncio.create_task(log.append(one(stream())))
-        async with asyncio.timeout(10):
-            while not await _is_waiting(connection):
-                await asyncio.sleep(0.01)
+        await eventually(lambda: _is_waiting(connection))
         await connection.execute("ROLLBACK")
         assert (await waiting).first_position == 1
 
@@ -180,14 +175,13 @@ async def test_postgresql_killed_again_and_again_records_each_key_once(own_postg
                     try:
                         done[key] = await log.append(append)
                     except LogUnavailable:
-                        await asyncio.sleep(0.02)
+                        await asyncio.to_thread(server.ready)
                 sent += 1
 
         callers = [asyncio.create_task(caller(number)) for number in range(8)]
         for _ in range(3):
             before = len(done)
-            while len(done) < before + 100:
-                await asyncio.sleep(0.01)
+            await eventually(lambda before=before: len(done) >= before + 100, 60)
             await asyncio.to_thread(server.kill)
             await asyncio.to_thread(server.start)
         stop.set()
