@@ -64,7 +64,7 @@ async def _check_read_models(runtime: "Runtime", reasons: list[str]) -> None:
         return
     found = await runtime.log.pool.fetchrow(
         f"""SELECT s.version, s.position, h.size FROM {config.schema}.head h
-            LEFT JOIN {config.schema}.read_model_state s ON s.schema_name = $1""",  # noqa: S608 - schema names come from configuration
+            LEFT JOIN {config.schema}.read_model_state s ON s.schema_name = $1""",  # noqa: S608 - configured names
         config.read_schema,
     )
     if found["version"] != expected:

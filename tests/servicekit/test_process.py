@@ -153,9 +153,11 @@ async def test_a_deadline_fires_in_business_time_once(world: World, nats_server:
             return answer.json()["live"] is False
 
         assert await eventually(retired)
-        await asyncio.sleep(0.5)
-        document = (await second.client.get("/readyz")).json()
-        assert document["positions"]["orders"] == 2
+        fired = 0.0
+        for each in (first, second):
+            fired += await each.metric("timer_outcomes_total", outcome="fired") or 0.0
+        assert fired == 1
+        assert (await second.until_ready("degraded"))["positions"]["orders"] == 2
 
 
 async def test_a_background_task_that_dies_is_started_again(world: World) -> None:
