@@ -1,0 +1,31 @@
+"""Follow the orders of a running community with plain nats-py: every event since the first, then each new one.
+
+    python examples/subscribe.py nats://127.0.0.1:4222 .chaoyangli/secrets/nats_auditor.password [position]
+
+The stream's sequence is the log's position: keep the last one you handled, begin at the next. An event may come twice
+(after NATS was rebuilt): skip what is not above your last position. Ignore fields you do not know.
+"""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+import nats
+from nats.js.api import ConsumerConfig, DeliverPolicy
+
+
+async def follow(url: str, password: str, first: int) -> None:
+    connection = await nats.connect(url, user="auditor", password=password, inbox_prefix="_INBOX_auditor")
+    from_here = ConsumerConfig(deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=first)
+    orders = await connection.jetstream().subscribe(
+        "chaoyangli.orders.>", stream="ORDERS", ordered_consumer=True, idle_heartbeat=5.0, config=from_here
+    )
+    async for message in orders.messages:
+        event = json.loads(message.data)
+        print(event["position"], event["time"], event["type"], event["data"].get("order_no", event["subject"]))
+
+
+if __name__ == "__main__":
+    url, password_file, *position = sys.argv[1:]
+    asyncio.run(follow(url, Path(password_file).read_text().strip(), int(position[0]) if position else 1))
