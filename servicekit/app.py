@@ -95,9 +95,11 @@ class Observed:
                 message = {**message, "headers": [*message["headers"], *_HEADERS]}
             await send(message)
 
+        self._metrics.requests_under_way.inc()
         try:
             await self._app(scope, receive, observed)
         finally:
+            self._metrics.requests_under_way.dec()
             self._metrics.requests.labels(f"{status // 100}xx").inc()
             _log.debug(
                 "request",

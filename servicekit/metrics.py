@@ -16,6 +16,7 @@ class Metrics:
         self.commands = Counter("commands", "Commands answered.", ["command", "outcome"], registry=registry)
         self.refusals = Counter("refusals", "Requests refused, by reason_code.", ["reason_code"], registry=registry)
         self.requests = Counter("http_requests", "HTTP requests, by status class.", ["status"], registry=registry)
+        self.requests_under_way = Gauge("http_requests_under_way", "HTTP requests begun.", registry=registry)
         self.task_failures = Counter("task_failures", "Background tasks that died.", ["task"], registry=registry)
         self.task_up = Gauge("task_up", "1 while the background task runs here.", ["task"], registry=registry)
         self.timer_outcomes = Counter("timer_outcomes", "Deadlines fired, by outcome.", ["outcome"], registry=registry)

@@ -81,7 +81,7 @@ class ServiceProcess:
         if settings.service != self._definition.name:
             raise CannotStart(f"CHAOYANGLI_SERVICE is {settings.service!r}, this program is {self._definition.name!r}")
         door = Door(self.status)
-        async with _listening(door, settings), contextlib.AsyncExitStack() as stack:
+        async with _listening(door, settings) as server, contextlib.AsyncExitStack() as stack:
             runtime = await self._opened(stop, settings)
             if runtime is None:
                 return
@@ -93,6 +93,8 @@ class ServiceProcess:
             _log.info("serving", port=settings.port)
             await stop.wait()
             _log.info("stopping")
+            # First the requests that have begun, which need the log; then the tasks, then the log.
+            await server.drain()
 
     async def _opened(self, stop: asyncio.Event, settings: ServiceSettings) -> Runtime | None:
         """Open the log, again and again while that may still succeed; None when told to stop before."""
@@ -170,14 +172,21 @@ async def _close(log: Log) -> None:
 class _Server(uvicorn.Server):
     """Uvicorn without signal handlers of its own: the process decides when and in which order things end."""
 
+    serving: asyncio.Task[None]
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
+    async def drain(self) -> None:
+        """Take no more requests, and return when those that have begun were answered, or their time is up."""
+        self.should_exit = True
+        await asyncio.wait([self.serving], timeout=DRAIN_SECONDS + 1)
+
 
 @contextlib.asynccontextmanager
-async def _listening(door: Door, settings: ServiceSettings) -> AsyncIterator[None]:
-    """Listen from here to the end of the block; then let requests that have begun finish."""
+async def _listening(door: Door, settings: ServiceSettings) -> AsyncIterator[_Server]:
+    """Listen from here to the end of the block at the latest."""
     listener = _bind(settings.http_host, settings.port)
     config = uvicorn.Config(
         door,
@@ -191,12 +200,11 @@ async def _listening(door: Door, settings: ServiceSettings) -> AsyncIterator[Non
         timeout_keep_alive=30,
     )
     server = _Server(config)
-    serving = asyncio.create_task(server.serve(sockets=[listener]), name="http")
+    server.serving = asyncio.create_task(server.serve(sockets=[listener]), name="http")
     try:
-        yield
+        yield server
     finally:
-        server.should_exit = True
-        await asyncio.wait([serving], timeout=DRAIN_SECONDS + 1)
+        await server.drain()
         listener.close()
 
 

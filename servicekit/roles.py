@@ -37,7 +37,9 @@ def start_roles(definition: ServiceDefinition, runtime: Runtime, supervisor: Sup
     relay.attach()
     observation.relay = relay
     one_active("relay", relay.run)
-    one_active("signer", SigningTask(runtime.signer, runtime.log, runtime.metrics).run)
+    # Who holds the relay's lock signs, and nobody else (architecture.md §3).
+    signing = SigningTask(runtime.signer, runtime.log, runtime.metrics)
+    locks.add("relay", supervisor.kept("signer", signing.run))
     if definition.timers is not None:
         timer = Timer(runtime.executor, runtime.clock, definition.timers(runtime), _timer_outcome(runtime))
         one_active("timer", timer.run)

@@ -65,7 +65,7 @@ async def sign(signer: Signer, log: Log) -> str:
 
 
 class SigningTask:
-    """Signs when the tree grew, once a second, under OneActive("signer"); two at once are held apart by the file."""
+    """Signs when the tree grew, once a second, under the relay's lock; two at once are held apart by the file."""
 
     def __init__(self, signer: Signer, log: Log, metrics: Metrics) -> None:
         self._signer = signer

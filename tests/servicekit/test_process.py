@@ -54,8 +54,8 @@ class Running:
 
         return await eventually(ready, timeout=20)
 
-    async def post(self, path: str, body: Mapping[str, Any], *roles: Role, **headers: str) -> dict[str, Any]:
-        answer = await self.client.post(path, json=body, headers=self.world.headers(*roles, **headers))
+    async def post(self, path: str, body: Mapping[str, Any], *roles: Role) -> dict[str, Any]:
+        answer = await self.client.post(path, json=body, headers=self.world.headers(*roles))
         assert answer.status_code in {200, 201}, answer.text
         document: dict[str, Any] = answer.json()
         return document
@@ -158,6 +158,19 @@ async def test_a_deadline_fires_in_business_time_once(world: World, nats_server:
             fired += await each.metric("timer_outcomes_total", outcome="fired") or 0.0
         assert fired == 1
         assert (await second.until_ready("degraded"))["positions"]["orders"] == 2
+
+
+async def test_a_request_that_has_begun_is_answered_before_the_process_ends(world: World) -> None:
+    async with running(world, sample(), "nats://127.0.0.1:9") as orders:
+        await orders.until_ready("degraded")
+        headers = world.headers(After="volunteers=1")
+        body = {"item_code": "haircut", "minutes": 30}
+        waiting = asyncio.create_task(orders.client.post("/v1/items", json=body, headers=headers))
+        registry = orders.process.metrics.registry
+        await eventually(lambda: registry.get_sample_value("http_requests_under_way") == 1)
+        orders.stop.set()
+        assert (await waiting).json()["reason_code"] == "not_caught_up"
+        await orders.task
 
 
 async def test_a_background_task_that_dies_is_started_again(world: World) -> None:
