@@ -1,0 +1,1 @@
+"""The rules of contacts and of notices: `decide(command, state) -> events`, `evolve(state, event)`."""
