@@ -1,7 +1,7 @@
 """`python -m services.volunteers`: one process of the service, configured by CHAOYANGLI_* variables."""
 
 from servicekit.process import run
-from services.volunteers.app import DEFINITION
+from services.volunteers.app import definition
 
 if __name__ == "__main__":
-    run(DEFINITION)
+    run(definition)

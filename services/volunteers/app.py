@@ -30,7 +30,7 @@ async def keep_list_of_erasures(runtime: Runtime) -> None:
         await asyncio.sleep(ERASURES_LISTED_SECONDS)
 
 
-DEFINITION = ServiceDefinition(
+definition = ServiceDefinition(
     name="volunteers",
     title="People, volunteers and their hours: who may act for whom, who can help with what, and which minutes count.",
     read_models=(VolunteersModel(), OrdersCopy(), LedgerCopy()),

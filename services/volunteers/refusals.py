@@ -67,11 +67,6 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
     "claim_ended": (409, "这条时长已经有结果了。", "The claim is {state}; that is final."),
     "own_service": (409, "不能给自己服务。", "Nobody serves themselves."),
     "own_hours": (403, "不能处理自己的时长。", "Nobody decides on their own hours."),
-    "own_household_hours": (
-        403,
-        "不能处理家人的时长。",
-        "Nobody decides on hours of a relative or of their household.",
-    ),
     "interval_impossible": (422, "结束时间要晚于开始时间。", "The service must end after it began."),
     "before_finish": (409, "服务还没有结束。", "The service ends only at {finished_at}."),
     "confirmed_already": (409, "已经确认过了。", "The claim is confirmed already."),

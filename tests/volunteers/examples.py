@@ -47,7 +47,7 @@ def register_person(**changes: Any) -> people.RegisterPerson:
     return people.RegisterPerson(**asked | changes)
 
 
-def person_commands() -> dict[str, people.AnyPersonCommand]:
+def person_commands() -> dict[str, Any]:
     """One good command of each kind about Wang, whose story `known_wang` tells."""
     about: dict[str, Any] = {"by": MANAGER, "at": NOON, "person_id": WANG}
     admin: dict[str, Any] = {**about, "by": ADMIN}
@@ -72,7 +72,7 @@ def person_commands() -> dict[str, people.AnyPersonCommand]:
     }
 
 
-def volunteer_commands() -> dict[str, helping.AnyVolunteerCommand]:
+def volunteer_commands() -> dict[str, Any]:
     """One good command of each kind about Anna."""
     own: dict[str, Any] = {"by": by(ANNA, Role.VOLUNTEER), "at": NOON, "volunteer_id": ANNA}
     checked: dict[str, Any] = {**own, "by": MANAGER}
@@ -147,7 +147,8 @@ def confirm_hours(**changes: Any) -> hours.ConfirmHours:
 
 def log_hours(logged_minutes: int = 0, overlaps: UUID | None = None, **changes: Any) -> hours.LogHours:
     day = hours.DayFacts(logged_minutes=logged_minutes, overlaps=overlaps)
-    return hours.LogHours(**{"by": SYSTEM, "at": LATER, "claim_id": CLAIM, "day": day} | changes)
+    asked: dict[str, Any] = {"by": SYSTEM, "at": LATER, "claim_id": CLAIM, "day": day}
+    return hours.LogHours(**asked | changes)
 
 
 def approve_hours(

@@ -219,7 +219,7 @@ def test_what_is_logged_repeats_the_claim_in_full():
 def test_a_correction_is_due_within_ten_working_days():
     requested = story_in("LOGGED").when(request_correction()).then("CorrectionRequested")
     assert (requested.due_at, requested.volunteer_id) == (LATER + timedelta(days=14), ANNA)
-    assert WANG != requested.volunteer_id
+    assert requested.volunteer_id != WANG
 
 
 def test_the_examples_name_every_command():

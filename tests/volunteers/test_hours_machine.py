@@ -11,9 +11,11 @@ from contracts.command import Refused, Role
 from services.volunteers.commands import hours as commands
 from services.volunteers.commands.words import claim_id_of
 from services.volunteers.decider import hours
-from tests.volunteers.examples import ANNA, LATER, LEE, NOON, WANG, ZHAO, by, claim_hours, confirm_hours
+from tests.volunteers.examples import ANNA, LEE, NOON, WANG, ZHAO, by, claim_hours, confirm_hours
 
 MIDNIGHT = NOON - timedelta(hours=12)
+LATER = MIDNIGHT + timedelta(days=3)
+"""After the latest end that a claim below can have."""
 PEOPLE = [by(ZHAO, Role.HOURS_AUDITOR), by(LEE, Role.STATION_MANAGER), by(ANNA, Role.HOURS_AUDITOR)]
 
 
@@ -43,7 +45,7 @@ class OneVolunteersHours(RuleBasedStateMachine):
         self.states[command.claim_id] = state
 
     def facts(self, claim_id):
-        claimed = self.states[claim_id].claimed
+        claimed = self.states[claim_id].interval
         overlapping = [
             event.claim_id
             for event, _ in self.logged

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter
 
-from services.volunteers.api import helping, hours, people, ties
+from services.volunteers.api.helping import router as of_helping
+from services.volunteers.api.hours import router as of_hours
+from services.volunteers.api.people import router as of_people
+from services.volunteers.api.ties import router as of_ties
 
-ROUTERS: Sequence[APIRouter] = (people.router, ties.router, helping.router, hours.router)
+ROUTERS: Sequence[APIRouter] = (of_people, of_ties, of_helping, of_hours)

@@ -148,7 +148,7 @@ def _role(recorded: Recorded, event: RoleGranted, rows: Rows) -> None:
         granted_at=event.granted_at,
     )
     if event.bootstrap:
-        rows.insert(t.first_admin, only=True, person_id=event.person_id)
+        rows.insert(t.first_admin, is_first=True, person_id=event.person_id)
 
 
 def _volunteer(recorded: Recorded, rows: Rows) -> None:

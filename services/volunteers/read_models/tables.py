@@ -49,7 +49,7 @@ first_admin = sa.Table(
     "first_admin",
     metadata,
     # One row at most: the second bootstrap of a race meets the primary key.
-    sa.Column("only", sa.Boolean, sa.CheckConstraint("only", name="first_admin_is_one"), primary_key=True),
+    sa.Column("is_first", sa.Boolean, sa.CheckConstraint("is_first", name="first_admin_is_one"), primary_key=True),
     sa.Column("person_id", sa.Uuid, nullable=False),
 )
 relations = sa.Table(
