@@ -6,12 +6,15 @@ from typing import Any
 
 import structlog
 from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from servicekit import health, problems
 from servicekit.definition import Runtime, ServiceDefinition
-from servicekit.http import BodyLimit
+from servicekit.http import BodyLimit, body_model, reader
 from servicekit.metrics import Metrics
 
 _log = structlog.get_logger("servicekit.http")
@@ -50,7 +53,11 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 
 
 def build(definition: ServiceDefinition, runtime: Runtime) -> FastAPI:
-    """Assemble the app. Raises TypeError for a route whose command has no single pydantic body."""
+    """Assemble the app.
+
+    Raises TypeError for a route with a body that is neither a command nor a query (a search by phone number has a body,
+    for a number does not belong into an address), or whose body is not one pydantic model: it would be read laxly.
+    """
     app = FastAPI(
         title=f"{runtime.settings.community} {definition.name}",
         description=definition.title,
@@ -63,6 +70,8 @@ def build(definition: ServiceDefinition, runtime: Runtime) -> FastAPI:
     problems.install(app, definition.sentences, runtime.metrics)
     routers = definition.build_app(runtime)
     for router in routers if isinstance(routers, Sequence) else [routers]:
+        for route in router.routes:
+            _check_body_is_strict(route)
         app.include_router(router)
     app.include_router(health.router(runtime))
     app.add_middleware(BodyLimit)
@@ -70,6 +79,19 @@ def build(definition: ServiceDefinition, runtime: Runtime) -> FastAPI:
     return app
 
 
+def _check_body_is_strict(route: BaseRoute) -> None:
+    if not isinstance(route, APIRoute) or not _WITH_BODY & set(route.methods or ()):
+        return
+    body_model(route)
+    if not _depends_on(route.dependant, reader):
+        raise TypeError(f"{route.path}: a route that takes a body has a `Commanding` or `Reading` parameter")
+
+
+def _depends_on(dependant: Dependant, call: object) -> bool:
+    return dependant.call is call or any(_depends_on(each, call) for each in dependant.dependencies)
+
+
+_WITH_BODY = {"POST", "PUT", "PATCH", "DELETE"}
 _HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 """Answers hold people's data: nobody on the way keeps them (ASVS 14.3.2), nothing guesses their type."""
 

@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from contracts.command import By, Channel, Role
+from contracts.command import Ask, By, Channel, Role
 from eventstore.errors import VersionConflict
 from eventstore.model import Call, Committed, Metadata
 from servicekit.access import AccessTable
@@ -122,9 +122,10 @@ async def reader(
         str | None, Header(alias="After", description="Answer only after hearing these.", examples=["orders=12"])
     ] = None,
 ) -> Caller:
-    """Authenticate, then wait until the positions of `After` were heard. The dependency of every query."""
+    """Authenticate, read the body strictly if there is one, wait for the positions of `After`. Of every query."""
     runtime = _runtime(request)
     caller = Caller(_identity(request, credentials, runtime), _channel(x_channel), _role(x_role), runtime.access)
+    _check_body(request, await request.body())
     await _wait_after(runtime, after)
     return caller
 
@@ -145,12 +146,10 @@ async def command_context(
         Header(alias="If-Version", description="Refuse unless the thing is at this version.", examples=["3"]),
     ] = None,
 ) -> CommandContext:
-    """Authenticate, wait, check headers and body strictly. The dependency of every command."""
+    """The same, with the key and the version that a command brings. The dependency of every command."""
     if idempotency_key is None or _KEY.fullmatch(idempotency_key) is None:
         raise Problem("idempotency_key_required")
     version = _version(if_version)
-    body = await request.body()
-    _check_body(request, body)
     represented = str(caller.on_behalf_of or "")
     target = f"{request.method} {quote(request.url.path)}?{request.url.query}\n{represented}\n{version}\n"
     traceparent = request.headers.get("traceparent", "")
@@ -160,7 +159,7 @@ async def command_context(
         idempotency_key=idempotency_key,
         if_version=version,
         traceparent=traceparent if _TRACEPARENT.fullmatch(traceparent) else None,
-        fingerprint=target.encode() + body,
+        fingerprint=target.encode() + await request.body(),
     )
 
 
@@ -296,16 +295,23 @@ def _version(header: str | None) -> int | None:
 
 def _check_body(request: Request, body: bytes) -> None:
     """Validate the JSON strictly against the route's body model, before the lax reading that FastAPI does by itself."""
-    model = _body_model(request.scope.get("route"))
+    model = body_model(request.scope.get("route"))
     if model is None:
-        return
+        if not body:
+            return
+        model = _NoFields
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if body and media_type != "application/json":
         raise Problem("unsupported_media_type")
     validate_body(model, body)
 
 
-def _body_model(route: Any) -> type[BaseModel] | None:
+class _NoFields(Ask):
+    """The body of a command that takes none: absent, or an object without fields."""
+
+
+def body_model(route: Any) -> type[BaseModel] | None:
+    """The model of a route's body, None when it takes none. Raises TypeError for anything but one pydantic model."""
     parameters: list[Any] = route.dependant.body_params if route is not None else []
     if not parameters:
         return None

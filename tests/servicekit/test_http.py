@@ -3,10 +3,15 @@ import json
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
 import structlog
+from fastapi import APIRouter
 
-from contracts.command import Role
+from contracts.command import Ask, Role
 from eventstore.model import Append, Metadata, Step
+from servicekit.app import build
+from servicekit.http import Commanding
+from tests.servicekit.sample_service import sample
 from tests.servicekit.world import ANNA, BO, Served
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -284,3 +289,31 @@ async def test_what_has_not_arrived_in_time_is_a_503_to_be_tried_again(service: 
 async def test_queries_wait_as_well(service: Served) -> None:
     headers = {**service.headers(Role.RESIDENT), "After": "volunteers=1"}
     assert_problem(await service.client.get(f"/v1/neighbours/{BO}", headers=headers), 503, "not_caught_up")
+
+
+async def test_a_command_that_takes_no_body_names_what_it_was_sent(service: Served) -> None:
+    item_id = (await service.publish()).json()["item_id"]
+    path = f"/v1/items/{item_id}/retire"
+    answer = await service.client.post(path, json={"reason": "old"}, headers=service.headers())
+    assert assert_problem(answer, 422, "invalid_request")["errors"][0]["pointer"] == "/reason"
+    assert (await service.client.post(path, json={}, headers=service.headers())).status_code == 200
+
+
+class Two(Ask):
+    """A second body."""
+
+
+async def _lax(ask: Two) -> None:
+    """A route that changes something without a key."""
+
+
+async def _double(first: Two, second: Two, context: Commanding) -> None:
+    """A command of two bodies."""
+
+
+@pytest.mark.parametrize(("endpoint", "why"), [(_lax, "Commanding"), (_double, "one pydantic model")])
+async def test_a_route_that_would_not_be_read_strictly_is_not_served(service: Served, endpoint: Any, why: str) -> None:
+    router = APIRouter()
+    router.add_api_route("/v1/lax", endpoint, methods=["POST"])
+    with pytest.raises(TypeError, match=why):
+        build(sample(build_app=lambda _: router), service.runtime)
