@@ -4,7 +4,8 @@ import hmac
 import json
 from collections.abc import Mapping
 from typing import Any, Protocol
-from uuid import UUID
+
+import orjson
 
 from eventstore.errors import KeyReused
 from eventstore.model import Call, Committed
@@ -26,15 +27,9 @@ def body_hmac(secret: bytes, call: Call) -> bytes:
     return hmac.digest(secret, f"{call.scope}\n{call.key}\n".encode() + call.body, "sha256")
 
 
-def kept_answer(call: Call) -> str:
+def kept_answer(call: Call) -> orjson.Fragment:
     """The caller's part of the answer as JSON; positions are kept in columns of their own."""
-    return json.dumps(call.answer, ensure_ascii=False, separators=(",", ":"), default=_id_as_text)
-
-
-def _id_as_text(value: Any) -> str:
-    if isinstance(value, UUID):
-        return str(value)
-    raise TypeError(f"an answer is kept as JSON; {type(value).__name__} is not")
+    return orjson.Fragment(orjson.dumps(dict(call.answer)) if call.answer else b"{}")
 
 
 async def first_answer(connection: Connection, schema: str, secret: bytes, call: Call) -> Committed | None:

@@ -3,12 +3,14 @@
 import asyncio
 import re
 from collections import deque
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
+
+import orjson
 
 from contracts.envelope import Recorded, encode
 from contracts.event import ContractError, Event
@@ -19,6 +21,9 @@ from eventstore.idempotency import KEY_LENGTH_MAX, body_hmac, kept_answer
 from eventstore.log.head import TreeHead
 from eventstore.model import Append, Call, Committed
 
+_LATER_MAX = 200
+"""So many appends may be passed over in one batch: else a crowd on one stream would be looked through every time."""
+_NO_ANSWER = orjson.Fragment(b"{}")
 _STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,159}")
 
 
@@ -42,7 +47,7 @@ class Waiting:
     append: Append
     events: list[PreparedEvent]
     hmac: bytes
-    answer: str
+    answer: orjson.Fragment
     done: asyncio.Future[Committed]
 
 
@@ -73,14 +78,15 @@ def prepared(append: Append, config: LogConfig, done: asyncio.Future[Committed])
         raise EventRefused(f"{len(events)} events in one append, at most {config.append_events_max}")
     call = append.call
     if call is None:
-        return Waiting(append, events, b"", "", done)
+        return Waiting(append, events, b"", _NO_ANSWER, done)
     _check_call(call)
     return Waiting(append, events, body_hmac(config.idempotency_secret, call), kept_answer(call), done)
 
 
 def _check_call(call: Call) -> None:
-    if not 0 < len(call.key) <= KEY_LENGTH_MAX or not 0 < len(call.scope) <= KEY_LENGTH_MAX:
-        raise EventRefused(f"an idempotency key and its scope have 1 to {KEY_LENGTH_MAX} characters")
+    for text in (call.key, call.scope):
+        if not 0 < len(text) <= KEY_LENGTH_MAX or not text.isprintable():
+            raise EventRefused(f"an idempotency key and its scope have 1 to {KEY_LENGTH_MAX} printable characters")
 
 
 def gather(waiting: deque[Waiting], events_max: int) -> list[Waiting]:
@@ -93,7 +99,7 @@ def gather(waiting: deque[Waiting], events_max: int) -> list[Waiting]:
     later: list[Waiting] = []
     after = _After()
     events = 0
-    while waiting and events < events_max:
+    while waiting and events < events_max and len(later) < _LATER_MAX:
         item = waiting[0]
         if batch and events + len(item.events) > events_max:
             break
@@ -189,16 +195,45 @@ class Numbered:
         return found
 
 
-@dataclass(slots=True)
-class _Arrays:
-    """The append function's arrays, in the order of its parameters."""
+class _Encoding:
+    """The events of a batch as they are encoded, one after another."""
 
-    streams: list[str] = field(default_factory=list)
-    versions: list[int] = field(default_factory=list)
-    event_ids: list[UUID] = field(default_factory=list)
-    types: list[str] = field(default_factory=list)
-    bodies: list[bytes] = field(default_factory=list)
-    leaf_hashes: list[bytes] = field(default_factory=list)
+    __slots__ = ("bodies", "leaf_hashes", "offset", "rows")
+
+    def __init__(self) -> None:
+        self.bodies: list[bytes] = []
+        self.leaf_hashes: list[bytes] = []
+        self.rows: list[tuple[str, int, UUID, str, int, int]] = []
+        self.offset = 1
+
+    def add(self, item: Waiting, position: int, recorded_at: datetime, config: LogConfig) -> int:
+        """Encode an append's events after `position`; the position of the last."""
+        metadata = item.append.metadata
+        service, community, actor, traceparent = config.service, config.community, metadata.actor, metadata.traceparent
+        for part in item.events:
+            position += 1
+            type_name = part.event.type
+            body = encode(
+                part.json,
+                type=type_name,
+                service=service,
+                version=part.event.version,
+                community=community,
+                position=position,
+                stream=part.stream,
+                streamversion=part.version,
+                event_id=part.event_id,
+                time=recorded_at,
+                actor=actor,
+                correlationid=part.correlation_id,
+                causationid=part.causation_id,
+                traceparent=traceparent,
+            )
+            self.bodies.append(body)
+            self.leaf_hashes.append(sha256(b"\x00" + body).digest())
+            self.rows.append((part.stream, part.version, part.event_id, type_name, self.offset, len(body)))
+            self.offset += len(body)
+        return position
 
 
 def numbered(
@@ -206,94 +241,56 @@ def numbered(
 ) -> Numbered:
     """Number, encode and hash a batch as it would follow `head`. Raises ItemRefused for the first that cannot be."""
     recorded_at = now if head.recorded_at is None else max(now, head.recorded_at)
-    arrays = _Arrays()
+    encoding = _Encoding()
     committed: list[Committed] = []
     position = head.size
     for item in items:
         first = position + 1
         try:
-            position = _encode(item, arrays, position, recorded_at, config)
+            position = encoding.add(item, position, recorded_at, config)
         except (ContractError, ValueError) as error:
             raise ItemRefused(item, EventRefused(str(error))) from error
         answer = item.append.call.answer if item.append.call is not None else {}
         committed.append(Committed(first, position, tuple([part.event_id for part in item.events]), answer))
-    grown, tiles = head.grown(arrays.leaf_hashes, recorded_at) if arrays.bodies else (head, [])
+    grown, tiles = head.grown(encoding.leaf_hashes, recorded_at) if encoding.rows else (head, [])
+    batch = {
+        "events": encoding.rows,
+        "tiles": [(tile.level, tile.index, tile.root.hex()) for tile in tiles],
+        "checks": _checks(items),
+        "keys": _keys(items, committed),
+        "steps": _steps(items),
+    }
     arguments = (
         head.size,
         models,
         recorded_at,
         grown.tree.to_bytes(),
-        arrays.streams,
-        arrays.versions,
-        arrays.event_ids,
-        arrays.types,
-        arrays.bodies,
-        arrays.leaf_hashes,
-        [tile.level for tile in tiles],
-        [tile.index for tile in tiles],
-        [tile.root for tile in tiles],
-        *_checks(items),
-        *_keys(items, committed),
-        *_steps(items),
+        b"".join(encoding.bodies),
+        b"".join(encoding.leaf_hashes),
+        orjson.dumps({name: rows for name, rows in batch.items() if rows}).decode(),
     )
-    return Numbered(items, grown, arguments, committed, arrays.bodies)
+    return Numbered(items, grown, arguments, committed, encoding.bodies)
 
 
-def _encode(item: Waiting, arrays: _Arrays, position: int, recorded_at: datetime, config: LogConfig) -> int:
-    metadata = item.append.metadata
-    service, community, actor, traceparent = config.service, config.community, metadata.actor, metadata.traceparent
-    for part in item.events:
-        position += 1
-        type_name = part.event.type
-        body = encode(
-            part.json,
-            type=type_name,
-            service=service,
-            version=part.event.version,
-            community=community,
-            position=position,
-            stream=part.stream,
-            streamversion=part.version,
-            event_id=part.event_id,
-            time=recorded_at,
-            actor=actor,
-            correlationid=part.correlation_id,
-            causationid=part.causation_id,
-            traceparent=traceparent,
-        )
-        arrays.streams.append(part.stream)
-        arrays.versions.append(part.version)
-        arrays.event_ids.append(part.event_id)
-        arrays.types.append(type_name)
-        arrays.bodies.append(body)
-        arrays.leaf_hashes.append(sha256(b"\x00" + body).digest())
-    return position
-
-
-def _columns(rows: list[tuple[Any, ...]], width: int) -> Iterable[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in range(width)]
-
-
-def _checks(items: Sequence[Waiting]) -> Iterable[list[Any]]:
+def _checks(items: Sequence[Waiting]) -> list[tuple[int, str, int]]:
     """The first append to each stream says what version the stream must have; the others continue it."""
     first: dict[str, tuple[int, str, int]] = {}
     for number, item in enumerate(items):
         for part in item.append.streams:
             if part.stream not in first:
                 first[part.stream] = (number, part.stream, part.expected_version)
-    return _columns(list(first.values()), 3)
+    return list(first.values())
 
 
-def _keys(items: Sequence[Waiting], committed: Sequence[Committed]) -> Iterable[list[Any]]:
-    rows = [
-        (number, call.scope, call.key, item.hmac, item.answer, done.first_position, done.last_position)
+def _keys(items: Sequence[Waiting], committed: Sequence[Committed]) -> list[tuple[Any, ...]]:
+    return [
+        (number, call.scope, call.key, item.hmac.hex(), item.answer, done.first_position, done.last_position)
         for number, (item, done) in enumerate(zip(items, committed, strict=True))
         if (call := item.append.call) is not None
     ]
-    return _columns(rows, 7)
 
 
-def _steps(items: Sequence[Waiting]) -> Iterable[list[Any]]:
+def _steps(items: Sequence[Waiting]) -> list[tuple[int, str, int, int]]:
     """A source's first step says where it must be, its last one where it will be."""
     steps: dict[str, tuple[int, str, int, int]] = {}
     for number, item in enumerate(items):
@@ -301,4 +298,4 @@ def _steps(items: Sequence[Waiting]) -> Iterable[list[Any]]:
         if step is not None:
             first, source, expected, _ = steps.get(step.source, (number, step.source, step.expected, 0))
             steps[step.source] = (first, source, expected, step.position)
-    return _columns(list(steps.values()), 4)
+    return list(steps.values())

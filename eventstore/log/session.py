@@ -13,7 +13,6 @@ from eventstore.log.folding import Folding
 from eventstore.log.head import TreeHead
 from eventstore.model import DeadLetter
 
-_PARAMETERS = ", ".join(f"${number}" for number in range(1, 28))
 _LOST = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError, asyncpg.PostgresConnectionError)
 
 
@@ -35,7 +34,7 @@ class Session:
     def __init__(self, config: LogConfig, connection: asyncpg.Connection) -> None:
         self._config = config
         self.connection = connection
-        self._call = f"SELECT * FROM {config.schema}.append({_PARAMETERS})"
+        self._call = f"SELECT * FROM {config.schema}.append($1, $2, $3, $4, $5, $6, $7)"
 
     @classmethod
     async def open(cls, config: LogConfig) -> "Session":

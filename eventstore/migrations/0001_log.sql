@@ -93,36 +93,36 @@ END
 $$;
 
 -- Whoever inserts events, by whatever statement, continues the log: positions after the head, versions after the
--- stream's last, times not before the last, leaf hashes of the very bodies. It locks the head, so it holds among writers too.
+-- stream's last, times not before the last, leaf hashes of the very bodies. Who inserts without the head's lock meets
+-- the primary key.
 CREATE FUNCTION {service}.events_continue() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    head record;
     batch record;
 BEGIN
-    SELECT h.size, h.recorded_at INTO head FROM {service}.head h FOR UPDATE;
-    SELECT count(*) AS events, min(n.position) AS first, max(n.position) AS last, min(n.recorded_at) AS earliest,
-           bool_and(n.leaf_hash = sha256('\x00'::bytea || n.body)) AS hashed
-    INTO batch FROM inserted n;
-    IF batch.events = 0 THEN
-        RETURN NULL;
+    SELECT h.size, h.recorded_at, count(*) AS events, min(n.position) AS first, max(n.position) AS last,
+           min(n.recorded_at) AS earliest, bool_and(n.leaf_hash = sha256('\x00'::bytea || n.body)) AS hashed,
+           bool_and(n.version = 1 OR EXISTS (
+               SELECT FROM {service}.events e WHERE e.stream = n.stream AND e.version = n.version - 1)) AS continued
+    INTO batch FROM {service}.head h, inserted n GROUP BY h.one;
+    IF NOT FOUND THEN
+        RETURN NULL; -- no rows were inserted
     END IF;
-    IF batch.first <> head.size + 1 OR batch.last <> head.size + batch.events THEN
+    IF batch.first <> batch.size + 1 OR batch.last <> batch.size + batch.events THEN
         RAISE EXCEPTION 'positions %..% do not continue %.events at %',
-            batch.first, batch.last, TG_TABLE_SCHEMA, head.size
+            batch.first, batch.last, TG_TABLE_SCHEMA, batch.size
             USING ERRCODE = 'check_violation', CONSTRAINT = 'events_continue';
     END IF;
     IF NOT batch.hashed THEN
         RAISE EXCEPTION 'a leaf_hash is not sha256(0x00 || body)'
             USING ERRCODE = 'check_violation', CONSTRAINT = 'events_continue';
     END IF;
-    IF batch.earliest < head.recorded_at THEN
-        RAISE EXCEPTION 'recording time % is before %', batch.earliest, head.recorded_at
+    IF NOT batch.continued THEN
+        RAISE EXCEPTION 'a version does not continue its stream'
             USING ERRCODE = 'check_violation', CONSTRAINT = 'events_continue';
     END IF;
-    IF EXISTS (SELECT FROM inserted n WHERE n.version > 1 AND NOT EXISTS (
-            SELECT FROM {service}.events e WHERE e.stream = n.stream AND e.version = n.version - 1)) THEN
-        RAISE EXCEPTION 'a version does not continue its stream'
+    IF batch.earliest < batch.recorded_at THEN
+        RAISE EXCEPTION 'recording time % is before %', batch.earliest, batch.recorded_at
             USING ERRCODE = 'check_violation', CONSTRAINT = 'events_continue';
     END IF;
     RETURN NULL;

@@ -1,6 +1,7 @@
 """When PostgreSQL, the network or an answer is lost: no append is doubled, and who asks again learns what happened."""
 
 import asyncio
+import functools
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
@@ -158,6 +159,10 @@ async def test_a_head_locked_for_a_moment_only_delays(database):
         assert (await waiting).first_position == 1
 
 
+def _has(done, count):
+    return len(done) >= count
+
+
 @pytest.mark.timeout(120)
 async def test_postgresql_killed_again_and_again_records_each_key_once(own_postgres_server):
     server = own_postgres_server
@@ -180,8 +185,7 @@ async def test_postgresql_killed_again_and_again_records_each_key_once(own_postg
 
         callers = [asyncio.create_task(caller(number)) for number in range(8)]
         for _ in range(3):
-            before = len(done)
-            await eventually(lambda before=before: len(done) >= before + 100, 60)
+            await eventually(functools.partial(_has, done, len(done) + 100), 60)
             await asyncio.to_thread(server.kill)
             await asyncio.to_thread(server.start)
         stop.set()
