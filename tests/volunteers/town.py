@@ -41,8 +41,10 @@ class Town:
     ) -> httpx.Response:
         return await self.client.post(f"/v1{path}", json=body, headers=self.headers(actor, role, **more))
 
-    async def read(self, path: str, actor: UUID = MANAGER, role: Role = Role.STATION_MANAGER) -> httpx.Response:
-        return await self.client.get(f"/v1{path}", headers=self.headers(actor, role))
+    async def read(
+        self, path: str, actor: UUID = MANAGER, role: Role = Role.STATION_MANAGER, **more: str
+    ) -> httpx.Response:
+        return await self.client.get(f"/v1{path}", headers=self.headers(actor, role, **more))
 
     async def done(self, path: str, body: Any, *who: Any, **more: Any) -> dict[str, Any]:
         """Ask for something that must succeed."""

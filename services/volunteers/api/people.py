@@ -1,14 +1,14 @@
 """Routes about a person: registration, consent, roles, reading, erasure."""
 
 import json
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import structlog
-from fastapi import APIRouter
+from fastapi import APIRouter, Header
 from fastapi.responses import JSONResponse
 
-from contracts.command import SYSTEM, Ask, Refused
+from contracts.command import SYSTEM, Refused
 from contracts.ids import uuid7
 from eventstore.executor import Plan
 from eventstore.vault import Sealed
@@ -55,10 +55,7 @@ router = APIRouter(prefix="/v1", tags=["people"])
 _log = structlog.get_logger("services.volunteers.people")
 
 
-class FindPersonAsk(Ask):
-    """A phone number to look somebody up by; in the body, so that it is in no address and no log."""
-
-    phone: Phone
+PhoneSought = Annotated[Phone, Header(description="The number; a header, so that it is in no address and no log.")]
 
 
 @router.post("/bootstrap", status_code=201)
@@ -176,11 +173,11 @@ async def _shown(runtime: Runtime, row: queries.Row, *, in_full: bool) -> dict[s
     return {**places, **words, "masked": not in_full, "erased": row["erased_at"] is not None}
 
 
-@router.post("/persons/find")
-async def find_person(ask: FindPersonAsk, caller: Reading, runtime: Running) -> JSONResponse:
+@router.get("/persons")
+async def find_person(phone: PhoneSought, caller: Reading, runtime: Running) -> JSONResponse:
     """The people with exactly this phone number, masked: for an order by telephone."""
     caller.by(FIND_PERSON)
-    refs = await runtime.vault.find(PROFILE, "phone", ask.phone)
+    refs = await runtime.vault.find(PROFILE, "phone", phone)
     async with runtime.log.queries() as connection:
         found = t.persons.c.profile_ref.in_(refs)
         rows = await queries.many(connection, t.persons.select().where(found).order_by(t.persons.c.registered_at))
@@ -222,7 +219,8 @@ async def grant_role(ask: GrantRoleAsk, context: Commanding) -> JSONResponse:
     _known_scope(ask, context.runtime.settings.community)
     grant_id = uuid7()
     answer = {"grant_id": grant_id, "person_id": ask.person_id}
-    return await ask_about(context, ask.person_id, GrantRole, answer, grant_id=grant_id, **ask.model_dump())
+    fields = {"grant_id": grant_id, **ask.model_dump()}
+    return await ask_about(context, ask.person_id, GrantRole, answer, status=201, **fields)
 
 
 def _known_scope(ask: GrantRoleAsk, community: str) -> None:

@@ -67,6 +67,8 @@ async def ask_about(
     subject_id: UUID,
     command_class: type[Command],
     answer: dict[str, Any],
+    *,
+    status: int = 200,
     **fields: Any,
 ) -> JSONResponse:
     """One command about one person, whose facts are all in the request: check access, decide, answer."""
@@ -77,7 +79,7 @@ async def ask_about(
         asked = command_class(by=by, at=context.runtime.clock.now(), **fields)
         return Plan([asked], answer, expected_versions=context.expecting(asked.stream))
 
-    return await command(context, build, command_class)
+    return await command(context, build, command_class, status=status)
 
 
 async def guards(connection: AsyncConnection, guardian_id: UUID | None, person_id: UUID, at: datetime) -> bool:
