@@ -13,7 +13,7 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
     "purpose_unknown": (422, "这个基金没有这个用途。", "The fund {fund} has no purpose {purpose}."),
     "amount_over_cap": (
         422,
-        "金额超过上限,请到街道基金会办理。",
+        "金额超过上限,由主管的慈善组织直接接收。",
         "The amount is above {amount_fen_max} 分; the host charity takes larger gifts itself.",
     ),
     "counters_equal": (422, "点钞人要是不同的人。", "Each counter is named once."),
