@@ -45,14 +45,15 @@ def rank(volunteers: Iterable[VolunteerFacts], need: Need, at: datetime, policy:
     return sorted(ranked, key=lambda one: (not one.eligible, -one.score, one.volunteer_id))
 
 
-def next_wave(ranked: list[Candidate], wave_number: int, policy: Policy) -> list[Candidate]:
-    """Whom the next wave goes to; nobody when the waves are over (then the pool) or nobody is eligible.
+def next_wave(ranked: list[Candidate], waves_before: int, policy: Policy) -> list[Candidate]:
+    """Whom the next wave goes to, after so many in this search; nobody when nobody is eligible."""
+    size = policy.wave_sizes[min(waves_before, len(policy.wave_sizes) - 1)]
+    return [one for one in ranked if one.eligible][:size]
 
-    `wave_number` is how many waves this search has had.
-    """
-    if wave_number >= len(policy.wave_sizes):
-        return []
-    return [one for one in ranked if one.eligible][: policy.wave_sizes[wave_number]]
+
+def waves_are_over(waves_before: int, policy: Policy) -> bool:
+    """Whether the pool comes next (3 → 8 → pool)."""
+    return waves_before >= len(policy.wave_sizes)
 
 
 def invited(ranked: list[Candidate], need: Need, policy: Policy) -> tuple[UUID, ...]:
@@ -97,6 +98,8 @@ def _reasons(volunteer: VolunteerFacts, need: Need, at: datetime, policy: Policy
     if volunteer.services_this_week:
         load = volunteer.services_this_week
         reasons.append((weigh.service_this_week * load, f"load_{load}_this_week"))
+    if volunteer.related:
+        reasons.append((weigh.declared_relation, "declared_relation"))
     if volunteer.available is False:
         reasons.append((weigh.outside_stated_hours, "outside_stated_hours"))
     return reasons

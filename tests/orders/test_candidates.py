@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from contracts.orders import OrderState
-from services.orders.candidates import Candidate, invited, next_wave, rank
+from services.orders.candidates import Candidate, invited, next_wave, rank, waves_are_over
 from services.orders.commands.words import Policy, VolunteerFacts
 from services.orders.decider.fitness import Need, need_of
 from services.orders.emergency import advice, numbers_for
@@ -76,7 +76,8 @@ def test_the_reasons_can_stand_in_an_event() -> None:
 
 def test_waves_are_three_then_eight_then_the_pool() -> None:
     many = ranked(*(volunteer(uid(500 + n)) for n in range(20)))
-    assert [len(next_wave(many, done, POLICY)) for done in range(3)] == [3, 8, 0]
+    waves = [len(next_wave(many, done, POLICY)) for done in range(2)]
+    assert (waves, [waves_are_over(done, POLICY) for done in range(3)]) == ([3, 8], [False, False, True])
 
 
 def test_who_was_asked_or_asked_enough_is_not_in_a_wave_but_the_digest_asks_nobody_by_name() -> None:

@@ -130,7 +130,7 @@ class Orders(RuleBasedStateMachine):
             story.do(due)
         else:
             assert story.order.due_for == "wave"
-            self._try(ask(OpenOrder, SYSTEM, story.at))
+            story.do(ask(OpenOrder, SYSTEM, story.at))
 
     @invariant()
     def slots_are_never_overfilled(self) -> None:

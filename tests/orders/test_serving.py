@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from contracts.command import SYSTEM, Role
+from contracts.command import SYSTEM, Channel, Role
 from contracts.orders import CompletionConfirmed, OrderRated, OrderState, ServiceFinished
 from services.orders.commands.placing import EscalateOrder
 from services.orders.commands.serving import AutoCloseService, CloseOrder, PresumeCompletion
@@ -187,8 +187,10 @@ def test_rating_ends_after_thirty_days() -> None:
 
 def test_a_reviewer_rates_by_phone_unless_they_dispatched_it() -> None:
     story = in_state(OrderState.COMPLETED)
-    refused = story.refused(rating(story.at, by=by(DUAN, Role.REVIEWER), judge_household_id=None))
-    assert refused.reason_code == "dispatcher_reviews"
+    online = by(RUI, Role.REVIEWER, Channel.WEB)
+    assert story.refused(rating(story.at, by=online)).reason_code == "by_phone_only"
+    dispatched_it = by(DUAN, Role.REVIEWER, Channel.PHONE)
+    assert story.refused(rating(story.at, by=dispatched_it)).reason_code == "dispatcher_reviews"
     story.do(rating(story.at, by=REVIEWER, judge_household_id=None, score=2))
     rated = story.events[-1]
     assert isinstance(rated, OrderRated)

@@ -34,6 +34,8 @@ class RecordInquiryAsk(Ask):
             raise ValueError("a need names resident_id and item_code")
         if self.resident_id is None and self.household_id is None:
             raise ValueError("resident_id or household_id is needed")
+        if self.details is not None and self.resident_id is None:
+            raise ValueError("details belong to a resident: name resident_id")
         if self.resident_id is None and self.grid_id is None and self.entrance_id is None:
             raise ValueError("without a resident, grid_id or entrance_id is needed")
         return self

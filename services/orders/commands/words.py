@@ -61,6 +61,8 @@ class Ranking(_Frozen):
     """A new volunteer counts as one who waited `idle_days_max` days: 240 = 4 × 60."""
     service_this_week: int = -80
     outside_stated_hours: int = -150
+    declared_relation: int = -300
+    """Relatives who serve each other make hours doubtful: others are asked first."""
 
 
 class Policy(_Frozen):
@@ -161,6 +163,8 @@ class VolunteerFacts(_Frozen):
     """A live assignment overlaps the window."""
     offers_today: int = 0
     """Offers of any order that reached them this Asia/Shanghai day."""
+    related: bool = False
+    """A declared relation to the beneficiary."""
     served_here: int = 0
     """Services done for this beneficiary."""
     services_this_week: int = 0

@@ -84,7 +84,9 @@ def _next_level(order: Order, since: datetime, at: datetime, policy: Policy, due
 
 def _search(order: Order, at: datetime, policy: Policy) -> Duty:
     """The earliest of: the offers' end, the next wave, the next level, the end of the window."""
-    if at >= order.window_end and order.level < 3:
+    over = at >= order.window_end
+    told = "window_over" in order.escalated_for
+    if over and not told:
         return Duty(Role.DISPATCHER, at, "window")
     since = order.waiting_since or order.placed_at
     if order.state is OrderState.VERIFIED and order.round_waves == 0 and order.level == 0:
@@ -93,9 +95,9 @@ def _search(order: Order, at: datetime, policy: Policy) -> Duty:
         candidates = [_next_level(order, since, at, policy, "staffing")]
     if order.offers:
         candidates.append(Duty(Role.DISPATCHER, min(offer.expires_at for offer in order.offers), "offer"))
-    elif order.state is OrderState.VERIFIED and at < order.window_end and _goes_on_by_itself(order, policy):
+    elif order.state is OrderState.VERIFIED and not over and _goes_on_by_itself(order, policy):
         candidates.append(Duty(Role.DISPATCHER, at, "wave"))
-    if order.level < 3:
+    if not told:
         candidates.append(Duty(Role.DISPATCHER, order.window_end, "window"))
     return min(candidates, key=lambda one: one.due_at or at)
 

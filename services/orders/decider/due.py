@@ -27,5 +27,7 @@ def falls_due(order: Order, at: datetime, policy: Policy) -> OrderCommand | None
     """The command that is due at `at`; None for the next wave, which needs candidates, and when nothing is due."""
     if order.due_at is None or order.due_for is None or at < order.due_at:
         return None
+    if order.due_for == "wave" and at >= order.window_end:
+        return EscalateOrder(by=SYSTEM, at=at, order_id=order.order_id, policy=policy)
     command = _COMMANDS.get(order.due_for)
     return command(by=SYSTEM, at=at, order_id=order.order_id, policy=policy) if command is not None else None

@@ -15,6 +15,7 @@ from contracts.orders import (
 )
 from services.orders.commands.placing import CancelOrder, DeclareUnfulfilled, EscalateOrder
 from services.orders.commands.serving import CloseOrder
+from services.orders.decider.lifecycle import UNSTAFFED
 from services.orders.decider.saying import lead_minutes, released, say
 from services.orders.decider.state import Order
 
@@ -26,7 +27,6 @@ _CAUSES: dict[str, EscalationCause] = {
     "triage": "triage_overdue",
     "dispatch": "dispatch_overdue",
     "staffing": "unstaffed",
-    "window": "window_over",
     "start": "not_started",
 }
 
@@ -54,11 +54,13 @@ def escalate(command: EscalateOrder, order: Order) -> Events:
 
 
 def _due_level(command: EscalateOrder, order: Order) -> tuple[int, EscalationCause]:
-    if order.due_at is None or order.due_for not in _CAUSES or command.at < order.due_at:
+    if order.due_at is None or command.at < order.due_at:
+        raise Refused("not_due", due_at=order.due_at)
+    if order.state in UNSTAFFED and command.at >= order.window_end and "window_over" not in order.escalated_for:
+        return 3, "window_over"
+    if order.due_for not in _CAUSES:
         raise Refused("not_due", due_at=order.due_at)
     cause = _CAUSES[order.due_for]
-    if cause == "window_over":
-        return 3, cause
     if cause == "not_started":
         return min(3, max(order.level + 1, 2)), cause
     return order.level + 1, cause

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from contracts.command import Refused, Role
+from contracts.command import Channel, Refused, Role
 from contracts.orders import (
     CompletionConfirmed,
     CompletionPresumed,
@@ -165,8 +165,11 @@ def rate(command: RateOrder, order: Order) -> Events:
     rate_until = order.completed_at + timedelta(days=command.policy.rate_days)
     if command.at > rate_until:
         raise Refused("rating_over", rate_until=rate_until)
-    if command.by.role is Role.REVIEWER and command.by.actor_id in order.staff:
-        raise Refused("dispatcher_reviews")
+    if command.by.role is Role.REVIEWER:
+        if command.by.channel is not Channel.PHONE:
+            raise Refused("by_phone_only")
+        if command.by.actor_id in order.staff:
+            raise Refused("dispatcher_reviews")
     kinds = {Role.REVIEWER: "reviewer", Role.PROXY: "proxy"}
     rated = say(
         order,

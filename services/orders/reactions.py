@@ -1,0 +1,107 @@
+"""What orders does when it hears volunteers: a slot whose volunteer can no longer serve falls free (domain.md §4.9).
+
+Everything else that volunteers says only fills this service's copy (read_models/people.py).
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from contracts.command import SYSTEM, Command
+from contracts.envelope import Recorded
+from contracts.event import KeptData
+from contracts.orders import LapseCause
+from contracts.volunteers import PersonErased, VolunteerPaused, VolunteerSuspended, VolunteerWithdrawn
+from eventstore.consumer import ReactionContext, Reactions
+from eventstore.executor import Plan
+from services.orders.commands.beside import EraseVaultData
+from services.orders.commands.placing import CancelOrder, LapseAssignment
+from services.orders.decider.lifecycle import BEFORE_SERVICE
+from services.orders.policy import current_policy
+from services.orders.read_models import queries
+
+PERSON_ERASED = "person_erased"
+"""Why an order was cancelled whose beneficiary is to be forgotten: nobody could find the door."""
+
+volunteers = Reactions("volunteers")
+
+GONE = {"not_assigned": "ignore", "service_over": "ignore", "order_ended": "ignore", "service_begun": "ignore"}
+"""A slot that was given back, begun or released meanwhile needs nothing more."""
+
+
+async def _lapses(
+    recorded: Recorded, context: ReactionContext, volunteer_id: UUID, cause: LapseCause, at: datetime
+) -> list[Command]:
+    async with context.log.queries() as connection:
+        held = await queries.held_assignments(connection, volunteer_id)
+    return [
+        LapseAssignment(
+            by=SYSTEM,
+            at=max(context.now(), at),
+            order_id=row["order_id"],
+            policy=current_policy(),
+            assignment_id=row["assignment_id"],
+            cause=cause,
+            source_event_id=recorded.event_id,
+        )
+        for row in held
+    ]
+
+
+@volunteers.on(VolunteerPaused, refusals=GONE)  # type: ignore[arg-type]
+async def on_volunteer_paused(recorded: Recorded, context: ReactionContext) -> Sequence[Command]:
+    """A pause releases what has not begun."""
+    event = recorded.event
+    assert isinstance(event, VolunteerPaused)
+    return await _lapses(recorded, context, event.volunteer_id, "volunteer_paused", event.paused_at)
+
+
+@volunteers.on(VolunteerSuspended, refusals=GONE)  # type: ignore[arg-type]
+async def on_volunteer_suspended(recorded: Recorded, context: ReactionContext) -> Sequence[Command]:
+    """So does a suspension."""
+    event = recorded.event
+    assert isinstance(event, VolunteerSuspended)
+    return await _lapses(recorded, context, event.volunteer_id, "volunteer_suspended", event.suspended_at)
+
+
+@volunteers.on(VolunteerWithdrawn, refusals=GONE)  # type: ignore[arg-type]
+async def on_volunteer_withdrawn(recorded: Recorded, context: ReactionContext) -> Sequence[Command]:
+    """And the end of volunteering."""
+    event = recorded.event
+    assert isinstance(event, VolunteerWithdrawn)
+    return await _lapses(recorded, context, event.volunteer_id, "volunteer_withdrawn", event.withdrawn_at)
+
+
+@volunteers.on(PersonErased, refusals=GONE, name="release_erased_person")  # type: ignore[arg-type]
+async def release_erased_person(recorded: Recorded, context: ReactionContext) -> Sequence[Command]:
+    """Their slots fall free; their own orders, whose address is gone, are cancelled."""
+    event = recorded.event
+    assert isinstance(event, PersonErased)
+    commands = await _lapses(recorded, context, event.person_id, "person_erased", event.erased_at)
+    states = [state.value for state in BEFORE_SERVICE]
+    async with context.log.queries() as connection:
+        theirs = await queries.orders_in(connection, event.person_id, states)
+    at = max(context.now(), event.erased_at)
+    commands += [
+        CancelOrder(by=SYSTEM, at=at, order_id=order_id, policy=current_policy(), reason_code=PERSON_ERASED)
+        for order_id in theirs
+    ]
+    return commands
+
+
+@volunteers.on(PersonErased, name="erase_vault_data")
+async def erase_vault_data(recorded: Recorded, context: ReactionContext) -> Plan:
+    """Destroy this person's keys and salts in the transaction of this step, and say so."""
+    event = recorded.event
+    assert isinstance(event, PersonErased)
+    erasure = await context.vault.erase(event.person_id)
+    said = EraseVaultData(
+        by=SYSTEM,
+        at=max(context.now(), event.erased_at),
+        person_id=event.person_id,
+        source_event_id=recorded.event_id,
+        purposes=erasure.erased,
+        kept=tuple(KeptData(purpose=purpose, basis=basis) for purpose, basis in erasure.kept.items()),
+        erased_at=max(context.now(), event.erased_at),
+    )
+    return Plan([said], vault=erasure.changes)
