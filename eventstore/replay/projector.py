@@ -1,0 +1,310 @@
+"""Folding a history into read models: in memory first, written with COPY; then, for what came later, in bulk.
+
+`apply` is the code that runs live. Only where the rows are kept differs: a replay begins with empty tables, so until it
+writes them it needs no database to know what is in them.
+"""
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+import asyncpg
+import sqlalchemy as sa
+
+from contracts.envelope import Recorded, UnknownEvent, decode
+from contracts.event import ContractError
+from eventstore.bulk import Shape, shape_of
+from eventstore.errors import EngineError, Tampered
+from eventstore.log.folding import needed
+from eventstore.read_model import ReadModel
+from eventstore.rows import Rows
+from eventstore.stream_reader import StreamMessage
+
+LOG_ROWS = 5_000
+"""Events read from PostgreSQL at a time."""
+MEMORY_ROWS_MOST = 400_000
+"""Rows of read models kept in memory, some hundreds of megabytes; beyond it they are written and folded in bulk."""
+
+
+class ReplayFailed(EngineError):
+    """A history could not be folded: which event, and why."""
+
+
+class MemoryRows(Rows):
+    """The whole of some tables in memory. The same changes as Rows, made at once; written by `write`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._kept: dict[sa.Table, _KeptTable] = {}
+
+    def insert(self, table: sa.Table, **values: Any) -> None:
+        kept = self._table(table)
+        key = kept.shape.key(values)
+        if key in kept.rows:
+            raise ReplayFailed(f"{table.name} has a row {key!r} already")
+        kept.rows[key] = kept.defaults | values
+
+    def upsert(self, table: sa.Table, **values: Any) -> None:
+        kept = self._table(table)
+        key = kept.shape.key(values)
+        row = kept.rows.get(key)
+        if row is None:
+            kept.rows[key] = kept.defaults | values
+        else:
+            row.update(values)
+
+    def update(self, table: sa.Table, key: Any, **values: Any) -> None:
+        kept = self._table(table)
+        kept.shape.check(values)
+        row = kept.rows.get(key)
+        if row is None:
+            return
+        row.update(values)
+        if not kept.primary_key.isdisjoint(values):
+            del kept.rows[key]
+            kept.rows[kept.shape.key(row)] = row
+
+    def add(self, table: sa.Table, key: Any, **deltas: int) -> None:
+        kept = self._table(table)
+        kept.shape.check(deltas)
+        row = kept.rows.get(key)
+        if row is None:
+            return
+        for name, delta in deltas.items():
+            if row[name] is not None:
+                row[name] += delta
+
+    def delete(self, table: sa.Table, key: Any) -> None:
+        self._table(table).rows.pop(key, None)
+
+    def get(self, table: sa.Table, key: Any) -> Mapping[str, Any] | None:
+        kept = self._table(table)
+        row = kept.rows.get(key)
+        if row is None:
+            return None
+        # A copy, and JSON as the database gives it back: what a model was given must not change under its hands.
+        found = dict(row)
+        for name, convert in kept.json:
+            if found[name] is not None:
+                found[name] = json.loads(convert(found[name]))
+        return found
+
+    @property
+    def size(self) -> int:
+        """Rows kept."""
+        return sum(len(kept.rows) for kept in self._kept.values())
+
+    async def write(self, connection: asyncpg.Connection, schema: str) -> None:
+        """Copy all rows into the empty tables of `schema`, referenced tables first, and forget them."""
+        for kept in sorted(self._kept.values(), key=lambda kept: kept.shape.order):
+            if kept.rows:
+                await connection.copy_records_to_table(
+                    kept.shape.table.name,
+                    schema_name=schema,
+                    columns=list(kept.shape.columns),
+                    records=kept.records(),
+                )
+        self._kept.clear()
+
+    def _table(self, table: sa.Table) -> "_KeptTable":
+        kept = self._kept.get(table)
+        if kept is None:
+            kept = self._kept[table] = _KeptTable(shape_of(table))
+        return kept
+
+
+class _KeptTable:
+    """One table in memory. Every row has all columns, in the table's order: it begins as a copy of the defaults."""
+
+    __slots__ = ("_converters", "defaults", "json", "primary_key", "rows", "shape")
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+        self.rows: dict[Any, dict[str, Any]] = {}
+        self.defaults = dict(shape.defaults)
+        self.primary_key = frozenset(shape.primary_key)
+        self._converters = [
+            (number, column.to_database)
+            for number, column in enumerate(shape.columns.values())
+            if column.to_database is not None
+        ]
+        self.json: list[tuple[str, Callable[[Any], Any]]] = [
+            (name, column.to_database)
+            for name, column in shape.columns.items()
+            if column.from_database is json.loads and column.to_database is not None
+        ]
+
+    def records(self) -> Iterable[Sequence[Any]]:
+        """The rows as COPY takes them."""
+        if not self._converters:
+            return [tuple(row.values()) for row in self.rows.values()]
+        return self._converted()
+
+    def _converted(self) -> Iterable[Sequence[Any]]:
+        for row in self.rows.values():
+            record = list(row.values())
+            for number, convert in self._converters:
+                if record[number] is not None:
+                    record[number] = convert(record[number])
+            yield record
+
+
+class Projection:
+    """Read models on their way through their histories. `folded` says how far each source is folded."""
+
+    def __init__(self, models: Sequence[ReadModel], schema: str, memory_rows: int = MEMORY_ROWS_MOST) -> None:
+        self._models = models
+        self._schema = schema
+        self._memory: MemoryRows | None = MemoryRows()
+        self._memory_rows = memory_rows
+        self.folded: dict[str, int] = dict.fromkeys((model.source for model in models), 0)
+        self.events = 0
+
+    @property
+    def sources(self) -> list[str]:
+        """The services whose logs are folded."""
+        return list(self.folded)
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether nothing is written so far."""
+        return self._memory is not None
+
+    async def fold(
+        self, connection: asyncpg.Connection, source: str, events: Sequence[Recorded], position: int
+    ) -> None:
+        """Apply the events that follow what is folded; afterwards the source is folded to `position`."""
+        for model in self._models:
+            if model.source != source or not events:
+                continue
+            if self._memory is not None:
+                _apply(model, events, self._memory)
+            else:
+                rows = Rows()
+                await rows.fetch(connection, self._schema, needed(model, events))
+                _apply(model, events, rows)
+                await rows.flush(connection, self._schema)
+        self.folded[source] = position
+        self.events += len(events)
+
+    @property
+    def must_write(self) -> bool:
+        """Whether memory is full."""
+        return self._memory is not None and self._memory.size > self._memory_rows
+
+    async def write(self, connection: asyncpg.Connection) -> None:
+        """Write what is in memory; what follows is then folded in the database."""
+        if self._memory is not None:
+            await self._memory.write(connection, self._schema)
+            self._memory = None
+
+
+def _apply(model: ReadModel, events: Sequence[Recorded], rows: Rows) -> None:
+    apply = model.apply
+    recorded = events[0]
+    try:
+        for recorded in events:
+            apply(recorded, rows)
+    except Exception as error:
+        where = f"event {recorded.position} of {recorded.service} ({recorded.type})"
+        raise ReplayFailed(f"{type(model).__name__} failed at {where}: {error!r}") from error
+
+
+# --- histories ---
+
+
+async def own_history(
+    connection: asyncpg.Connection, service: str, after: int, up_to: int
+) -> AsyncIterator[list[Recorded]]:
+    """A log from PostgreSQL, `after` < position ≤ `up_to`, in batches. Raises Tampered for a gap, ReplayFailed."""
+    while after < up_to:
+        rows = await connection.fetch(
+            f"""SELECT body FROM {service}.events WHERE position > $1 AND position <= $2
+                ORDER BY position LIMIT {LOG_ROWS}""",
+            after,
+            up_to,
+        )
+        events = []
+        for position, row in enumerate(rows, after + 1):
+            recorded = _decoded(row[0], service, position)
+            if recorded.position != position:
+                raise Tampered(f"where event {position} of {service} should be is {recorded.position}", position)
+            events.append(recorded)
+        after += len(events)
+        if not events:
+            raise Tampered(f"event {after + 1} of {service} is missing", after + 1)
+        yield events
+
+
+def _decoded(body: bytes, service: str, position: int) -> Recorded:
+    try:
+        return decode(body)
+    except ContractError as error:
+        raise ReplayFailed(f"event {position} of {service} cannot be read: {error}") from error
+
+
+class Messages(Protocol):
+    """What is needed of a StreamReader."""
+
+    async def read(self, first: int, limit: int = ...) -> list[StreamMessage]: ...
+
+
+class HeardHistory:
+    """Another service's log as its stream has it. Reads ahead, so that the last events need no waiting."""
+
+    def __init__(self, source: str, reader: Messages) -> None:
+        self.source = source
+        self._reader = reader
+        self._ahead: dict[int, bytes] = {}
+
+    async def read_ahead(self, position: int) -> None:
+        """Fetch what the stream has after `position`, up to one batch."""
+        while position + 1 in self._ahead:
+            position += 1
+        for message in await self._reader.read(position + 1):
+            self._ahead[message.position] = message.body
+
+    async def position_at(self, moment: datetime, up_to: int) -> int:
+        """The last position ≤ `up_to` recorded at or before `moment`; recording times never decrease."""
+        low, high = 0, up_to
+        while low < high:
+            middle = (low + high + 1) // 2
+            found = await self._reader.read(middle, 1)
+            if not found or found[0].position != middle:
+                raise ReplayFailed(f"the stream of {self.source} has no event {middle}, which was heard")
+            if datetime.fromisoformat(json.loads(found[0].body)["time"]) <= moment:
+                low = middle
+            else:
+                high = middle - 1
+        return low
+
+    def has(self, after: int, up_to: int) -> bool:
+        """Whether all of these were read already."""
+        return all(position in self._ahead for position in range(after + 1, up_to + 1))
+
+    async def read(self, after: int, up_to: int, left_out: frozenset[int]) -> AsyncIterator[tuple[list[Recorded], int]]:
+        """The events `after` < position ≤ `up_to` but those left out and those of unknown types; with their end."""
+        while after < up_to:
+            if after + 1 not in self._ahead:
+                await self.read_ahead(after)
+            events: list[Recorded] = []
+            begin = after
+            while after < up_to and (body := self._ahead.pop(after + 1, None)) is not None:
+                after += 1
+                if after in left_out:
+                    continue
+                try:
+                    recorded = decode(body)
+                except UnknownEvent:
+                    continue  # as live: this program does not know what it means
+                except ContractError as error:
+                    raise ReplayFailed(f"event {after} of {self.source} cannot be read: {error}") from error
+                if (recorded.position, recorded.service) != (after, self.source):
+                    raise Tampered(f"message {after} of {self.source} is event {recorded.position} there", after)
+                events.append(recorded)
+            if after == begin:
+                raise ReplayFailed(
+                    f"the stream of {self.source} lacks event {after + 1}, which was heard: let its relay fill it first"
+                )
+            yield events, after
