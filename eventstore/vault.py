@@ -105,6 +105,10 @@ class Vault:
             changes.append(VaultChange(self._write_entry, arguments))
         return Sealed(ref, commitments, tuple(changes))
 
+    def remove(self, ref: UUID) -> tuple[VaultChange, ...]:
+        """What deletes all that is sealed under `ref`, with the append it is handed to; the person's key stays."""
+        return (VaultChange(f"DELETE FROM {self._service}.vault_entries WHERE ref = $1", (ref,)),)
+
     async def open(self, ref: UUID) -> dict[str, str] | None:
         """The fields sealed under `ref`, or None when there are none, or the person was erased (已删除)."""
         return (await self.open_many([ref])).get(ref)

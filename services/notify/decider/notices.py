@@ -1,7 +1,7 @@
 """The notices of one topic: queued once, cancelled when they no longer hold, and their one end told as it is known.
 
-QUEUED → HANDED_OVER | FAILED | CANCELLED | UNKNOWN. An UNKNOWN one may still turn out to be handed over: that is more
-knowledge, not another attempt.
+QUEUED → HANDED_OVER | FAILED | CANCELLED | UNKNOWN. An UNKNOWN one may still turn out to be handed over, and one that
+was on its way when it was cancelled was handed over all the same: that is more knowledge, not another attempt.
 """
 
 from collections.abc import Mapping, Sequence
@@ -181,7 +181,7 @@ def _pending(notification_id: UUID, topic: Topic) -> Notice:
 
 
 def _handed_over(command: RecordHandedOver, topic: Topic) -> Events:
-    if topic.ended.get(command.notification_id) is NoticeState.UNKNOWN:
+    if topic.ended.get(command.notification_id) in {NoticeState.UNKNOWN, NoticeState.CANCELLED}:
         ref = None
     else:
         ref = _pending(command.notification_id, topic).queued.ref

@@ -1,0 +1,54 @@
+"""The one place where everything of notify meets."""
+
+import asyncio
+
+from eventstore.aggregate import Aggregate
+from eventstore.vault import ErasureList
+from servicekit.definition import Background, Runtime, ServiceDefinition
+from services.notify import reactions
+from services.notify.access import build_access
+from services.notify.api import router
+from services.notify.commands import CONTACT_COMMANDS, TOPIC_COMMANDS
+from services.notify.decider import contacts, notices
+from services.notify.read_models import queries
+from services.notify.read_models.copies import LedgerCopy, OrdersCopy, VolunteersCopy
+from services.notify.read_models.own import NotifyModel
+from services.notify.refusals import REFUSALS
+from services.notify.senders import send
+
+ERASURES_LISTED_SECONDS = 60.0
+
+CONTACT = Aggregate("contact", contacts.initial, contacts.decide, contacts.evolve, tuple(CONTACT_COMMANDS))
+NOTICE = Aggregate("notice", notices.initial, notices.decide, notices.evolve, tuple(TOPIC_COMMANDS))
+
+
+async def list_erasures(runtime: Runtime) -> None:
+    """Bring the list of erasures, which outlives a restore of the database, up to the log. Idempotent."""
+    async with runtime.log.queries() as connection:
+        erased = await queries.erased_persons(connection)
+    erasures = ErasureList(runtime.settings.erasures_path)
+    listed = set(await asyncio.to_thread(erasures.persons))
+    for person_id in erased:
+        if person_id not in listed:
+            await asyncio.to_thread(erasures.add, person_id)
+
+
+async def keep_list_of_erasures(runtime: Runtime) -> None:
+    """Persons are erased by what is heard, so the list is brought up to date again and again."""
+    while True:
+        await list_erasures(runtime)
+        await asyncio.sleep(ERASURES_LISTED_SECONDS)
+
+
+definition = ServiceDefinition(
+    name="notify",
+    title="Who is told what, how, and what is known of it: contacts, the inbox, the phone list.",
+    read_models=(NotifyModel(), VolunteersCopy(), LedgerCopy(), OrdersCopy()),
+    aggregates=(CONTACT, NOTICE),
+    access=build_access(),
+    build_app=lambda _runtime: router,
+    reactions=(reactions.orders, reactions.volunteers, reactions.ledger),
+    sentences=REFUSALS,
+    background=(Background("sender", send), Background("erasures", keep_list_of_erasures)),
+)
+"""notify, whole."""

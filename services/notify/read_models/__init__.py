@@ -1,0 +1,1 @@
+"""The tables people read: notices and contacts; and copies of roles, proxies, gifts and orders' states."""

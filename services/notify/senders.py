@@ -1,0 +1,282 @@
+"""Handing over what is due: once, as far as that can be promised, and never more claimed than is known.
+
+The inbox lies in this service's own tables: handing over to it is the event itself, so it happens exactly once. Every
+other channel is outside the database (architecture.md §1, sentence 5): the attempt is recorded before (as an
+idempotency key without events), the channel is given the notification id as a stable key, and an attempt without an
+outcome, found after a crash, is recorded as unknown; it is repeated only on a channel that notices repeats by itself.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar, Literal, Protocol
+from uuid import UUID
+
+import structlog
+
+from contracts.command import SYSTEM, Refused
+from contracts.notify import NoticeChannel
+from eventstore.clock import Clock
+from eventstore.executor import Executor, Plan
+from eventstore.log import Log
+from eventstore.model import Call, Metadata
+from servicekit.definition import Runtime
+from services.notify.commands import (
+    DEFAULT_POLICY,
+    CallInstead,
+    CancelNotices,
+    RecordFailure,
+    RecordHandedOver,
+    RecordUnknown,
+    SendingPolicy,
+    TopicCommand,
+    call_id_of,
+    topic_stream,
+)
+from services.notify.decider.notices import Notice, next_channel
+from services.notify.read_models import queries
+from services.notify.templates import Text, render, template
+
+INTERVAL_SECONDS = 0.2
+LIMIT = 200
+AT_ONCE = 16
+"""Topics that are worked on at the same time: their appends share commits."""
+_SENDER = Metadata(actor="system")
+_log = structlog.get_logger("services.notify.senders")
+_console = structlog.get_logger("services.notify.console")
+
+
+class NotTaken(Exception):
+    """A channel did not take a notice. `not_taken`: it never will; any other code: it may later."""
+
+    def __init__(self, reason_code: str = "channel_failed") -> None:
+        super().__init__(reason_code)
+        self.reason_code = reason_code
+
+
+class OutsideChannel(Protocol):
+    """A channel outside this service's database."""
+
+    deduplicates: bool
+    """Whether handing over the same notification id twice reaches the reader once."""
+
+    async def hand_over(self, notification_id: UUID, ref: UUID | None, text: Text) -> None:
+        """Hand one notice over. Raises NotTaken, OSError, TimeoutError."""
+        ...
+
+
+class Console:
+    """The console: one structured line on standard output, for a desk that watches it. No personal data is in it."""
+
+    deduplicates: bool = False
+
+    async def hand_over(self, notification_id: UUID, ref: UUID | None, text: Text) -> None:
+        """Write the line."""
+        about = {"notification_id": str(notification_id), "ref": None if ref is None else str(ref)}
+        _console.info("notice", title=text.title, body=text.body, **about)
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What was looked up about the refs of a batch."""
+
+    channels: Mapping[UUID, frozenset[str]]
+    erased: frozenset[UUID]
+    open_orders: frozenset[str]
+
+
+class Sender:
+    """Works off due notices. One at a time by its lock; two at once do no harm."""
+
+    inbox: ClassVar[Literal["in_app"]] = "in_app"
+
+    def __init__(
+        self,
+        log: Log,
+        executor: Executor,
+        clock: Clock,
+        channels: Mapping[NoticeChannel, OutsideChannel],
+        policy: SendingPolicy = DEFAULT_POLICY,
+    ) -> None:
+        self._log = log
+        self._executor = executor
+        self._clock = clock
+        self._channels = channels
+        self._policy = policy
+
+    async def run(self) -> None:
+        """Send for ever. An unreachable log ends the task, to be started again by its supervisor."""
+        while True:
+            if await self.send_due() < LIMIT:
+                await asyncio.sleep(INTERVAL_SECONDS)
+
+    async def send_due(self) -> int:
+        """Look once at what is due by business time; return how many notices were looked at."""
+        now = self._clock.now()
+        async with self._log.queries() as connection:
+            rows = await queries.due(connection, now, LIMIT)
+            if not rows:
+                return 0
+            refs = {row["ref"] for row in rows if row["ref"] is not None}
+            order_nos = {number for row in rows for number in row["params"].get("orders", ())}
+            reach = Reach(
+                await queries.channels_of(connection, refs),
+                await queries.erased_among(connection, refs),
+                await queries.open_among(connection, order_nos),
+            )
+        by_topic: dict[UUID, list[queries.Row]] = {}
+        for row in rows:
+            by_topic.setdefault(row["topic_id"], []).append(row)
+        at_once = asyncio.Semaphore(AT_ONCE)
+
+        async def work(topic: Sequence[queries.Row]) -> None:
+            async with at_once:
+                for row in topic:
+                    await self._send(row, reach, now)
+
+        async with asyncio.TaskGroup() as group:
+            for topic in by_topic.values():
+                group.create_task(work(topic))
+        return len(rows)
+
+    async def _send(self, row: queries.Row, reach: Reach, now: datetime) -> None:
+        topic_id, notification_id = row["topic_id"], row["notification_id"]
+        _, topic = await self._executor.state(topic_stream(topic_id))
+        notice: Notice | None = topic.pending.get(notification_id)
+        if notice is None:
+            return  # ended since it was looked up
+        reason_code = self._pointless(notice, reach, now)
+        if reason_code is not None:
+            ids = frozenset({notification_id})
+            await self._record(
+                CancelNotices(by=SYSTEM, at=now, topic_id=topic_id, notification_ids=ids, reason_code=reason_code)
+            )
+            return
+        reachable = self._reachable(notice, reach)
+        channel = next_channel(notice, reachable, self._policy)
+        if channel is None:
+            await self._failed(topic_id, notice, notice.queued.channels[0], "no_contact", reachable=())
+            return
+        try:
+            text = render(notice.queued.template, notice.queued.params)
+        except (KeyError, ValueError):
+            # Queued by a newer or an older program, with words that this one does not have.
+            _log.exception("notice cannot be put into words", template=notice.queued.template)
+            await self._failed(topic_id, notice, channel, "no_words", reachable=())
+            return
+        if channel == self.inbox:
+            await self._handed_over(topic_id, notice, channel)
+        else:
+            await self._hand_over(topic_id, notice, channel, text, reachable)
+
+    def _pointless(self, notice: Notice, reach: Reach, now: datetime) -> str | None:
+        queued = notice.queued
+        if queued.expires_at is not None and queued.expires_at <= now:
+            return "expired"
+        if queued.ref in reach.erased:
+            return "person_erased"
+        if queued.params.orders and reach.open_orders.isdisjoint(queued.params.orders):
+            return "no_longer_open"
+        return None
+
+    def _reachable(self, notice: Notice, reach: Reach) -> tuple[NoticeChannel, ...]:
+        """The notice's channels that its reader chose; staff are told of their work in the inbox in any case."""
+        queued = notice.queued
+        chosen = frozenset() if queued.ref is None else reach.channels.get(queued.ref, frozenset())
+        if queued.to_role is not None:
+            chosen |= {self.inbox}
+        here = {self.inbox, *self._channels}
+        return tuple(channel for channel in queued.channels if channel in chosen and channel in here)
+
+    async def _hand_over(
+        self, topic_id: UUID, notice: Notice, channel: NoticeChannel, text: Text, reachable: tuple[NoticeChannel, ...]
+    ) -> None:
+        notification_id, attempt = notice.queued.notification_id, notice.attempts + 1
+        outside = self._channels[channel]
+        attempted_at, repeated = await self._attempt(notification_id, attempt)
+        if repeated and not outside.deduplicates:
+            unknown = RecordUnknown(
+                by=SYSTEM,
+                at=self._clock.now(),
+                topic_id=topic_id,
+                notification_id=notification_id,
+                channel=channel,
+                attempt=attempt,
+                attempted_at=attempted_at,
+            )
+            _log.warning("a hand-over without an outcome", notification_id=str(notification_id), channel=channel)
+            await self._record(unknown)
+            return
+        try:
+            await outside.hand_over(notification_id, notice.queued.ref, text)
+        except NotTaken as error:
+            await self._failed(topic_id, notice, channel, error.reason_code, reachable)
+        except (OSError, TimeoutError) as error:
+            _log.warning("channel failed", channel=channel, exc_info=error)
+            await self._failed(topic_id, notice, channel, "channel_failed", reachable)
+        else:
+            await self._handed_over(topic_id, notice, channel)
+
+    async def _attempt(self, notification_id: UUID, attempt: int) -> tuple[datetime, bool]:
+        """Record an attempt before it is made; when it was first recorded, and whether that was earlier."""
+        answer = {"attempted_at": self._clock.now().isoformat()}
+
+        async def build() -> Plan:
+            return Plan([], answer)
+
+        committed = await self._executor.execute(build, _SENDER, Call("sender", f"{notification_id}:{attempt}", b""))
+        return datetime.fromisoformat(committed.answer["attempted_at"]), committed.replayed
+
+    async def _handed_over(self, topic_id: UUID, notice: Notice, channel: NoticeChannel) -> None:
+        await self._record(
+            RecordHandedOver(
+                by=SYSTEM,
+                at=self._clock.now(),
+                topic_id=topic_id,
+                notification_id=notice.queued.notification_id,
+                channel=channel,
+                attempt=notice.attempts + 1,
+            )
+        )
+
+    async def _failed(
+        self,
+        topic_id: UUID,
+        notice: Notice,
+        channel: NoticeChannel,
+        reason_code: str,
+        reachable: tuple[NoticeChannel, ...],
+    ) -> None:
+        notification_id = notice.queued.notification_id
+        caller = None if reason_code == "no_words" else template(notice.queued.template).call
+        call = None if caller is None else CallInstead(notification_id=call_id_of(notification_id), caller=caller)
+        await self._record(
+            RecordFailure(
+                by=SYSTEM,
+                at=self._clock.now(),
+                topic_id=topic_id,
+                notification_id=notification_id,
+                channel=channel,
+                attempt=notice.attempts + 1,
+                reason_code=reason_code,
+                reachable=reachable,
+                call=call,
+                policy=self._policy,
+            )
+        )
+
+    async def _record(self, command: TopicCommand) -> None:
+        async def build() -> Plan:
+            return Plan([command])
+
+        try:
+            await self._executor.execute(build, _SENDER)
+        except Refused as refused:
+            # A consumer or another sender was faster; what it recorded stands.
+            _log.info("outcome not recorded", command=type(command).__name__, reason_code=refused.reason_code)
+
+
+async def send(runtime: Runtime) -> None:
+    """The background task of the process that holds the sender's lock."""
+    await Sender(runtime.log, runtime.executor, runtime.clock, {"console": Console()}).run()
