@@ -5,20 +5,19 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 
-import asyncpg
-import nats.errors
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
 from eventstore import streams
 from eventstore.broker import Connection
 from eventstore.log import Log
+from eventstore.tasks import wait_for
+from eventstore.trouble import NATS_TROUBLE, STORE_TROUBLE
 
 _logger = logging.getLogger(__name__)
 
 RECORD_SECONDS = 3.0
 _SOON_SECONDS = 0.05
-_TROUBLE = (nats.errors.Error, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 class DurableKeeper:
@@ -51,8 +50,7 @@ class DurableKeeper:
         loop = asyncio.get_running_loop()
         due = loop.time()
         while True:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._asked.wait(), max(_SOON_SECONDS, due - loop.time()))
+            await wait_for(self._asked, max(_SOON_SECONDS, due - loop.time()))
             self._asked.clear()
             if not (self._is_open() and self._connection.connected):
                 due = loop.time() + _SOON_SECONDS
@@ -62,7 +60,7 @@ class DurableKeeper:
                 await self._make_wanted(js)
                 if loop.time() >= due:
                     await self._keep(js)
-            except _TROUBLE as error:
+            except (*NATS_TROUBLE, *STORE_TROUBLE) as error:
                 self._failed("durables", error)
                 await asyncio.sleep(0.5)
             if loop.time() >= due:

@@ -11,12 +11,13 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 
 import asyncpg
 
 from eventstore.config import LogConfig
 from eventstore.errors import ReadModelMismatch, StreamDiverged, Tampered
+from eventstore.tasks import end, wait_for
+from eventstore.trouble import STORE_TROUBLE
 
 _logger = logging.getLogger(__name__)
 
@@ -30,8 +31,6 @@ PING_TIMEOUT_SECONDS = 4.0
 TRY_SECONDS = 1.0
 """How often a role that another process holds is tried again."""
 BACKOFF_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0)
-
-_LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError)
 
 
 def lock_key(service: str, role: str) -> int:
@@ -90,7 +89,7 @@ class OneActive:
                 connection = await self._connect()
                 failures = 0
                 await self._hold(connection)
-            except _LOST as error:
+            except STORE_TROUBLE as error:
                 failures += 1
                 self.lost += 1
                 _logger.warning("%s: lock connection lost, its roles have ended: %r", self._config.service, error)
@@ -112,8 +111,7 @@ class OneActive:
                     if await connection.fetchval("SELECT pg_try_advisory_lock($1)", key):
                         self._begin(role)
                 every = self._ping_seconds if len(self._running) == len(self._tasks_of) else TRY_SECONDS
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(lost.wait(), min(every, self._ping_seconds))
+                if await wait_for(lost, min(every, self._ping_seconds)):
                     raise ConnectionResetError("the server ended the session")
                 await connection.fetchval("SELECT 1")
         finally:
@@ -149,6 +147,4 @@ class OneActive:
     async def _end_all(self) -> None:
         running = [task for tasks in self._running.values() for task in tasks]
         self._running.clear()
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await end(running)

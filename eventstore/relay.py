@@ -23,9 +23,11 @@ from nats.js.errors import NotFoundError
 from eventstore import streams
 from eventstore.broker import Connection
 from eventstore.durables import RECORD_SECONDS, DurableKeeper
-from eventstore.errors import EngineError, StreamDiverged, Tampered
+from eventstore.errors import StreamDiverged, Tampered
 from eventstore.log import Log, RawEvent
 from eventstore.publish import BATCH_MOST, PublishFailed, Target, publish
+from eventstore.tasks import end, wait_for
+from eventstore.trouble import NATS_TROUBLE, STORE_TROUBLE
 
 _logger = logging.getLogger(__name__)
 
@@ -36,8 +38,6 @@ CHECK_SECONDS = 5.0
 RETRY_SECONDS_MOST = 5.0
 
 _TIME = b'","time":"'
-_STORE_TROUBLE = (asyncpg.PostgresError, asyncpg.InterfaceError)
-_TROUBLE = (PublishFailed, nats.errors.Error, OSError, TimeoutError, *_STORE_TROUBLE)
 
 
 class Relay:
@@ -114,9 +114,7 @@ class Relay:
             raise
         finally:
             self._running = False
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(tasks)
 
     async def _follow(self) -> None:
         failures = 0
@@ -126,7 +124,7 @@ class Relay:
             try:
                 await self._publish_all()
                 failures = 0
-            except _TROUBLE as error:
+            except (PublishFailed, *NATS_TROUBLE, *STORE_TROUBLE) as error:
                 self._checked = False
                 failures += 1
                 reason = "permission" if self._connection.errors["permission"] > refused else _reason(error)
@@ -135,9 +133,7 @@ class Relay:
                     most = min(0.05 * 2**failures, RETRY_SECONDS_MOST)
                     await asyncio.sleep(most * random.uniform(0.5, 1.0))  # noqa: S311 — jitter needs no secrecy
                 continue
-            try:
-                await asyncio.wait_for(self._wake.wait(), self._check_seconds)
-            except TimeoutError:
+            if not await wait_for(self._wake, self._check_seconds):
                 self._checked = False
 
     async def _publish_all(self) -> None:
@@ -191,7 +187,7 @@ class Relay:
 
     async def _ping_relay(self) -> None:
         # Lost pings cost nothing but the time to the next poll.
-        with suppress(nats.errors.Error, OSError, TimeoutError):
+        with suppress(*NATS_TROUBLE):
             async with asyncio.timeout(1):
                 client = await self._connection.client()
                 await client.publish(streams.wake_subject(self._log.community, self._log.service), b"")
@@ -205,11 +201,10 @@ class Relay:
                     self.size = size
                     self._wake.set()
                 await self._find_oldest()
-            except (OSError, TimeoutError, *_STORE_TROUBLE) as error:
+            except STORE_TROUBLE as error:
                 self._note("postgresql", error)
                 await asyncio.sleep(1)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._pinged.wait(), self._poll_seconds)
+            await wait_for(self._pinged, self._poll_seconds)
             self._pinged.clear()
 
     async def _find_oldest(self) -> None:
@@ -276,11 +271,9 @@ def _reason(error: Exception) -> str:
     match error:
         case PublishFailed(reason=reason):
             return reason
-        case asyncpg.PostgresError() | asyncpg.InterfaceError():
+        case asyncpg.PostgresError() | asyncpg.InterfaceError() | asyncpg.InternalClientError():
             return "postgresql"
         case TimeoutError():
             return "timeout"
-        case EngineError():
-            return "engine"
         case _:
             return "disconnected"

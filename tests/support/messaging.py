@@ -20,6 +20,7 @@ from eventstore.model import Append, StreamAppend
 from eventstore.read_model import ReadModel
 from eventstore.rows import Rows
 from eventstore.streams import context
+from eventstore.tasks import end
 from tests.support.logs import BY_TEST, declined, stream
 from tests.support.servers import TestNats
 
@@ -41,9 +42,9 @@ async def running(work: Coroutine[Any, Any, Any]) -> AsyncIterator["asyncio.Task
         yield task
     finally:
         ended = task.done()
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.gather(task, return_exceptions=not ended)
+        await end([task])
+        if ended and not task.cancelled():
+            task.result()
 
 
 @contextlib.asynccontextmanager
@@ -99,7 +100,7 @@ async def is_the_log(client: Any, log: Log) -> bool:
 
 
 class Note(Command):
-    """The listener's one command: note a number for a person. 13 is refused, and so is a number noted before."""
+    """The listener's one command: note a number for a person. 9013 is refused, and so is a number noted before."""
 
     person_id: UUID
     number: int
@@ -114,8 +115,8 @@ def note(person: int, number: int) -> Note:
 
 
 def decide(command: Note, noted: tuple[int, ...]) -> Sequence[ConsentGiven]:
-    if command.number == 13:
-        raise Refused("unlucky", number=13)
+    if command.number == 9_013:
+        raise Refused("unlucky", number=9_013)
     if command.number in noted:
         raise Refused("noted_before", number=command.number)
     return [
@@ -139,7 +140,7 @@ NOTES: Aggregate[Any, Any, Any] = Aggregate(
 
 
 class NotesOwn(ReadModel):
-    """The listener's own table: one row a note; no two notes of one purpose beginning with n9."""
+    """The listener's own table: one row a note; no two of the numbers from 9090 on."""
 
     source = "volunteers"
     metadata = sa.MetaData()
@@ -156,12 +157,12 @@ class NotesOwn(ReadModel):
     def apply(self, recorded: Recorded, rows: Rows) -> None:
         if isinstance(recorded.event, ConsentGiven):
             number = int(recorded.event.purpose[1:])
-            unique = number if 90 <= number <= 99 else None
+            unique = number if number >= 9_090 else None
             rows.insert(self.notes, event_id=recorded.event_id, number=number, unique_number=unique)
 
 
 class HeardOrders(ReadModel):
-    """The listener's copy of what it heard: one row an event. Number 77 it cannot take."""
+    """The listener's copy of what it heard: one row an event. Number 9077 it cannot take."""
 
     source = "orders"
     metadata = sa.MetaData()
@@ -171,7 +172,7 @@ class HeardOrders(ReadModel):
         metadata,
         sa.Column("position", sa.BigInteger, primary_key=True),
         sa.Column("wave", sa.Integer, nullable=False),
-        sa.CheckConstraint("wave <> 77", name="not_77"),
+        sa.CheckConstraint("wave <> 9077", name="not_9077"),
     )
 
     def apply(self, recorded: Recorded, rows: Rows) -> None:
