@@ -7,6 +7,7 @@ carries its own random 32-byte salt inside the ciphertext; the commitment in the
 HMAC-SHA256(salt, field ‖ value): once the data key is destroyed, no guess can be checked against it.
 """
 
+import fcntl
 import hmac
 import json
 import os
@@ -227,8 +228,11 @@ class Vault:
 
     @property
     def _write_entry(self) -> str:
+        # Only under a living key: what was sealed before an erasure and is appended after it must leave nothing, not
+        # even its blind index. The lock makes the two wait for one another.
         return f"""INSERT INTO {self._service}.vault_entries (ref, field, person_id, purpose, nonce, ciphertext, blind)
-                   VALUES ($1, $2, $3, $4, $5, $6, $7)
+                   SELECT $1, $2, k.person_id, k.purpose, $5, $6, $7 FROM {self._service}.vault_keys k
+                   WHERE k.person_id = $3 AND k.purpose = $4 AND k.wrapped IS NOT NULL FOR SHARE
                    ON CONFLICT (ref, field) DO UPDATE SET nonce = excluded.nonce, ciphertext = excluded.ciphertext,
                        blind = excluded.blind, person_id = excluded.person_id, purpose = excluded.purpose"""
 
@@ -244,21 +248,29 @@ class ErasureList:
 
     def add(self, person_id: UUID) -> None:
         """Note one erasure; returns after it is on disk. Adding a person twice changes nothing."""
-        if person_id in self.persons():
-            return
         self._path.parent.mkdir(parents=True, exist_ok=True)
         line = json.dumps({"person_id": str(person_id), "listed_at": datetime.now(UTC).isoformat()})
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        with self._path.open("a+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # replicas share the file
+            file.seek(0)
+            complete = _complete_lines(file.read())
+            if person_id in _persons(complete):
+                return
+            file.truncate(len(complete))
+            file.write(line.encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
+        directory = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
 
     def persons(self) -> list[UUID]:
         """Everybody on the list, in the order they were erased."""
         if not self._path.exists():
             return []
-        lines = self._path.read_text(encoding="utf-8").splitlines()
-        return list(dict.fromkeys(UUID(json.loads(line)["person_id"]) for line in lines if line.strip()))
+        return _persons(_complete_lines(self._path.read_bytes()))
 
     async def apply(self, vault: Vault) -> int:
         """Destroy again the keys of everybody listed; returns how many persons are on the list."""
@@ -266,3 +278,12 @@ class ErasureList:
         for person_id in persons:
             await vault.erase_now(person_id)
         return len(persons)
+
+
+def _complete_lines(content: bytes) -> bytes:
+    """Without a line whose writer was killed: it had told nobody that it was done."""
+    return content[: content.rfind(b"\n") + 1]
+
+
+def _persons(content: bytes) -> list[UUID]:
+    return list(dict.fromkeys(UUID(json.loads(line)["person_id"]) for line in content.splitlines() if line.strip()))
