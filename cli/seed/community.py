@@ -85,11 +85,15 @@ class Community:
     gifts: tuple[Gift, ...]
     proxies: tuple[tuple[Person, Person], ...] = field(default=())
     """(principal, proxy): a child who places orders for a parent."""
+    forgotten: Person | None = None
+    """Somebody who moves away and asks that their data be erased."""
 
     @property
     def persons(self) -> tuple[Person, ...]:
         """Everybody, each once."""
         everyone = [*self.residents, *(helper.person for helper in self.helpers), *(one.person for one in self.staff)]
+        if self.forgotten is not None:
+            everyone.append(self.forgotten)
         return tuple({person.person_key: person for person in everyone}.values())
 
 
@@ -122,6 +126,7 @@ def generate(scale: Scale) -> Community:
         staff=tuple(staff),
         gifts=tuple(_gift(random, everyone, helpers, number, size) for number in range(size.gifts)),
         proxies=proxies,
+        forgotten=_person(random, "resident-forgotten", (70, 80), households.new()),
     )
 
 

@@ -33,6 +33,7 @@ class Town:
     ids: dict[str, UUID] = field(default_factory=dict)
     """person_key → person_id."""
     _staff: dict[Role, list[Staff]] = field(default_factory=dict)
+    _helpers: dict[UUID, Helper] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for one in self.community.staff:
@@ -144,10 +145,14 @@ class Town:
 
     async def _contact(self, person: Person) -> None:
         ref = self.ids[person.person_key]
-        for channel, address in (("in_app", str(ref)), ("phone", person.phone)):
-            body = {"ref": str(ref), "channel": channel, "address": address}
+        for body in ({"channel": "in_app"}, {"channel": "phone", "address": person.phone}):
             await self.client.command(
-                "notify", "/v1/contacts", body, actor=Actor.of(ref, Role.RESIDENT), method="PUT", after={}
+                "notify",
+                "/v1/contacts",
+                {"ref": str(ref), **body},
+                actor=Actor.of(ref, Role.RESIDENT),
+                method="PUT",
+                after={},
             )
 
     async def _volunteers(self, path: str, body: dict[str, Any], actor: Actor) -> Answer:
@@ -181,3 +186,14 @@ class Town:
             if all(at >= positions.get(name, 0) for name, at in heard.items()):
                 return
             await asyncio.sleep(0.05)
+
+    def helpers_by_id(self) -> dict[UUID, Helper]:
+        """Volunteers by the id they got; only once everybody is loaded."""
+        if not self._helpers:
+            self._helpers = {self.ids[helper.person.person_key]: helper for helper in self.community.helpers}
+        return self._helpers
+
+    @staticmethod
+    def item_name(item_code: str) -> str:
+        """A service's name as people say it."""
+        return reference().items[item_code].name

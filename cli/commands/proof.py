@@ -1,0 +1,173 @@
+"""verify, replay: prove that nothing was changed, and that what people see follows from what happened."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+import nats
+import typer
+from rich.table import Table
+
+from cli.commands.options import Data, Json, Service, chosen
+from cli.output import Tell, out, print_json, progress
+from cli.place import Place, located
+from eventstore.checkpoint import load_key_file
+from eventstore.note import VerifierKey
+from eventstore.replay import ReplayReport, replay
+from eventstore.verify import VerifyReport, verify
+from servicekit.migrate import definition_of
+
+CHECK_FAILED = 1
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command(name="verify")(_verify)
+    app.command(name="replay")(_replay)
+
+
+def _verify(data: Data = None, service: Service = None, as_json: Json = False) -> None:
+    """Check every log: hashes, numbering, columns, tree, signed head, and the stream byte for byte."""
+    with located(data) as place, progress(not as_json) as tell:
+        reports = asyncio.run(verify_all(place, chosen(service), tell))
+    if as_json:
+        print_json(as_document(reports))
+    else:
+        for report in reports:
+            tell_report(report)
+    if not all(report.ok for report in reports):
+        raise typer.Exit(CHECK_FAILED)
+
+
+async def verify_all(place: Place, services: Sequence[str], tell: Tell) -> list[VerifyReport]:
+    """Verify these logs, one after the other."""
+    client = await nats.connect(**place.nats_arguments())
+    try:
+        reports = []
+        for service in services:
+            key = load_key_file(place.secrets_dir / f"{service}.signing_key")
+            origin = f"{place.community}/{service}"
+            reports.append(
+                await verify(
+                    place.log_config(service),
+                    log_key=VerifierKey.of(origin, key),
+                    head_path=place.head_directory / service / "head",
+                    nats=client,
+                    progress=lambda done, total, what=service: tell(what, done, total),  # type: ignore[misc]
+                )
+            )
+        return reports
+    finally:
+        await client.close()
+
+
+def as_document(reports: Sequence[VerifyReport]) -> dict[str, Any]:
+    """What --json prints: whether all is well, and each service's report."""
+    return {
+        "ok": all(report.ok for report in reports),
+        "services": {report.service: report.to_json() for report in reports},
+    }
+
+
+def tell_report(report: VerifyReport) -> None:
+    """One log in one line; what is wrong with it in more."""
+    root = report.root.hex()[:12]
+    head = f"signed head at {report.checkpoint.size}" if report.checkpoint else "no signed head"
+    stream = {True: "stream identical", False: "stream differs", None: "stream not looked at"}[report.stream_identical]
+    if report.stream is not None and report.stream.behind:
+        stream += f", {report.stream.behind} behind"
+    mark = "✓" if report.ok else "✗"
+    out.print(f"{report.service:<11} {report.size:>7} events  root {root}…  {head}, {stream}  {mark}", markup=False)
+    for problem in report.problems:
+        where = f"position {problem.position}: " if problem.position is not None else ""
+        out.print(f"  {problem.kind}: {where}{problem.message}", markup=False)
+    if report.problem_count > len(report.problems):
+        out.print(f"  … and {report.problem_count - len(report.problems)} more")
+
+
+def _replay(
+    data: Data = None,
+    service: Service = None,
+    until: Annotated[
+        str | None,
+        typer.Option("--until", help="A position (with --service), or a time such as 2026-11-01T09:00+08:00."),
+    ] = None,
+    swap: Annotated[bool, typer.Option("--swap", help="Put the rebuilt tables in the place of the live ones.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Fold every read model from its history again and compare it with the live one, row by row."""
+    services = chosen(service)
+    moment = _moment(until, services)
+    if swap and until is not None:
+        raise typer.BadParameter("--swap goes to the end of the log, not --until")
+    with located(data) as place, progress(not as_json) as tell:
+        reports = asyncio.run(replay_all(place, services, tell, until=moment, swap=swap))
+    if as_json:
+        print_json({"ok": all(one.ok for one in reports), "services": {one.service: one.to_json() for one in reports}})
+    else:
+        for report in reports:
+            _tell_replay(report)
+    if not all(report.ok for report in reports):
+        raise typer.Exit(CHECK_FAILED)
+
+
+def _moment(until: str | None, services: Sequence[str]) -> int | datetime | None:
+    if until is None:
+        return None
+    if until.isdigit():
+        if len(services) != 1:
+            raise typer.BadParameter("a position is one service's: say --service")
+        return int(until)
+    try:
+        moment = datetime.fromisoformat(until)
+    except ValueError:
+        raise typer.BadParameter(f"{until!r} is neither a position nor a time") from None
+    return moment if moment.tzinfo is not None else moment.astimezone()
+
+
+async def replay_all(
+    place: Place,
+    services: Sequence[str],
+    tell: Tell,
+    *,
+    until: int | datetime | None = None,
+    swap: bool = False,
+) -> list[ReplayReport]:
+    """Replay these services' read models, one after the other."""
+    client = await nats.connect(**place.nats_arguments())
+    try:
+        return [
+            await replay(
+                place.log_config(service, "migrator"),
+                definition_of(service).read_models,
+                until=until,
+                swap=swap,
+                progress=lambda done, total, what=service: tell(what, done, total),  # type: ignore[misc]
+                nats=client,
+            )
+            for service in services
+        ]
+    finally:
+        await client.close()
+
+
+def _tell_replay(report: ReplayReport) -> None:
+    heard = "".join(f", {source} to {position}" for source, position in report.heard.items())
+    what = "swapped in" if report.swapped else "compared" if report.compared else "folded"
+    mark = "✓" if report.ok else "✗"
+    out.print(
+        f"{report.service}: {report.events} events to position {report.position}{heard} in {report.seconds:.1f} s, "
+        f"{what} {mark}",
+        markup=False,
+    )
+    if report.note:
+        out.print(f"  {report.note}", markup=False)
+    table = Table("table", "from", "rows", "live", "equal")
+    for one in report.tables:
+        live = "–" if one.live_rows is None else str(one.live_rows)
+        equal = {True: "yes", False: "NO", None: "–"}[one.equal]
+        table.add_row(one.name, one.source, str(one.rows), live, equal)
+    out.print(table)
+    if report.schema:
+        out.print(f"  the tables are in schema {report.schema}")
