@@ -46,6 +46,7 @@ class Log:
         """Connections for short reads and for the vault. Nothing that waits belongs on them."""
         self._writer = Writer(config, self.read_models, now, self._committed)
         self._wakes: list[Callable[[int], None]] = []
+        self._size = 0
         self._heard_here: dict[str, int] = {}
         self._heard_more = asyncio.Event()
         self._engine: AsyncEngine | None = None
@@ -174,8 +175,10 @@ class Log:
             self._heard_here.update((step.source, step.position) for step in steps)
             self._heard_more.set()
             self._heard_more = asyncio.Event()
-        for wake in self._wakes:
-            wake(whole.head.size)
+        if whole.head.size > self._size:  # answers of two batches may come in one turn of the loop, in any order
+            self._size = whole.head.size
+            for wake in self._wakes:
+                wake(self._size)
 
     async def _expire(self) -> None:
         while True:

@@ -1,7 +1,7 @@
 """The writer's connection: what it sends, and what a lost answer means."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import asyncpg
@@ -140,6 +140,31 @@ class Session:
             letter.body,
             letter.blocks,
         )
+
+
+class Lane:
+    """A connection on which one batch at a time is under way."""
+
+    def __init__(self) -> None:
+        self.session: Session | None = None
+
+    def drop(self) -> None:
+        """Let go of the connection without waiting for anybody."""
+        if self.session is not None:
+            self.session.terminate()
+        self.session = None
+
+    async def connected(self, config: LogConfig) -> Session:
+        """The connection, made anew when it is gone. Raises ConnectionLost, asyncpg.PostgresError."""
+        if self.session is None or self.session.is_closed:
+            self.session = await Session.open(config)
+        return self.session
+
+    async def close(self, seconds: float) -> None:
+        """Say good-bye."""
+        if self.session is not None:
+            with suppress(ConnectionLost):
+                await self.session.close(seconds)
 
 
 def _milliseconds(seconds: float) -> str:

@@ -4,8 +4,7 @@ import asyncio
 import json
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,22 +16,23 @@ from eventstore.config import LogConfig
 from eventstore.errors import (
     ConstraintBroken,
     EngineError,
-    KeyReused,
     LogUnavailable,
     ReadModelMismatch,
-    StepConflict,
-    VersionConflict,
 )
+from eventstore.log.answers import Outcome, conflict_error, refuse
 from eventstore.log.batch import ItemRefused, Numbered, Waiting, gather, numbered, prepared
 from eventstore.log.folding import ApplyFailed, Folding
 from eventstore.log.head import TreeHead
-from eventstore.log.session import ConnectionLost, Session
+from eventstore.log.session import ConnectionLost, Lane, Session
 from eventstore.model import Append, Committed
 from eventstore.read_model import ReadModel, models_version
 
 _logger = logging.getLogger(__name__)
 _MOVED_MAX = 3
 """So often the head may move under us before we lock it first and number then."""
+_LANES = 2
+"""Batches under way at once: one is encoded, or waits for the head, while PostgreSQL writes the other."""
+_CROWD = 16
 _TRIES_MAX = 4
 _SAVEPOINTS_MAX = 50
 """Appends tried one by one in one transaction: the head is locked meanwhile."""
@@ -42,10 +42,11 @@ _FAILURES = (ApplyFailed, ItemRefused, asyncpg.PostgresError, EngineError)
 
 
 class Writer:
-    """Commits appends in batches over a connection of its own.
+    """Commits appends in batches over connections of its own.
 
-    It remembers the head, so numbering, encoding and hashing happen before the head is locked; when another process
-    moved the head, PostgreSQL says so, nothing was written, and the batch is numbered again.
+    It remembers the head, so numbering, encoding and hashing happen before the head is locked; when another process, or
+    the failure of the batch before, moved the head, PostgreSQL says so, nothing was written, and the batch is numbered
+    again. So whatever this class believes about the head costs time at most, never order.
     """
 
     def __init__(
@@ -64,8 +65,8 @@ class Writer:
         self._queue: deque[Waiting] = deque()
         self._arrived = asyncio.Event()
         self._closing = False
+        self._lanes = [Lane() for _ in range(_LANES)]
         self._task: asyncio.Task[None] | None = None
-        self._session: Session | None = None
         self._head: TreeHead | None = None
         self._moved = 0
         self._tries = 0
@@ -73,8 +74,7 @@ class Writer:
     async def open(self) -> None:
         """Connect, take the head, check the read models, start. Raises LogUnavailable, ReadModelMismatch."""
         try:
-            session = await self._connected()
-            state = await session.models_state()
+            state = await (await self._connected(self._lanes[-1])).models_state()
         except (ConnectionLost, asyncpg.PostgresError) as error:
             raise LogUnavailable(f"the log of {self._config.service} cannot be opened: {error}") from error
         size = self._head.size if self._head is not None else 0
@@ -99,10 +99,8 @@ class Writer:
         self._arrived.set()
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)
-        if self._session is not None:
-            with suppress(ConnectionLost):
-                await self._session.close(self._config.connect_seconds)
-            self._session = None
+        for lane in self._lanes:
+            await lane.close(self._config.connect_seconds)
 
     @property
     def waiting(self) -> int:
@@ -110,42 +108,76 @@ class Writer:
         return len(self._queue)
 
     async def _run(self) -> None:
+        lanes = list(self._lanes)
+        running: dict[asyncio.Task[None], tuple[Lane, list[Waiting]]] = {}
         batch: list[Waiting] = []
         try:
             while True:
-                batch = gather(self._queue, self._config.batch_events)
-                if batch:
-                    await self._commit(batch)
-                elif self._closing:
+                self._arrived.clear()
+                while lanes and self._queue:
+                    batch = gather(self._queue, self._share(alone=not running))
+                    if batch and not running and not self._queue and len(batch) <= _CROWD:
+                        await self._commit(lanes[-1], batch)  # quick: without a task of its own
+                        batch = []
+                    elif batch:
+                        lane = lanes.pop()
+                        running[asyncio.create_task(self._commit(lane, batch))] = lane, batch
+                if not running and not self._queue and self._closing:
                     return
-                else:
-                    self._arrived.clear()
-                    await self._arrived.wait()
+                await self._something_happens(running)
+                for task in [task for task in running if task.done()]:
+                    lanes.append(running.pop(task)[0])
+                    task.result()
         finally:
-            _refuse([*batch, *self._queue], LogUnavailable(f"the writer of {self._config.service} stopped"))
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+            left = [*batch, *self._queue, *(item for _, batch in running.values() for item in batch)]
+            refuse(left, LogUnavailable(f"the writer of {self._config.service} stopped"))
 
-    async def _commit(self, batch: list[Waiting]) -> None:
+    def _share(self, *, alone: bool) -> int:
+        """How many events to take: half of a crowd when nothing is under way, to encode the rest meanwhile."""
+        crowd = len(self._queue)
+        most = self._config.batch_events
+        return min(most, (crowd + 1) // 2) if alone and crowd > _CROWD else most
+
+    async def _something_happens(self, running: Iterable[asyncio.Task[None]]) -> None:
+        """Return when an append arrives that can be tried, or a batch is done."""
+        if not running:
+            await self._arrived.wait()
+            return
+        waits: set[asyncio.Task[Any]] = set(running)
+        arrival = asyncio.create_task(self._arrived.wait()) if len(waits) < _LANES else None
+        if arrival is not None:
+            waits.add(arrival)
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        if arrival is not None:
+            arrival.cancel()
+
+    async def _commit(self, lane: Lane, batch: list[Waiting]) -> None:
         """Try a batch once. Whatever may still succeed goes back to the front of the queue."""
         try:
-            rest = await self._attempt(batch)
+            rest = await self._attempt(lane, batch)
         except ItemRefused as refused:
-            _refuse([refused.item], refused.cause)
+            refuse([refused.item], refused.cause)
             rest = [item for item in batch if item is not refused.item]
         except ConnectionLost as lost:
-            self._forget_session()
-            _refuse(batch, LogUnavailable(f"{lost}; whether it is recorded is unknown: retry with the same key"))
+            self._forget(lane)
+            refuse(batch, LogUnavailable(f"{lost}; whether it is recorded is unknown: retry with the same key"))
             rest = []
         except (ApplyFailed, asyncpg.PostgresError) as error:
-            rest = await self._after_refusal(batch, error)
+            rest = await self._after_refusal(lane, batch, error)
         except Exception as error:
             # A mistake in the engine or a model must not end the writer: the batch's callers hear of it.
             _logger.exception("a batch of %d appends failed", len(batch))
-            self._forget_session()
-            _refuse(batch, EngineError(f"the append failed: {error!r}"))
+            self._forget(lane)
+            refuse(batch, EngineError(f"the append failed: {error!r}"))
             rest = []
         self._queue.extendleft(reversed(rest))
 
-    async def _after_refusal(self, batch: list[Waiting], error: ApplyFailed | asyncpg.PostgresError) -> list[Waiting]:
+    async def _after_refusal(
+        self, lane: Lane, batch: list[Waiting], error: ApplyFailed | asyncpg.PostgresError
+    ) -> list[Waiting]:
         """PostgreSQL or a read model refused the whole batch: find out what to do with its parts."""
         state = (error.sqlstate or "") if isinstance(error, asyncpg.PostgresError) else ""
         if state.startswith(_TRY_AGAIN) and self._tries < _TRIES_MAX:
@@ -153,25 +185,30 @@ class Writer:
             return batch
         if state.startswith(_TRY_AGAIN + _UNAVAILABLE):
             self._tries = 0
-            self._forget_session()
-            _refuse(batch, LogUnavailable(f"PostgreSQL gave up: {error}"))
+            self._forget(lane)
+            refuse(batch, LogUnavailable(f"PostgreSQL gave up: {error}"))
             return []
         first, rest = batch[:_SAVEPOINTS_MAX], batch[_SAVEPOINTS_MAX:]
         try:
-            await self._one_by_one(first)
+            await self._one_by_one(lane, first)
         except (ConnectionLost, asyncpg.PostgresError) as lost:
-            self._forget_session()
-            _refuse(first, LogUnavailable(f"{lost}; retry with the same key"))
+            self._forget(lane)
+            refuse(first, LogUnavailable(f"{lost}; retry with the same key"))
         return rest
 
-    async def _attempt(self, batch: list[Waiting]) -> list[Waiting]:
+    async def _attempt(self, lane: Lane, batch: list[Waiting]) -> list[Waiting]:
         """The batch whole, without savepoints. Returns the appends to try again."""
-        session = await self._connected()
+        session = await self._connected(lane)
         locked = self._moved >= _MOVED_MAX
+        base = self._head
+        whole: Numbered | None = None
         try:
             if locked:
-                self._head = await session.begin_with_head()
-            whole, folding = self._prepare(batch)
+                base = await session.begin_with_head()
+            assert base is not None
+            whole, folding = self._prepare(batch, base)
+            # The next batch is numbered as if this one succeeds; if not, PostgreSQL answers it `moved`.
+            self._head = whole.head
             beside = not folding.is_empty or any(item.append.vault or item.append.dead_letters for item in batch)
             if beside and not locked:
                 await session.execute("BEGIN")
@@ -181,13 +218,18 @@ class Writer:
             if beside or locked:
                 await session.execute("COMMIT")
         except BaseException:
-            await self._roll_back(session)
+            self._take_back(whole, base)
+            await self._roll_back(lane, session)
             raise
-        return await self._settle(session, whole, row)
+        return await self._settle(session, whole, row, base)
 
-    def _prepare(self, batch: Sequence[Waiting]) -> tuple[Numbered, Folding]:
-        assert self._head is not None
-        whole = numbered(batch, self._head, self._models, self._now(), self._config)
+    def _take_back(self, whole: Numbered | None, actual: TreeHead | None) -> None:
+        """Nothing of a batch was written: number from `actual` again, unless a later batch found another head."""
+        if whole is not None and self._head is whole.head:
+            self._head = actual
+
+    def _prepare(self, batch: Sequence[Waiting], head: TreeHead) -> tuple[Numbered, Folding]:
+        whole = numbered(batch, head, self._models, self._now(), self._config)
         events: dict[str, list[Recorded]] = {}
         if self._read_models:
             if self._own_models:
@@ -197,7 +239,7 @@ class Writer:
                     events.setdefault(recorded.service, []).append(recorded)
         return whole, Folding(self._read_models, events, self._config.read_schema)
 
-    async def _settle(self, session: Session, whole: Numbered, row: Any) -> list[Waiting]:
+    async def _settle(self, session: Session, whole: Numbered, row: Any, base: TreeHead) -> list[Waiting]:
         """Answer as the append function's outcome says. Returns the appends to try again."""
         items = list(whole.items)
         match row["problem"]:
@@ -205,21 +247,22 @@ class Writer:
                 self._committed(whole)
                 return []
             case "moved":
-                self._head = TreeHead.stored(row["size"], row["range"], row["recorded_at"])
+                self._take_back(whole, TreeHead.stored(row["size"], row["range"], row["recorded_at"]))
                 self._moved += 1
                 return items
             case "models":
+                self._take_back(whole, base)
                 state = json.loads(row["detail"])
-                _refuse(items, self._mismatch(state["version"], state["position"]))
+                refuse(items, self._mismatch(state["version"], state["position"]))
                 return []
             case "conflicts":
+                self._take_back(whole, base)
                 failed = await self._conflicts(session, items, json.loads(row["detail"]))
                 return [item for number, item in enumerate(items) if number not in failed]
             case other:
                 raise EngineError(f"append answered {other!r}")
 
     def _committed(self, whole: Numbered) -> None:
-        self._head = whole.head
         self._moved = self._tries = 0
         for item, committed in zip(whole.items, whole.committed, strict=True):
             if not item.done.done():
@@ -242,84 +285,80 @@ class Writer:
                 if not item.done.done():
                     item.done.set_result(answer)
             else:
-                _refuse([item], _conflict_error(item, conflict))
+                refuse([item], conflict_error(item, conflict))
         return failed
 
-    async def _one_by_one(self, batch: Sequence[Waiting]) -> None:
+    async def _one_by_one(self, lane: Lane, batch: Sequence[Waiting]) -> None:
         """The batch again, one savepoint an append: who is refused fails alone, the others are numbered without it."""
-        session = await self._connected()
+        session = await self._connected(lane)
         settled: list[Numbered] = []
         failed: list[tuple[Waiting, Exception]] = []
-        begun = self._head
         try:
-            self._head = await session.begin_with_head()
+            head = await session.begin_with_head()
             for item in batch:
                 await session.execute("SAVEPOINT one_append; SET CONSTRAINTS ALL DEFERRED")
                 try:
-                    whole = await self._one(session, item)
+                    whole = await self._one(session, item, head)
                 except _FAILURES as error:
                     if session.is_closed:
                         raise ConnectionLost(str(error)) from error
                     await session.execute("ROLLBACK TO SAVEPOINT one_append; RELEASE SAVEPOINT one_append")
                     failed.append((item, error))
                 else:
-                    self._head = whole.head
+                    head = whole.head
                     settled.append(whole)
             await session.execute("COMMIT")
         except BaseException:
-            self._head = begun
-            await self._roll_back(session)
+            await self._roll_back(lane, session)
             raise
+        self._head = head
         for whole in settled:
             self._committed(whole)
         for item, failure in failed:
             await self._answer_failed(session, item, failure)
 
-    async def _one(self, session: Session, item: Waiting) -> Numbered:
-        whole, folding = self._prepare([item])
+    async def _one(self, session: Session, item: Waiting, head: TreeHead) -> Numbered:
+        whole, folding = self._prepare([item], head)
         row = await session.append(whole)
         if row["problem"] is not None:
-            raise _Outcome(row["problem"], json.loads(row["detail"]))
+            raise Outcome(row["problem"], json.loads(row["detail"]))
         await session.write_beside([item], folding)
         await session.execute("SET CONSTRAINTS ALL IMMEDIATE; RELEASE SAVEPOINT one_append")
         return whole
 
     async def _answer_failed(self, session: Session, item: Waiting, failure: Exception) -> None:
         match failure:
-            case _Outcome(problem="conflicts"):
+            case Outcome(problem="conflicts"):
                 await self._conflicts(session, [item], failure.detail)
-            case _Outcome():
-                _refuse([item], self._mismatch(failure.detail["version"], failure.detail["position"]))
+            case Outcome():
+                refuse([item], self._mismatch(failure.detail["version"], failure.detail["position"]))
             case ApplyFailed() | ItemRefused():
-                _refuse([item], failure.cause)
+                refuse([item], failure.cause)
             case asyncpg.IntegrityConstraintViolationError():
                 name = failure.constraint_name or failure.sqlstate or "unnamed"
-                _refuse([item], ConstraintBroken(name, failure.detail or str(failure)))
+                refuse([item], ConstraintBroken(name, failure.detail or str(failure)))
             case _:
-                _refuse([item], EngineError(f"PostgreSQL refused the append: {failure}"))
+                refuse([item], EngineError(f"PostgreSQL refused the append: {failure}"))
 
-    async def _roll_back(self, session: Session) -> None:
+    async def _roll_back(self, lane: Lane, session: Session) -> None:
         try:
             await session.roll_back()
         except (ConnectionLost, asyncpg.PostgresError):
-            self._forget_session()
+            self._forget(lane)
 
-    async def _connected(self) -> Session:
-        if self._session is not None and not self._session.is_closed and self._head is not None:
-            return self._session
-        self._forget_session()
+    async def _connected(self, lane: Lane) -> Session:
         try:
-            self._session = await Session.open(self._config)
-            self._head = await self._session.head()
+            session = await lane.connected(self._config)
+            if self._head is None:
+                self._head = await session.head()
         except asyncpg.PostgresError as error:
             raise ConnectionLost(f"PostgreSQL cannot be reached: {error}") from error
-        return self._session
+        return session
 
-    def _forget_session(self) -> None:
+    def _forget(self, lane: Lane) -> None:
         """After a lost answer the head is unknown as well: both are taken anew."""
-        if self._session is not None:
-            self._session.terminate()
-        self._session = self._head = None
+        lane.drop()
+        self._head = None
 
     def _mismatch(self, version: str | None, position: int | None) -> ReadModelMismatch:
         size = self._head.size if self._head is not None else "?"
@@ -328,28 +367,3 @@ class Writer:
             f"the read models of {service} are {version} at {position}, this program writes {self._models} at {size}:"
             f" rebuild them with `replay --service {service} --swap`"
         )
-
-
-class _Outcome(EngineError):
-    """The append function found something that did not hold, for one append."""
-
-    def __init__(self, problem: str, detail: Any) -> None:
-        super().__init__(problem)
-        self.problem, self.detail = problem, detail
-
-
-def _conflict_error(item: Waiting, conflict: dict[str, Any]) -> EngineError:
-    match conflict["kind"]:
-        case "version":
-            return VersionConflict(conflict["stream"], conflict["expected"], conflict["actual"])
-        case "step":
-            return StepConflict(conflict["source"], conflict["expected"], conflict["actual"])
-        case _:
-            call = item.append.call
-            return KeyReused(call.scope if call else "", call.key if call else "")
-
-
-def _refuse(items: Sequence[Waiting], error: Exception) -> None:
-    for item in items:
-        if not item.done.done():
-            item.done.set_exception(error)

@@ -102,8 +102,9 @@ DECLARE
 BEGIN
     SELECT h.size, h.recorded_at, count(*) AS events, min(n.position) AS first, max(n.position) AS last,
            min(n.recorded_at) AS earliest, bool_and(n.leaf_hash = sha256('\x00'::bytea || n.body)) AS hashed,
-           bool_and(n.version = 1 OR EXISTS (
-               SELECT FROM {service}.events e WHERE e.stream = n.stream AND e.version = n.version - 1)) AS continued
+           bool_and(n.version = 1 OR (
+               SELECT true FROM {service}.events e WHERE e.stream = n.stream AND e.version = n.version - 1) IS NOT NULL)
+               AS continued
     INTO batch FROM {service}.head h, inserted n GROUP BY h.one;
     IF NOT FOUND THEN
         RETURN NULL; -- no rows were inserted

@@ -45,7 +45,8 @@ BEGIN
                                             'same', encode(i.body_hmac, 'hex') = k ->> 3,
                                             'first', i.first_position, 'last', i.last_position))
         INTO detail
-        FROM jsonb_array_elements(keys) AS k JOIN {service}.idempotency i ON i.scope = k ->> 1 AND i.key = k ->> 2;
+        FROM jsonb_array_elements(keys) AS k,
+             LATERAL (SELECT * FROM {service}.idempotency i WHERE i.scope = k ->> 1 AND i.key = k ->> 2 LIMIT 1) AS i;
     END IF;
     IF checks IS NOT NULL THEN
         SELECT jsonb_agg(jsonb_build_object('append', c.check -> 0, 'kind', 'version', 'stream', c.check -> 1,

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from eventstore.errors import LogUnavailable
+from eventstore.log.session import Session
 from tests.support.logs import Tallies, migrated, one, opened, stream, superuser
 from tests.support.waiting import eventually
 
@@ -71,14 +72,14 @@ async def wired(config):
 
 
 @pytest.mark.parametrize("models", [[], MODELS], ids=["one call", "transaction"])
-async def test_the_answer_of_a_commit_is_lost(database, models):
+async def test_the_answer_of_a_commit_is_lost(database, models, monkeypatch):
     config = await migrated(database, read_models=models)
     async with wired(config) as (wire, behind), opened(config, models) as beside, opened(behind, models) as log:
         await log.append(one(stream(), 0, 1, key="warm"))
         append = one(stream(), 0, 2, key="lost")
         if models:
             # Only COMMIT's own answer: let everything before it pass.
-            await _lose_at_commit(log, wire)
+            _lose_at_commit(monkeypatch, wire)
         else:
             wire.lose_answers()
         with pytest.raises(LogUnavailable, match="unknown"):
@@ -90,16 +91,16 @@ async def test_the_answer_of_a_commit_is_lost(database, models):
         assert (await beside.head()).size == 3
 
 
-async def _lose_at_commit(log, wire):
-    session = log._writer._session
-    execute = session.execute
+def _lose_at_commit(monkeypatch, wire):
+    execute = Session.execute
 
-    async def losing(sql):
+    async def losing(session, sql):
         if sql == "COMMIT":
             wire.lose_answers()
-        await execute(sql)
+            monkeypatch.undo()
+        await execute(session, sql)
 
-    session.execute = losing
+    monkeypatch.setattr(Session, "execute", losing)
 
 
 async def test_a_connection_lost_while_idle_is_not_noticed(database):
@@ -114,7 +115,7 @@ async def _terminate(connection, log):
     await connection.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'orders:writer'"
     )
-    await eventually(lambda: log._writer._session.is_closed)
+    await eventually(lambda: all(lane.session is None or lane.session.is_closed for lane in log._writer._lanes))
 
 
 async def test_a_backend_ended_in_the_middle_leaves_nothing(database):
