@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -75,10 +75,12 @@ class Connection:
         self._client: Client | None = None
         self._there = asyncio.Event()
         self._gone = asyncio.Event()
+        self._when_dropped: list[Callable[[], None]] = []
         self._sign_of_life = 0.0
         # FastStream's own callback lets errors such as "authorization timeout" out into nats-py's reconnecting task,
         # which dies of them; ours only counts and logs.
         broker._connection_kwargs["error_cb"] = self._report  # noqa: SLF001
+        broker._connection_kwargs["disconnected_cb"] = self._dropped  # noqa: SLF001
 
     @property
     def connected(self) -> bool:
@@ -96,6 +98,10 @@ class Connection:
             return []
         why = self._refusal or self.last_error
         return [f"NATS cannot be reached{': ' + why if why else ''}"]
+
+    def on_drop(self, dropped: Callable[[], None]) -> None:
+        """Have `dropped` called when the connection breaks: whoever waits for an answer need not wait it out."""
+        self._when_dropped.append(dropped)
 
     async def client(self) -> Client:
         """The connected client; waits until there is one."""
@@ -158,6 +164,10 @@ class Connection:
     async def _close(self) -> None:
         if self._client is not None:
             await self._discard(self._client)
+
+    async def _dropped(self) -> None:
+        for dropped in self._when_dropped:
+            dropped()
 
     async def _report(self, error: Exception) -> None:
         """nats-py's callback: permission errors, lost connections and failed attempts arrive here and nowhere else."""

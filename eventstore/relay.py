@@ -67,6 +67,7 @@ class Relay:
         self._checked = False
         """Whether `published` was read from the stream, and nothing has failed since."""
         self._running = False
+        self._patience: asyncio.Timeout | None = None
         self._ping: asyncio.Task[None] | None = None
         self._stream_problems: list[str] = []
         self._oldest: datetime | None = None
@@ -100,6 +101,7 @@ class Relay:
     def attach(self) -> None:
         """Have this process's commits wake the relay, here or, by a ping, wherever it runs."""
         self._log.on_commit(self._grown)
+        self._connection.on_drop(self._dropped)
 
     async def run(self) -> None:
         """Publish until cancelled. Raises StreamDiverged and Tampered: then it must not go on."""
@@ -116,13 +118,18 @@ class Relay:
             self._running = False
             await end(tasks)
 
+    def _dropped(self) -> None:
+        """The answers awaited from a broken connection will not come; what was sent is found out by reading."""
+        if self._patience is not None and not self._patience.expired():
+            self._patience.reschedule(asyncio.get_running_loop().time())
+
     async def _follow(self) -> None:
         failures = 0
         while True:
             self._wake.clear()
             refused = self._connection.errors["permission"]
             try:
-                await self._publish_all()
+                await self._publish_while_connected()
                 failures = 0
             except (PublishFailed, *NATS_TROUBLE, *STORE_TROUBLE) as error:
                 self._checked = False
@@ -135,6 +142,13 @@ class Relay:
                 continue
             if not await wait_for(self._wake, self._check_seconds):
                 self._checked = False
+
+    async def _publish_while_connected(self) -> None:
+        try:
+            async with asyncio.timeout(None) as self._patience:
+                await self._publish_all()
+        finally:
+            self._patience = None
 
     async def _publish_all(self) -> None:
         client = await self._connection.client()
@@ -240,6 +254,10 @@ class Relay:
 
     def _note(self, reason: str, error: Exception) -> None:
         self.errors[reason] += 1
+        if isinstance(error, NotFoundError) and self._checked:
+            # Whoever met it, the stream is gone.
+            self._checked = False
+            self._wake.set()
         text = f"{reason}: {error}" if str(error) else f"{reason}: {type(error).__name__}"
         if text != self.last_error:
             _logger.warning("%s: relay: %s", self._log.service, text)

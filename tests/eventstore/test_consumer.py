@@ -16,7 +16,7 @@ from eventstore.executor import Executor, Plan
 from eventstore.model import Append, Metadata, Step, StreamAppend, VaultChange
 from eventstore.relay import Relay
 from tests.support.house import QUICK, House, noting
-from tests.support.logs import BY_TEST, declined, migrated, one, opened, stream
+from tests.support.logs import BY_TEST, declined, migrated, one, opened, stream, superuser
 from tests.support.messaging import (
     LISTENER_MODELS,
     NOTES,
@@ -337,20 +337,23 @@ async def test_a_consumer_of_copies_only_has_no_handlers(house):
     assert len(await copied(house.listener)) == 40
 
 
-async def test_postgresql_away_for_a_while_loses_nothing(house, postgres_server):
+async def test_postgresql_away_for_a_while_loses_nothing(house, database):
     """The listener's connections are cut again and again; nobody's handler is to blame."""
     await house.relay()
-    async with house.hears(noting()) as consumer:
+    async with house.hears(noting()) as consumer, superuser(database) as connection:
         for _ in range(4):
             await append(house.source, 50, each=5)
-            await asyncio.to_thread(
-                postgres_server.run,
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'volunteers:%'",
+            await connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'volunteers:%'"
             )
-        await eventually(house.caught_up, 30)
-        await house.everything_once()
-        assert await house.listener.pool.fetchval("SELECT count(*) FROM volunteers.dead_letters") == 0
+
+        async def all_heard():
+            return await connection.fetchval("SELECT position FROM volunteers.heard") == 200
+
+        await eventually(all_heard, 30)
+        assert await connection.fetchval("SELECT count(*) FROM volunteers.dead_letters") == 0
         await eventually(lambda: consumer.problems() == [])
+        await house.everything_once()
 
 
 async def test_a_cancelled_consumer_leaves_nothing_behind(house, caplog):
