@@ -19,7 +19,7 @@ from cli.seed.order_life import OrderLife
 from cli.seed.plan import DAYS, plan
 from cli.seed.simulation import Simulation
 from cli.seed.town import Town
-from cli.stack import Stack
+from cli.stack import Stack, StackError, made_for
 from contracts.command import Role
 from contracts.ids import uuid7
 from eventstore.clock import direct
@@ -56,7 +56,12 @@ class Demo:
         return self._lived.exists()
 
     def start(self) -> None:
-        """Start the stack, with business time standing at the morning of the first day."""
+        """Start the stack, with business time standing at the morning of the first day. Raises StackError."""
+        if made_for(self.stack.data) == "demo" and not self.lived_already:
+            raise StackError(
+                f"{self.stack.data}: a demo was interrupted here before its days were over. Delete the directory to "
+                "begin again, go on as it is with `chaoyangli up`, or choose another with --data"
+            )
         self.stack.data.mkdir(parents=True, exist_ok=True)
         if self.lived_already:
             direct(self.stack.clock_file, datetime.now(SHANGHAI), 1)

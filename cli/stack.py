@@ -155,6 +155,7 @@ class Stack:
         try:
             say("secrets")
             init_secrets(self.secrets_dir, SERVICES)
+            mode_file(self.data).write_text(self.mode + "\n", encoding="utf-8")
             self.start_servers(say)
             say("migrations")
             self._migrate()
@@ -215,7 +216,6 @@ class Stack:
         write_private(info_file(self.data), json.dumps(document, indent=1) + "\n")
         ports = {name: server.port for name, server in self.services.items()}
         write_private(self.data / "services.json", json.dumps(ports) + "\n")
-        mode_file(self.data).write_text(self.mode + "\n", encoding="utf-8")
 
     def environment(self) -> dict[str, str]:
         """What every process of this stack is told."""
@@ -242,14 +242,10 @@ class Stack:
             raise StackError(
                 f"{self.data} is running already (process {info.pid}): see `chaoyangli status`, or stop it"
             )
-        try:
-            made_as = mode_file(self.data).read_text(encoding="utf-8").strip()
-        except FileNotFoundError:
-            return
-        if made_as != self.mode:
+        made_as = made_for(self.data)
+        if made_as not in {None, self.mode}:
             raise StackError(
-                f"{self.data} was made for mode {made_as!r}, not {self.mode!r}: an invented community and a real one "
-                "never share a directory; choose another with --data"
+                f"{self.data} holds a real community; the invented one needs a directory of its own (--data)"
             )
 
     def _migrate(self) -> None:
@@ -282,6 +278,15 @@ def info_file(data: Path) -> Path:
 def mode_file(data: Path) -> Path:
     """What a data directory was made for; it stays when the stack stops."""
     return data / "mode"
+
+
+def made_for(data: Path) -> Mode | None:
+    """Whether a data directory holds an invented community or a real one; None when nothing was started there."""
+    try:
+        made_as = mode_file(data).read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return None
+    return "demo" if made_as == "demo" else "real"
 
 
 def read_info(data: Path) -> StackInfo | None:

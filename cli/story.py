@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
@@ -10,6 +11,8 @@ from cli.place import SERVICES, Place
 from contracts.envelope import Recorded, decode
 
 ROUNDS_MAX = 6
+DEADLINES = frozenset({"due_at", "next_due_at", "expires_at", "attempted_at"})
+"""Times of an event that are not when it happened itself."""
 OWN_STREAMS = ("order-", "inquiry-", "claim-", "notification-", "donation-")
 """Streams that belong to one story as a whole; a person's or a book's belongs to many."""
 _ORDER_NO = re.compile(r"\d{4}[- ]?\d{4}")
@@ -31,6 +34,15 @@ class Step:
     def meaning(self) -> str:
         """The event's bilingual line."""
         return (type(self.recorded.event).__doc__ or "").strip()
+
+    @property
+    def happened_at(self) -> datetime:
+        """Business time: the event's own; its recording time where it names none."""
+        for name in reversed(type(self.recorded.event).model_fields):
+            value = getattr(self.recorded.event, name)
+            if name.endswith("_at") and name not in DEADLINES and isinstance(value, datetime):
+                return value
+        return self.recorded.recorded_at
 
     @property
     def who(self) -> str:

@@ -64,7 +64,7 @@ def _trail(
         recorded = step.recorded
         why = f"  [{step.why}]" if step.why else ""
         out.print(
-            f"{local(recorded.recorded_at)}  {recorded.service:<10} {recorded.position:>6}  {recorded.type:<24} "
+            f"{local(step.happened_at)}  {recorded.service:<10} {recorded.position:>6}  {recorded.type:<24} "
             f"{step.meaning.split(' — ')[0]}  {step.who}{why}",
             markup=False,
         )
@@ -73,7 +73,8 @@ def _trail(
 def _step(step: Step) -> dict[str, object]:
     recorded = step.recorded
     return {
-        "time": recorded.recorded_at.isoformat(),
+        "happened_at": step.happened_at.isoformat(),
+        "recorded_at": recorded.recorded_at.isoformat(),
         "service": recorded.service,
         "position": recorded.position,
         "type": recorded.type,

@@ -1,17 +1,18 @@
 """up, status, init, token, healthcheck: start the system and see that it runs."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
 import httpx
 import typer
-from rich.table import Table
 
 from cli.client import Actor, Client
 from cli.commands.options import Data, Json
@@ -20,9 +21,10 @@ from cli.entry import healthcheck
 from cli.nats_users import nats_users, server_config
 from cli.output import err, out, print_json
 from cli.place import DEFAULT_DATA, SERVICES, Place, located
-from cli.stack import Stack, StackError
+from cli.stack import Stack, StackError, made_for
 from contracts.command import Role
 from contracts.ids import uuid7
+from eventstore.clock import direct
 from servicekit.secrets import ISSUER_KEY, SUPERUSER_PASSWORD, init_secrets, read_text_secret
 from servicekit.tokens import LIFE_SECONDS_MAX, RoleGrant, issue, load_issuer_key
 
@@ -40,7 +42,12 @@ def register(app: typer.Typer) -> None:
 
 def up(data: Data = None, as_json: Json = False) -> None:
     """Start PostgreSQL, NATS and the four services, and keep them running until Ctrl-C. Continues where it was."""
-    stack = Stack(data or DEFAULT_DATA)
+    directory = data or DEFAULT_DATA
+    # An invented community goes on in the present; its services go on following the clock file they were made with.
+    mode = made_for(directory) or "real"
+    stack = Stack(directory, mode=mode)
+    if mode == "demo":
+        direct(stack.clock_file, datetime.now(UTC), 1)
     stop = stop_on_signals()
     stack.start(lambda step: err.print(f"… {step}"))
     try:
@@ -90,12 +97,14 @@ def status(data: Data = None, as_json: Json = False) -> None:
     if as_json:
         print_json(found)
         return
-    table = Table("service", "address", "state", "position", "relay lag", "consumer lag", "pid")
     for name, one in found["services"].items():
-        lags = ", ".join(f"{source} {lag}" for source, lag in one["consumer_lag"].items())
-        numbers = [str(one[field]) if one[field] is not None else "–" for field in ("position", "relay_lag")]
-        table.add_row(name, one["url"], one["state"], *numbers, lags or "–", str(one["pid"] or "–"))
-    out.print(table)
+        lags = ", ".join(f"{source} {lag}" for source, lag in one["consumer_lag"].items()) or "–"
+        position, relay = (one[part] if one[part] is not None else "–" for part in ("position", "relay_lag"))
+        out.print(
+            f"{name:<11} {one['state']:<11} {one['url']:<25} position {position:>7}  relay lag {relay}  "
+            f"consumer lag {lags}  pid {one['pid'] or '–'}",
+            markup=False,
+        )
     for name, one in found["services"].items():
         for reason in one["reasons"]:
             out.print(f"{name}: {reason}", markup=False)
@@ -194,6 +203,7 @@ def init(
 ) -> None:
     """Make every secret that is missing. Safe to run again: what exists is left as it is."""
     made = init_secrets(secrets, SERVICES)
+    secrets.chmod(0o700)  # a volume begins open to all
     for service in SERVICES:
         (state / service).mkdir(parents=True, exist_ok=True)
     if owner is not None:
@@ -218,7 +228,9 @@ def _give(owner: str, *roots: Path) -> None:
         raise StackError(f"--owner is UID:GID, not {owner!r}") from None
     for root in roots:
         for path in (root, *root.rglob("*")):
-            os.chown(path, uid, gid)
+            # A service that runs already may be replacing its signed head.
+            with contextlib.suppress(FileNotFoundError):
+                os.chown(path, uid, gid)
 
 
 def _healthcheck(url: str) -> None:
