@@ -72,10 +72,17 @@ class Executor:
                 return first
         tries = 0
         while True:
-            plan = await build()
-            streams = await self.states(command.stream for command in plan.commands)
-            _insist(plan.expected_versions, streams)
-            parts = self.decide(plan.commands, streams)
+            try:
+                plan = await build()
+                streams = await self.states(command.stream for command in plan.commands)
+                _insist(plan.expected_versions, streams)
+                parts = self.decide(plan.commands, streams)
+            except (Refused, VersionConflict):
+                # The same request may have been recorded meanwhile, and its own effect be what refuses it now.
+                first = await self.log.answer_to(call) if call is not None else None
+                if first is not None:
+                    return first
+                raise
             kept = Call(call.scope, call.key, call.body, plan.answer) if call is not None else None
             if not parts and kept is None and not plan.vault:
                 size = (await self.log.head()).size

@@ -1,0 +1,80 @@
+"""Two people who each see nothing wrong never both get what only one can have."""
+
+import asyncio
+from datetime import timedelta
+
+from contracts.command import Role
+from tests.orders.quarter import TOMORROW, Quarter, iso
+from tests.orders.samples import ANNA, BO, CHEN, DUAN, WANG
+
+VOLUNTEER = Role.VOLUNTEER
+
+
+async def test_of_many_who_take_the_last_slot_one_gets_it_and_the_others_are_thanked(quarter: Quarter) -> None:
+    for _ in range(3):
+        order_id = await quarter.opened()
+        accept = f"/orders/{order_id}/accept"
+        asked = [quarter.ask(accept, {}, who, VOLUNTEER) for who in (ANNA, BO, CHEN)]
+        answers = await asyncio.gather(*asked)
+        assert sorted(answer.status_code for answer in answers) == [200, 409, 409]
+        refused = {answer.json()["reason_code"] for answer in answers if answer.status_code == 409}
+        assert refused == {"already_taken"}
+        assert (await quarter.types(order_id)).count("OrderAccepted") == 1
+        await quarter.done(f"/orders/{order_id}/cancel", {}, WANG, Role.RESIDENT)
+
+
+async def test_two_slots_are_taken_by_exactly_two(quarter: Quarter) -> None:
+    order_id = await quarter.opened(slots=2)
+    answers = await asyncio.gather(
+        *(quarter.ask(f"/orders/{order_id}/accept", {}, who, VOLUNTEER) for who in (ANNA, BO, CHEN))
+    )
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 409]
+    assert (await quarter.types(order_id))[3:] == ["OrderAccepted", "OrderAccepted", "OrderStaffed"]
+
+
+async def test_one_volunteer_never_promises_the_same_time_twice(quarter: Quarter) -> None:
+    """Orders of their own streams, accepted at once: only the constraint can tell (I3)."""
+    for _ in range(3):
+        orders = [await quarter.opened() for _ in range(4)]
+        answers = await asyncio.gather(
+            *(quarter.ask(f"/orders/{order_id}/accept", {}, ANNA, VOLUNTEER) for order_id in orders)
+        )
+        assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409]
+        refused = {answer.json()["reason_code"] for answer in answers if answer.status_code == 409}
+        assert refused == {"time_overlap"}
+        for order_id in orders:
+            await quarter.done(f"/orders/{order_id}/cancel", {}, WANG, Role.RESIDENT)
+
+
+async def test_times_that_touch_do_not_overlap_and_a_slot_given_back_is_free_again(quarter: Quarter) -> None:
+    ends = TOMORROW + timedelta(hours=2)
+    first = await quarter.accepted()
+    await quarter.accepted(window_start=iso(ends), window_end=iso(ends + timedelta(hours=1)))
+    third = await quarter.opened()
+    await quarter.refused(409, "time_overlap", f"/orders/{third}/accept", {}, ANNA, VOLUNTEER)
+    await quarter.done(f"/orders/{first}/withdraw", {}, ANNA, VOLUNTEER)
+    await quarter.done(f"/orders/{third}/accept", {}, ANNA, VOLUNTEER)
+
+
+async def test_a_repeated_acceptance_under_one_key_is_one_acceptance(quarter: Quarter) -> None:
+    order_id = await quarter.opened()
+    asked = [
+        quarter.ask(f"/orders/{order_id}/accept", {}, ANNA, VOLUNTEER, Idempotency_Key="accept-once-0001")
+        for _ in range(4)
+    ]
+    answers = await asyncio.gather(*asked)
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.text for answer in answers}) == 1
+    assert (await quarter.types(order_id)).count("OrderAccepted") == 1
+
+
+async def test_cancelling_and_accepting_at_once_leave_no_live_slot_behind(quarter: Quarter) -> None:
+    for _ in range(3):
+        order_id = await quarter.opened()
+        await asyncio.gather(
+            quarter.ask(f"/orders/{order_id}/cancel", {}, WANG, Role.RESIDENT),
+            quarter.ask(f"/orders/{order_id}/accept", {}, ANNA, VOLUNTEER),
+        )
+        assert await quarter.state(order_id) == "CANCELLED"
+        shown = await quarter.seen(f"/orders/{order_id}", DUAN, Role.DISPATCHER)
+        assert not any(one["live"] for one in shown["assignments"])
