@@ -1,4 +1,5 @@
--- Personal data, encrypted per person and purpose. Destroying a key row's wrapped key makes every entry under it unreadable.
+-- Personal data, encrypted per person and purpose. Destroying a key row's wrapped key makes every entry under it
+-- unreadable.
 CREATE TABLE {service}.vault_keys (
     person_id  uuid        NOT NULL,
     purpose    text        NOT NULL,
