@@ -28,8 +28,8 @@ def codes_raised() -> set[str]:
                 continue
             called = getattr(node.func, "id", getattr(node.func, "attr", ""))
             if called == "Refused" or (called == "append" and file.name == "fitness.py"):
-                code = node.args[0]
-                said = (code.body, code.orelse) if isinstance(code, ast.IfExp) else (code,)
+                first = node.args[0]
+                said = (first.body, first.orelse) if isinstance(first, ast.IfExp) else (first,)
                 found |= {one.value for one in said if isinstance(one, ast.Constant) and isinstance(one.value, str)}
     return found
 
