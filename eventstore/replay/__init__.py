@@ -23,7 +23,7 @@ from eventstore.config import LogConfig
 from eventstore.errors import LogUnavailable
 from eventstore.read_model import ReadModel, models_version
 from eventstore.replay.comparing import Difference, TableReport, compare_tables, count_tables
-from eventstore.replay.projector import HeardHistory, ReplayFailed
+from eventstore.replay.projector import HeardHistory, OwnHistory, ReplayFailed
 from eventstore.replay.run import Goal, Progress, ReplayRefused, ReplayReport, Run, live_state
 from eventstore.replay.swap import swap_in
 from eventstore.stream_reader import StreamReader
@@ -63,8 +63,9 @@ async def replay(
         raise ReplayRefused(f"{config.service} has no read models")
     if swap and until is not None:
         raise ReplayRefused("only read models folded to the end can be swapped in: leave `until` out")
-    async with _connected(config) as connection, AsyncExitStack() as stack:
-        run = Run(config, read_models, connection, progress, time.perf_counter())
+    started = time.perf_counter()
+    async with _connected(config) as connection, _connection(config) as reading, AsyncExitStack() as stack:
+        run = Run(config, read_models, connection, progress, started, OwnHistory(reading, config.schema))
         for source in sorted({model.source for model in read_models} - {config.service}):
             if nats is not None:
                 reader = await stack.enter_async_context(StreamReader(nats, source))
@@ -163,6 +164,15 @@ async def _as_of(run: Run, until: int | datetime) -> ReplayReport:
 @asynccontextmanager
 async def _connected(config: LogConfig) -> AsyncIterator[asyncpg.Connection]:
     """A connection that holds the right to replay this service: one at a time."""
+    async with _connection(config) as connection:
+        lock = "SELECT pg_try_advisory_lock(hashtext('replay'), hashtext($1))"
+        if not await connection.fetchval(lock, config.service):
+            raise ReplayRefused(f"another replay of {config.service} is under way")
+        yield connection
+
+
+@asynccontextmanager
+async def _connection(config: LogConfig) -> AsyncIterator[asyncpg.Connection]:
     arguments = config.connect_arguments("replay")
     arguments["server_settings"] |= {"jit": "off", "timezone": "UTC"}
     try:
@@ -170,9 +180,6 @@ async def _connected(config: LogConfig) -> AsyncIterator[asyncpg.Connection]:
     except (OSError, asyncpg.PostgresError, TimeoutError) as error:
         raise LogUnavailable(f"the log of {config.service} cannot be reached: {error!r}") from error
     try:
-        lock = "SELECT pg_try_advisory_lock(hashtext('replay'), hashtext($1))"
-        if not await connection.fetchval(lock, config.service):
-            raise ReplayRefused(f"another replay of {config.service} is under way")
         yield connection
     finally:
         await connection.close()

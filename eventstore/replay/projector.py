@@ -4,9 +4,13 @@
 writes them it needs no database to know what is in them.
 """
 
+import asyncio
+import gc
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, Protocol
 
 import asyncpg
@@ -21,8 +25,8 @@ from eventstore.read_model import ReadModel
 from eventstore.rows import Rows
 from eventstore.stream_reader import StreamMessage
 
-LOG_ROWS = 5_000
-"""Events read from PostgreSQL at a time."""
+LOG_ROWS = 2_000
+"""Events read from PostgreSQL at a time: about what fits between the two processes while we fold."""
 MEMORY_ROWS_MOST = 400_000
 """Rows of read models kept in memory, some hundreds of megabytes; beyond it they are written and folded in bulk."""
 
@@ -39,34 +43,38 @@ class MemoryRows(Rows):
         self._kept: dict[sa.Table, _KeptTable] = {}
 
     def insert(self, table: sa.Table, **values: Any) -> None:
-        kept = self._table(table)
-        key = kept.shape.key(values)
+        kept = self._kept.get(table) or self._table(table)
+        row = kept.new_row(values)
+        key = kept.key_of(row)
         if key in kept.rows:
             raise ReplayFailed(f"{table.name} has a row {key!r} already")
-        kept.rows[key] = kept.defaults | values
+        kept.rows[key] = row
 
     def upsert(self, table: sa.Table, **values: Any) -> None:
-        kept = self._table(table)
-        key = kept.shape.key(values)
+        kept = self._kept.get(table) or self._table(table)
+        new = kept.new_row(values)
+        key = kept.key_of(new)
         row = kept.rows.get(key)
         if row is None:
-            kept.rows[key] = kept.defaults | values
+            kept.rows[key] = new
         else:
             row.update(values)
 
     def update(self, table: sa.Table, key: Any, **values: Any) -> None:
-        kept = self._table(table)
-        kept.shape.check(values)
+        kept = self._kept.get(table) or self._table(table)
         row = kept.rows.get(key)
         if row is None:
+            kept.shape.check(values)
             return
         row.update(values)
+        if len(row) != kept.width:
+            kept.shape.check(values)
         if not kept.primary_key.isdisjoint(values):
             del kept.rows[key]
-            kept.rows[kept.shape.key(row)] = row
+            kept.rows[kept.key_of(row)] = row
 
     def add(self, table: sa.Table, key: Any, **deltas: int) -> None:
-        kept = self._table(table)
+        kept = self._kept.get(table) or self._table(table)
         kept.shape.check(deltas)
         row = kept.rows.get(key)
         if row is None:
@@ -117,13 +125,16 @@ class MemoryRows(Rows):
 class _KeptTable:
     """One table in memory. Every row has all columns, in the table's order: it begins as a copy of the defaults."""
 
-    __slots__ = ("_converters", "defaults", "json", "primary_key", "rows", "shape")
+    __slots__ = ("_converters", "_defaults", "json", "key_of", "primary_key", "rows", "shape", "width")
 
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
         self.rows: dict[Any, dict[str, Any]] = {}
-        self.defaults = dict(shape.defaults)
+        self.width = len(shape.columns)
         self.primary_key = frozenset(shape.primary_key)
+        self.key_of: Callable[[Mapping[str, Any]], Any] = itemgetter(*shape.primary_key)
+        """The key itself, or a tuple of several: as Shape.key has it."""
+        self._defaults = dict(shape.defaults)
         self._converters = [
             (number, column.to_database)
             for number, column in enumerate(shape.columns.values())
@@ -134,6 +145,13 @@ class _KeptTable:
             for name, column in shape.columns.items()
             if column.from_database is json.loads and column.to_database is not None
         ]
+
+    def new_row(self, values: dict[str, Any]) -> dict[str, Any]:
+        """A row with every column. Raises TypeError for a name that is no column, or a key that is not given."""
+        row = self._defaults | values
+        if len(row) != self.width or not self.primary_key <= values.keys():
+            self.shape.key(values)
+        return row
 
     def records(self) -> Iterable[Sequence[Any]]:
         """The rows as COPY takes them."""
@@ -211,37 +229,65 @@ def _apply(model: ReadModel, events: Sequence[Recorded], rows: Rows) -> None:
         raise ReplayFailed(f"{type(model).__name__} failed at {where}: {error!r}") from error
 
 
+@contextmanager
+def few_collections() -> Iterator[None]:
+    """Let the cyclic garbage collector rest: events and rows hold no cycles, and looking for some takes half the time.
+
+    It holds for the whole process, for as long as a history is folded.
+    """
+    before = gc.get_threshold()
+    gc.set_threshold(500_000, 50, 1_000)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
 # --- histories ---
 
 
-async def own_history(
-    connection: asyncpg.Connection, service: str, after: int, up_to: int
-) -> AsyncIterator[list[Recorded]]:
-    """A log from PostgreSQL, `after` < position ≤ `up_to`, in batches. Raises Tampered for a gap, ReplayFailed."""
-    while after < up_to:
-        rows = await connection.fetch(
-            f"""SELECT body FROM {service}.events WHERE position > $1 AND position <= $2
+class OwnHistory:
+    """A log from PostgreSQL, over a connection of its own: the next rows are on their way while these are folded."""
+
+    def __init__(self, connection: asyncpg.Connection, service: str) -> None:
+        self._connection = connection
+        self._service = service
+
+    async def read(self, after: int, up_to: int) -> AsyncIterator[list[Recorded]]:
+        """The events `after` < position ≤ `up_to`, all committed, in batches. Raises Tampered, ReplayFailed."""
+        ahead = asyncio.create_task(self._fetch(after, up_to))
+        try:
+            while after < up_to:
+                rows = await ahead
+                if not rows:
+                    raise Tampered(f"event {after + 1} of {self._service} is missing", after + 1)
+                ahead = asyncio.create_task(self._fetch(after + len(rows), up_to))
+                await asyncio.sleep(0)  # the request is sent before the processor is ours
+                yield [self._decoded(row[0], position) for position, row in enumerate(rows, after + 1)]
+                after += len(rows)
+        finally:
+            ahead.cancel()
+            await asyncio.gather(ahead, return_exceptions=True)
+
+    async def _fetch(self, after: int, up_to: int) -> list[Any]:
+        if after >= up_to:
+            return []
+        rows: list[Any] = await self._connection.fetch(
+            f"""SELECT body FROM {self._service}.events WHERE position > $1 AND position <= $2
                 ORDER BY position LIMIT {LOG_ROWS}""",
             after,
             up_to,
         )
-        events = []
-        for position, row in enumerate(rows, after + 1):
-            recorded = _decoded(row[0], service, position)
-            if recorded.position != position:
-                raise Tampered(f"where event {position} of {service} should be is {recorded.position}", position)
-            events.append(recorded)
-        after += len(events)
-        if not events:
-            raise Tampered(f"event {after + 1} of {service} is missing", after + 1)
-        yield events
+        return rows
 
-
-def _decoded(body: bytes, service: str, position: int) -> Recorded:
-    try:
-        return decode(body)
-    except ContractError as error:
-        raise ReplayFailed(f"event {position} of {service} cannot be read: {error}") from error
+    def _decoded(self, body: bytes, position: int) -> Recorded:
+        try:
+            recorded = decode(body)
+        except ContractError as error:
+            raise ReplayFailed(f"event {position} of {self._service} cannot be read: {error}") from error
+        if recorded.position != position:
+            raise Tampered(f"where event {position} of {self._service} should be is {recorded.position}", position)
+        return recorded
 
 
 class Messages(Protocol):

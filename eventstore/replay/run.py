@@ -15,7 +15,7 @@ from eventstore.errors import EngineError
 from eventstore.migrate import create_read_models
 from eventstore.read_model import ReadModel, models_version
 from eventstore.replay.comparing import TableReport
-from eventstore.replay.projector import HeardHistory, Projection, ReplayFailed, own_history
+from eventstore.replay.projector import HeardHistory, OwnHistory, Projection, ReplayFailed, few_collections
 
 Progress = Callable[[int, int], None]
 """Called with (events folded, events there are) after each batch. It must not block."""
@@ -92,6 +92,7 @@ class Run:
     connection: asyncpg.Connection
     progress: Progress | None
     started: float
+    log: OwnHistory
     histories: dict[str, HeardHistory] = field(default_factory=dict)
 
     @property
@@ -138,17 +139,18 @@ class Run:
     async def fold(self, projection: Projection, goal: Goal) -> None:
         """Fold on to the goal."""
         total = goal.own * (self.config.service in projection.folded) + sum(goal.heard.values())
-        async for source, events, position in self._batches(projection, goal):
-            await projection.fold(self.connection, source, events, position)
-            if projection.must_write:
-                await projection.write(self.connection)
-            if self.progress is not None:
-                self.progress(sum(projection.folded.values()), total)
+        with few_collections():
+            async for source, events, position in self._batches(projection, goal):
+                await projection.fold(self.connection, source, events, position)
+                if projection.must_write:
+                    await projection.write(self.connection)
+                if self.progress is not None:
+                    self.progress(sum(projection.folded.values()), total)
 
     async def _batches(self, projection: Projection, goal: Goal) -> AsyncIterator[tuple[str, Sequence[Recorded], int]]:
         own = self.config.service
         if own in projection.folded:
-            async for events in own_history(self.connection, self.config.schema, projection.folded[own], goal.own):
+            async for events in self.log.read(projection.folded[own], goal.own):
                 yield own, events, events[-1].position
         for source, position in goal.heard.items():
             after = projection.folded[source]

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from eventstore.errors import ReadModelMismatch, Tampered
 from eventstore.replay import ReplayFailed, ReplayRefused, ensure_read_models, replay, views
-from eventstore.replay.projector import MemoryRows, Projection, own_history
+from eventstore.replay.projector import MemoryRows, OwnHistory, Projection
 from tests.support.logs import Tallies, as_role, migrated, one, opened, stream, superuser
 from tests.support.messaging import plain_client, running
 from tests.support.replays import MODELS, Calendar, carry, hear, write_calendar, write_consents
@@ -291,10 +291,11 @@ async def test_a_fold_in_the_database_is_the_fold_in_memory(database):
     async with opened(config, CALENDAR) as log:
         await write_calendar(log, 1_500, 5)
     connection = await asyncpg.connect(**as_role(config, "migrator").connect_arguments("test"))
+    reading = await asyncpg.connect(**config.connect_arguments("test"))
     projection = Projection(CALENDAR, "orders_read", memory_rows=20)
     await connection.execute("TRUNCATE orders_read.people, orders_read.spans")
     written = 0
-    async for events in own_history(connection, "orders", 0, 1_500):
+    async for events in OwnHistory(reading, "orders").read(0, 1_500):
         for start in range(0, len(events), 100):
             part = events[start : start + 100]
             await projection.fold(connection, "orders", part, part[-1].position)
@@ -302,6 +303,7 @@ async def test_a_fold_in_the_database_is_the_fold_in_memory(database):
                 written += 1
                 await projection.write(connection)
     await connection.close()
+    await reading.close()
     assert (written, projection.in_memory) == (1, False)
     report = await replay(as_role(config, "migrator"), CALENDAR)
     assert report.ok
