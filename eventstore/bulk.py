@@ -1,16 +1,25 @@
-"""One SQL statement for many rows: `unnest` over one typed array a column."""
+"""Many rows in one SQL statement: the rows of a step are one JSON value, whatever columns each of them names.
+
+A step is a list of rows and what to do with them: delete, insert, update or upsert in one table. The statements of all
+steps are known when the tables are made, so `write_rows` holds them as one function of the read-model schema: a batch
+is written in one call, without a round trip a table. A replay runs the same statements one by one, in another schema.
+"""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
+from uuid import UUID
 
 import asyncpg
+import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql.ranges import AbstractRange, Range
 
+Kind = Literal["delete", "insert", "update", "upsert"]
+KINDS: tuple[Kind, ...] = ("delete", "insert", "update", "upsert")
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
@@ -22,25 +31,66 @@ class Connection(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Statement:
-    """SQL and its arrays."""
+class Step:
+    """Rows of one table and what to do with them.
 
-    sql: str
-    arguments: tuple[list[Any], ...]
+    A row to delete holds the primary key; one to insert all its values; one to update `key`, and in `set` and `add` the
+    columns to overwrite and to add to; one to upsert `key`, `set`, and in `new` the values if there is no such row.
+    """
+
+    kind: Kind
+    shape: "Shape"
+    rows: Sequence[Mapping[str, Any]]
+
+
+def steps_json(steps: Iterable[Step]) -> str:
+    """The steps as `write_rows` takes them."""
+    return _json([(f"{step.shape.table.name}:{step.kind}", step.rows) for step in steps])
+
+
+async def write_steps(connection: Connection, schema: str, steps: Iterable[Step]) -> None:
+    """Write the steps one statement after another."""
+    for step in steps:
+        rows = _json(step.rows)
+        for sql in _statements(step.shape, step.kind, schema, "$1::jsonb"):
+            await connection.execute(sql, rows)
+
+
+def writer_function(made_in: str, writes_to: str, tables: Iterable[sa.Table]) -> str:
+    """SQL for `<made_in>.write_rows(jsonb)`, which writes to `writes_to`: what a shadow is called once it is live."""
+    cases = []
+    for shape in map(shape_of, tables):
+        for kind in KINDS:
+            name = f"{shape.table.name}:{kind}".replace("'", "''")
+            sql = ";\n".join(_statements(shape, kind, writes_to, "step_rows"))
+            cases.append(f"WHEN '{name}' THEN\n{sql};")
+    body = "\n".join(cases)
+    return f"""CREATE FUNCTION {made_in}.write_rows(steps jsonb) RETURNS void LANGUAGE plpgsql AS $write$
+#variable_conflict use_column
+DECLARE
+    step jsonb;
+    step_rows jsonb;
+BEGIN
+    FOR step IN
+        SELECT s.value FROM jsonb_array_elements(steps) WITH ORDINALITY AS s (value, number) ORDER BY s.number
+    LOOP
+        step_rows := step -> 1;
+        CASE step ->> 0
+{body}
+        END CASE;
+    END LOOP;
+END
+$write$"""
 
 
 @dataclass(frozen=True, slots=True)
 class _Column:
     name: str
-    array: str
+    type: str
+    is_numeric: bool
     to_database: Callable[[Any], Any] | None
+    """For COPY; steps go as JSON."""
     from_database: Callable[[Any], Any] | None
-
-    def values(self, rows: Sequence[Mapping[str, Any]], default: Any = None) -> list[Any]:
-        name, convert = self.name, self.to_database
-        if convert is None:
-            return [row.get(name, default) for row in rows]
-        return [None if value is None else convert(value) for value in (row.get(name, default) for row in rows)]
 
 
 class Shape:
@@ -51,14 +101,15 @@ class Shape:
         self.order = table.metadata.sorted_tables.index(table)
         """Its place among the tables of its read model: referenced tables come first."""
         self.columns = {
-            column.name: _column(column)
+            str(column.name): _column(column)
             for column in table.columns
             if column.computed is None and column.identity is None
         }
-        self.primary_key = tuple(column.name for column in table.primary_key.columns)
+        self.primary_key = tuple(str(column.name) for column in table.primary_key.columns)
         if not self.primary_key:
             raise TypeError(f"read-model table {table.name} has no primary key")
         self.defaults = {name: _default(table.columns[name]) for name in self.columns}
+        self.given_defaults = {name: value for name, value in self.defaults.items() if value is not None}
         self._names = frozenset(self.columns)
         self._single = self.primary_key[0] if len(self.primary_key) == 1 else None
 
@@ -85,43 +136,16 @@ class Shape:
             for (name, column), value in zip(self.columns.items(), record.values(), strict=True)
         }
 
-    def _key_arrays(self, keys: Sequence[Any]) -> tuple[list[Any], ...]:
+    def key_row(self, key: Any) -> dict[str, Any]:
+        """A primary key as names and values."""
         if self._single is not None:
-            return (list(keys),)
-        return tuple(list(values) for values in zip(*keys, strict=True))
+            return {self._single: key}
+        return dict(zip(self.primary_key, key, strict=True))
 
-    def select(self, schema: str, keys: Sequence[Any]) -> Statement:
-        """The rows with these primary keys."""
-        return Statement(_select_sql(self, schema), self._key_arrays(keys))
-
-    def delete(self, schema: str, keys: Sequence[Any]) -> Statement:
-        """Remove the rows with these primary keys."""
-        return Statement(_delete_sql(self, schema), self._key_arrays(keys))
-
-    def insert(self, schema: str, rows: Sequence[Mapping[str, Any]]) -> Statement:
-        """Add these rows, every column written."""
-        arrays = tuple(column.values(rows, self.defaults[name]) for name, column in self.columns.items())
-        return Statement(_insert_sql(self, schema), arrays)
-
-    def upsert(self, schema: str, given: tuple[str, ...], rows: Sequence[Mapping[str, Any]]) -> Statement:
-        """Add these rows, or overwrite the `given` columns of those that are there."""
-        arrays = tuple(column.values(rows, self.defaults[name]) for name, column in self.columns.items())
-        return Statement(_upsert_sql(self, schema, given), arrays)
-
-    def update(
-        self,
-        schema: str,
-        given: tuple[str, ...],
-        added: tuple[str, ...],
-        changes: Sequence[tuple[Any, Mapping[str, Any], Mapping[str, int]]],
-    ) -> Statement:
-        """Overwrite the `given` columns and add to the `added` ones; changes are (key, values, deltas)."""
-        keys = self._key_arrays([key for key, _, _ in changes])
-        values = [change for _, change, _ in changes]
-        deltas = [change for _, _, change in changes]
-        arrays = [self.columns[name].values(values) for name in given]
-        arrays += [[delta[name] for delta in deltas] for name in added]
-        return Statement(_update_sql(self, schema, given, added), (*keys, *arrays))
+    async def fetch(self, connection: Connection, schema: str, keys: Iterable[Any]) -> list[dict[str, Any]]:
+        """The rows with these primary keys, as far as there are any."""
+        wanted = _json([self.key_row(key) for key in keys])
+        return [self.from_database(record) for record in await connection.fetch(_select(self, schema), wanted)]
 
 
 @lru_cache(maxsize=512)
@@ -138,57 +162,66 @@ def _target(shape: Shape, schema: str) -> str:
     return f"{_quoted(schema)}.{_quoted(shape.table.name)}"
 
 
-def _unnest(shape: Shape, names: Sequence[str]) -> str:
-    arrays = ", ".join(f"${number}::{shape.columns[name].array}" for number, name in enumerate(names, 1))
-    return f"unnest({arrays})"
+def _record(shape: Shape, alias: str, names: Iterable[str]) -> str:
+    """A JSON object as typed columns."""
+    return f"{alias} ({', '.join(f'{_quoted(name)} {shape.columns[name].type}' for name in names)})"
 
 
-def _matches(shape: Shape) -> str:
-    return " AND ".join(f"t.{_quoted(name)} = u.k{number}" for number, name in enumerate(shape.primary_key))
+def _matches(shape: Shape, left: str, right: str) -> str:
+    return " AND ".join(f"{left}.{_quoted(name)} = {right}.{_quoted(name)}" for name in shape.primary_key)
 
 
-def _keys(shape: Shape) -> str:
-    return f"u ({', '.join(f'k{number}' for number in range(len(shape.primary_key)))})"
-
-
-@lru_cache(maxsize=2048)
-def _select_sql(shape: Shape, schema: str) -> str:
+@lru_cache(maxsize=512)
+def _select(shape: Shape, schema: str) -> str:
     columns = ", ".join(f"t.{_quoted(name)}" for name in shape.columns)
-    source = f"{_unnest(shape, shape.primary_key)} AS {_keys(shape)}"
-    return f"SELECT {columns} FROM {source} JOIN {_target(shape, schema)} AS t ON {_matches(shape)}"
+    keys = f"jsonb_to_recordset($1::jsonb) AS {_record(shape, 'k', shape.primary_key)}"
+    return f"SELECT {columns} FROM {keys} JOIN {_target(shape, schema)} AS t ON {_matches(shape, 't', 'k')}"
 
 
 @lru_cache(maxsize=2048)
-def _delete_sql(shape: Shape, schema: str) -> str:
-    source = f"{_unnest(shape, shape.primary_key)} AS {_keys(shape)}"
-    return f"DELETE FROM {_target(shape, schema)} AS t USING {source} WHERE {_matches(shape)}"
+def _statements(shape: Shape, kind: Kind, schema: str, rows: str) -> tuple[str, ...]:
+    """The SQL of a step; `rows` is the SQL for its JSON."""
+    target = _target(shape, schema)
+    if kind == "delete":
+        keys = _record(shape, "k", shape.primary_key)
+        return (
+            f"DELETE FROM {target} AS t USING jsonb_to_recordset({rows}) AS {keys} WHERE {_matches(shape, 't', 'k')}",
+        )
+    columns = ", ".join(map(_quoted, shape.columns))
+    if kind == "insert":
+        values = ", ".join(f"u.{_quoted(name)}" for name in shape.columns)
+        source = f"jsonb_to_recordset({rows}) AS {_record(shape, 'u', shape.columns)}"
+        return (f"INSERT INTO {target} ({columns}) SELECT {values} FROM {source}",)
+    update = _update(shape, target, rows)
+    if kind == "update":
+        return (update,)
+    # Nobody else writes read models while the head is locked, so what the update did not find is not there.
+    values = ", ".join(f"n.{_quoted(name)}" for name in shape.columns)
+    return (
+        update,
+        f"""INSERT INTO {target} ({columns}) SELECT {values} FROM jsonb_array_elements({rows}) AS r (j),
+                jsonb_to_record(r.j -> 'new') AS {_record(shape, "n", shape.columns)}
+            WHERE NOT EXISTS (SELECT FROM {target} AS t WHERE {_matches(shape, "t", "n")})""",
+    )
 
 
-@lru_cache(maxsize=2048)
-def _insert_sql(shape: Shape, schema: str) -> str:
-    names = list(shape.columns)
-    columns = ", ".join(_quoted(name) for name in names)
-    return f"INSERT INTO {_target(shape, schema)} AS t ({columns}) SELECT * FROM {_unnest(shape, names)}"
-
-
-@lru_cache(maxsize=2048)
-def _upsert_sql(shape: Shape, schema: str, given: tuple[str, ...]) -> str:
-    conflict = ", ".join(_quoted(name) for name in shape.primary_key)
-    overwritten = [_quoted(name) for name in given if name not in shape.primary_key]
-    assigned = ", ".join(f"{name} = excluded.{name}" for name in overwritten)
-    action = f"UPDATE SET {assigned}" if assigned else "NOTHING"
-    return f"{_insert_sql(shape, schema)} ON CONFLICT ({conflict}) DO {action}"
-
-
-@lru_cache(maxsize=2048)
-def _update_sql(shape: Shape, schema: str, given: tuple[str, ...], added: tuple[str, ...]) -> str:
-    keys = [f"k{number}" for number in range(len(shape.primary_key))]
-    values = [f"v{number}" for number in range(len(given))]
-    deltas = [f"d{number}" for number in range(len(added))]
-    assigned = [f"{_quoted(name)} = u.{value}" for name, value in zip(given, values, strict=True)]
-    assigned += [f"{_quoted(name)} = t.{_quoted(name)} + u.{delta}" for name, delta in zip(added, deltas, strict=True)]
-    source = f"{_unnest(shape, [*shape.primary_key, *given, *added])} AS u ({', '.join(keys + values + deltas)})"
-    return f"UPDATE {_target(shape, schema)} AS t SET {', '.join(assigned)} FROM {source} WHERE {_matches(shape)}"
+def _update(shape: Shape, target: str, rows: str) -> str:
+    numeric = [name for name, column in shape.columns.items() if column.is_numeric]
+    assigned = []
+    for name in shape.columns:
+        column = _quoted(name)
+        otherwise = f"t.{column} + coalesce(a.{column}, 0)" if name in numeric else f"t.{column}"
+        text = name.replace("'", "''")
+        assigned.append(f"{column} = CASE WHEN r.j -> 'set' ? '{text}' THEN s.{column} ELSE {otherwise} END")
+    sources = [
+        f"jsonb_array_elements({rows}) AS r (j)",
+        f"jsonb_to_record(r.j -> 'key') AS {_record(shape, 'k', shape.primary_key)}",
+        f"jsonb_to_record(r.j -> 'set') AS {_record(shape, 's', shape.columns)}",
+    ]
+    if numeric:
+        sources.append(f"jsonb_to_record(r.j -> 'add') AS {_record(shape, 'a', numeric)}")
+    return f"""UPDATE {target} AS t SET {", ".join(assigned)}
+        FROM {", ".join(sources)} WHERE {_matches(shape, "t", "k")}"""
 
 
 def _default(column: sa.Column[Any]) -> Any:
@@ -203,27 +236,40 @@ def _default(column: sa.Column[Any]) -> Any:
 def _column(column: sa.Column[Any]) -> _Column:
     kind = column.type
     if isinstance(kind, sa.ARRAY):
-        raise TypeError(f"{column}: unnest flattens arrays; use JSONB for lists")
+        raise TypeError(f"{column}: use JSONB for lists")
     if isinstance(kind, sa.JSON):
-        return _Column(column.name, "jsonb[]", _to_json, json.loads)
+        return _Column(column.name, "jsonb", False, _json, json.loads)
     if isinstance(kind, AbstractRange):
-        return _Column(column.name, f"{kind.compile(dialect=_DIALECT)}[]", _to_range, _from_range)
+        return _Column(column.name, kind.compile(dialect=_DIALECT), False, _to_range, _from_range)
     if isinstance(kind, sa.String):
-        # A cast to varchar(n) would cut in silence; as text, too long a value is refused by the column.
-        return _Column(column.name, "text[]", None, None)
-    return _Column(column.name, f"{kind.compile(dialect=_DIALECT)}[]", None, None)
+        return _Column(column.name, "text", False, None, None)
+    return _Column(column.name, kind.compile(dialect=_DIALECT), isinstance(kind, (sa.Integer, sa.Numeric)), None, None)
 
 
-def _to_json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain)
+def _json(value: Any) -> str:
+    return orjson.dumps(value, default=_plain, option=orjson.OPT_PASSTHROUGH_DATACLASS).decode()
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, (set, frozenset)):
-        return sorted(value)
-    if hasattr(value, "isoformat"):
-        return value.isoformat()
-    return str(value)
+    """What JSON has no form for, as PostgreSQL reads it."""
+    match value:
+        case set() | frozenset():
+            return sorted(value)
+        case bytes():
+            return f"\\x{value.hex()}"
+        case Range() | asyncpg.Range():
+            return _range_text(_to_range(value))
+        case UUID():  # asyncpg's own kind
+            return str(value)
+        case _:
+            raise TypeError(f"{type(value).__name__} is no value for a read-model column")
+
+
+def _range_text(value: asyncpg.Range) -> str:
+    if value.isempty:
+        return "empty"
+    lower, upper = ("" if end is None else f'"{end}"' for end in (value.lower, value.upper))
+    return f"{'[' if value.lower_inc else '('}{lower},{upper}{']' if value.upper_inc else ')'}"
 
 
 def _to_range(value: Any) -> asyncpg.Range:

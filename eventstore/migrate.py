@@ -21,6 +21,7 @@ import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.schema import ExecutableDDLElement
 
+from eventstore.bulk import writer_function
 from eventstore.errors import EngineError
 from eventstore.read_model import ReadModel, models_version
 
@@ -199,8 +200,12 @@ async def create_read_models(
                     put_off.append(statement)
                 else:
                     await connection.execute(statement)
+        tables = [table for model in read_models for table in model.metadata.sorted_tables]
+        await connection.execute(writer_function(schema, f"{service}_read", dict.fromkeys(tables)))
         await connection.execute(
-            f"""GRANT USAGE ON SCHEMA {schema} TO {service}_app, {service}_auditor;
+            f"""REVOKE ALL ON FUNCTION {schema}.write_rows FROM PUBLIC;
+                GRANT EXECUTE ON FUNCTION {schema}.write_rows TO {service}_app;
+                GRANT USAGE ON SCHEMA {schema} TO {service}_app, {service}_auditor;
                 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {service}_app;
                 GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {service}_auditor"""
         )

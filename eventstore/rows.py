@@ -1,7 +1,7 @@
 """The unit of work that read models change rows through: gathered, coalesced per row, written in bulk.
 
-A batch of events becomes one statement per table, kind of change and set of columns, each over arrays, whatever the
-number of events. The same code writes live and in replay, where a batch is larger.
+A batch of events becomes one step per table and kind of change, whatever the number of events. The same code writes
+live and in replay, where a batch is larger.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from eventstore.bulk import Connection, Shape, Statement, shape_of
+from eventstore.bulk import Connection, Shape, Step, shape_of, write_steps
 
 INSERT, UPSERT, UPDATE, DELETE = "insert", "upsert", "update", "delete"
 _FRESH = frozenset((INSERT, UPSERT))
@@ -146,36 +146,36 @@ class Rows:
         for table, keys in wanted.items():
             buffer = self._buffer(table)
             buffer.fetched.update(keys)
-            statement = buffer.shape.select(schema, list(keys))
-            for record in await connection.fetch(statement.sql, *statement.arguments):
-                row = buffer.shape.from_database(record)
+            for row in await buffer.shape.fetch(connection, schema, keys):
                 buffer.fetched[buffer.shape.key(row)] = row
 
-    def statements(self, schema: str) -> list[Statement]:
-        """The bulk statements that write the changes, in an order that foreign keys and plain unique indexes allow."""
+    def steps(self) -> list[Step]:
+        """The changes in an order that foreign keys and plain unique indexes allow."""
         buffers = sorted(self._buffers.values(), key=lambda buffer: buffer.shape.order)
         layers = [_layers(buffer) for buffer in buffers]
-        statements: list[Statement] = []
+        steps: list[Step] = []
         for depth in range(max(map(len, layers), default=0)):
-            here = [(b, b_layers[depth]) for b, b_layers in zip(buffers, layers, strict=True) if depth < len(b_layers)]
-            for buffer, changes in reversed(here):
-                deleted = [key for key, change in changes if change.kind == DELETE]
-                if deleted:
-                    statements.append(buffer.shape.delete(schema, deleted))
-            for buffer, changes in here:
-                statements += _updates(buffer.shape, schema, changes)
-                statements += _inserts(buffer.shape, schema, changes)
+            here = [(b.shape, of[depth]) for b, of in zip(buffers, layers, strict=True) if depth < len(of)]
+            for shape, changes in reversed(here):
+                steps += _deletes(shape, changes)
+            for shape, changes in here:
+                steps += _updates(shape, changes)
+                steps += _inserts(shape, changes)
         for buffer in buffers:
-            late = [(key, change) for key, change in buffer.changes.items() if change.kind == UPSERT and change.adds]
-            statements += _updates(buffer.shape, schema, late, adds_only=True)
+            late = [
+                (key, change.adds) for key, change in buffer.changes.items() if change.kind == UPSERT and change.adds
+            ]
+            if late:
+                rows = [{"key": buffer.shape.key_row(key), "add": adds} for key, adds in late]
+                steps.append(Step("update", buffer.shape, rows))
             if buffer.doubles:
-                statements.append(buffer.shape.insert(schema, buffer.doubles))
-        return statements
+                filled = [{**buffer.shape.given_defaults, **values} for values in buffer.doubles]
+                steps.append(Step("insert", buffer.shape, filled))
+        return steps
 
     async def flush(self, connection: Connection, schema: str) -> None:
         """Write all changes and forget them."""
-        for statement in self.statements(schema):
-            await connection.execute(statement.sql, *statement.arguments)
+        await write_steps(connection, schema, self.steps())
         self._buffers.clear()
 
 
@@ -196,24 +196,31 @@ def _layers(buffer: _Buffer) -> list[list[tuple[Any, _Change]]]:
     return layers
 
 
-def _updates(shape: Shape, schema: str, changes: _Keyed, *, adds_only: bool = False) -> list[Statement]:
-    groups: dict[tuple[tuple[str, ...], tuple[str, ...]], list[tuple[Any, _Change]]] = {}
+def _deletes(shape: Shape, changes: _Keyed) -> list[Step]:
+    rows = [shape.key_row(key) for key, change in changes if change.kind == DELETE]
+    return [Step("delete", shape, rows)] if rows else []
+
+
+def _updates(shape: Shape, changes: _Keyed) -> list[Step]:
+    rows = []
     for key, change in changes:
-        if adds_only or change.kind == UPDATE:
-            columns = () if adds_only else tuple(sorted(change.values))
-            groups.setdefault((columns, tuple(sorted(change.adds))), []).append((key, change))
-    return [
-        shape.update(schema, columns, adds, [(key, change.values, change.adds) for key, change in group])
-        for (columns, adds), group in groups.items()
-        if columns or adds
+        if change.kind == UPDATE and (change.values or change.adds):
+            row = {"key": shape.key_row(key), "set": change.values}
+            if change.adds:
+                row["add"] = change.adds
+            rows.append(row)
+    return [Step("update", shape, rows)] if rows else []
+
+
+def _inserts(shape: Shape, changes: _Keyed) -> list[Step]:
+    defaults = shape.given_defaults
+    inserted = [
+        {**defaults, **change.values} if defaults else change.values for _, change in changes if change.kind == INSERT
     ]
-
-
-def _inserts(shape: Shape, schema: str, changes: _Keyed) -> list[Statement]:
-    inserted = [change.values for _, change in changes if change.kind == INSERT]
-    statements = [shape.insert(schema, inserted)] if inserted else []
-    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-    for _, change in changes:
-        if change.kind == UPSERT:
-            groups.setdefault(tuple(sorted(change.values)), []).append(change.values)
-    return statements + [shape.upsert(schema, columns, values) for columns, values in groups.items()]
+    upserted = [
+        {"key": shape.key_row(key), "set": change.values, "new": {**defaults, **change.values}}
+        for key, change in changes
+        if change.kind == UPSERT
+    ]
+    steps = [Step("insert", shape, inserted)] if inserted else []
+    return [*steps, Step("upsert", shape, upserted)] if upserted else steps

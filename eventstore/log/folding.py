@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from contracts.envelope import Recorded
-from eventstore.bulk import Connection, Statement
+from eventstore.bulk import Connection, steps_json
 from eventstore.read_model import ReadModel
 from eventstore.rows import Rows
 
@@ -32,6 +32,9 @@ class _Late:
 class Folding:
     """One batch, folded into the read models of every log it has events of."""
 
+    rows_json: str | None
+    """What the append function has to write in the read models; None: nothing."""
+
     def __init__(self, models: Sequence[ReadModel], events: Mapping[str, Sequence[Recorded]], schema: str) -> None:
         """Apply what needs no rows. `events` are those of each source, in order. Raises ApplyFailed."""
         self._schema = schema
@@ -47,29 +50,31 @@ class Folding:
                     self._late.append(_Late(model, of_source, needs))
                 else:
                     apply_all(model, of_source, rows)
-            self._statements: list[Statement] = rows.statements(schema)
+            steps = rows.steps()
+            self.rows_json = steps_json(steps) if steps else None
         except Exception as error:
             raise ApplyFailed(error) from error
 
     @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing to read or write."""
-        return not self._late and not self._statements
+    def must_read(self) -> bool:
+        """Whether rows must be fetched, and so more written, once the head is locked."""
+        return bool(self._late)
 
-    async def write(self, connection: Connection) -> None:
-        """Fetch what the other models need, apply them, and write everything. The caller holds the head's lock."""
-        statements = self._statements
-        if self._late:
-            rows = Rows()
-            await rows.fetch(connection, self._schema, [need for late in self._late for need in late.needs])
-            try:
-                for late in self._late:
-                    apply_all(late.model, late.events, rows)
-                statements = statements + rows.statements(self._schema)
-            except Exception as error:
-                raise ApplyFailed(error) from error
-        for statement in statements:
-            await connection.execute(statement.sql, *statement.arguments)
+    async def write_late(self, connection: Connection) -> None:
+        """Fetch what the other models need, apply them, and write. The append function has locked the head."""
+        if not self._late:
+            return
+        rows = Rows()
+        await rows.fetch(connection, self._schema, [need for late in self._late for need in late.needs])
+        try:
+            for late in self._late:
+                apply_all(late.model, late.events, rows)
+            steps = rows.steps()
+            found = steps_json(steps) if steps else None
+        except Exception as error:
+            raise ApplyFailed(error) from error
+        if found is not None:
+            await connection.execute(f"SELECT {self._schema}.write_rows($1::jsonb)", found)
 
 
 def needed(model: ReadModel, events: Sequence[Recorded]) -> list[tuple[sa.Table, Any]]:

@@ -34,7 +34,7 @@ class Session:
     def __init__(self, config: LogConfig, connection: asyncpg.Connection) -> None:
         self._config = config
         self.connection = connection
-        self._call = f"SELECT * FROM {config.schema}.append($1, $2, $3, $4, $5, $6, $7)"
+        self._call = f"SELECT * FROM {config.schema}.append($1, $2, $3, $4, $5, $6, $7, $8)"
 
     @classmethod
     async def open(cls, config: LogConfig) -> "Session":
@@ -91,20 +91,20 @@ class Session:
             )
         return (row["version"], row["position"]) if row is not None else None
 
-    async def append(self, whole: Numbered) -> Any:
+    async def append(self, whole: Numbered, folding: Folding) -> Any:
         """Call the append function; the row it answers with."""
         with _answered():
-            return await self.connection.fetchrow(self._call, *whole.arguments)
+            return await self.connection.fetchrow(self._call, *whole.arguments, folding.rows_json)
 
     async def write_beside(self, items: Sequence[Waiting], folding: Folding) -> None:
-        """What commits with the events: vault, dead letters, read models. The append function locked the head."""
+        """What else commits with the events: vault, dead letters, models that read. The append locked the head."""
         with _answered():
             for item in items:
                 for change in item.append.vault:
                     await self.connection.execute(change.statement, *change.arguments)
                 for letter in item.append.dead_letters:
                     await self._bury(letter)
-            await folding.write(self.connection)
+            await folding.write_late(self.connection)
 
     async def execute(self, sql: str) -> None:
         """Run SQL without arguments."""

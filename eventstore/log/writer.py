@@ -209,10 +209,10 @@ class Writer:
             whole, folding = self._prepare(batch, base)
             # The next batch is numbered as if this one succeeds; if not, PostgreSQL answers it `moved`.
             self._head = whole.head
-            beside = not folding.is_empty or any(item.append.vault or item.append.dead_letters for item in batch)
+            beside = folding.must_read or any(item.append.vault or item.append.dead_letters for item in batch)
             if beside and not locked:
                 await session.execute("BEGIN")
-            row = await session.append(whole)
+            row = await session.append(whole, folding)
             if beside and row["problem"] is None:
                 await session.write_beside(batch, folding)
             if beside or locked:
@@ -319,7 +319,7 @@ class Writer:
 
     async def _one(self, session: Session, item: Waiting, head: TreeHead) -> Numbered:
         whole, folding = self._prepare([item], head)
-        row = await session.append(whole)
+        row = await session.append(whole, folding)
         if row["problem"] is not None:
             raise Outcome(row["problem"], json.loads(row["detail"]))
         await session.write_beside([item], folding)

@@ -6,7 +6,7 @@
 --   checks  [append, stream, version it must have]         append: the number in the batch, to name it in a conflict
 --   keys    [append, scope, key, HMAC of the body in hex, answer, first position, last position]
 --   steps   [append, source, position it must have, position it gets]
--- An empty list is left out.
+-- An empty list is left out. p_rows is what to write in the read models, for <service>_read.write_rows.
 --
 -- It locks the head, compares everything that must still hold, and only then writes. Nothing expected is an exception:
 -- `problem` says what did not hold, and nothing is written:
@@ -15,7 +15,7 @@
 --   conflicts  `detail` lists the appends with a repeated key, a wrong version, a step not due
 CREATE FUNCTION {service}.append(
     p_size bigint, p_models text, p_recorded_at timestamptz, p_range bytea,
-    p_bodies bytea, p_leaf_hashes bytea, p_batch jsonb,
+    p_bodies bytea, p_leaf_hashes bytea, p_batch jsonb, p_rows jsonb,
     OUT problem text, OUT size bigint, OUT range bytea, OUT recorded_at timestamptz, OUT detail jsonb
 ) LANGUAGE plpgsql AS $$
 DECLARE
@@ -84,7 +84,7 @@ BEGIN
         recorded_at := p_recorded_at;
         UPDATE {service}.head h SET size = append.size, range = append.range, recorded_at = append.recorded_at;
         IF p_models IS NOT NULL THEN
-            -- The tables themselves follow in this transaction.
+            -- The tables themselves follow below, or later in this transaction.
             UPDATE {service}.read_model_state s SET position = append.size WHERE s.schema_name = '{service}_read';
         END IF;
     END IF;
@@ -113,6 +113,9 @@ BEGIN
         INSERT INTO {service}.heard AS h (source, position)
         SELECT s ->> 1, (s ->> 3)::bigint FROM jsonb_array_elements(steps) AS s
         ON CONFLICT (source) DO UPDATE SET position = excluded.position;
+    END IF;
+    IF p_rows IS NOT NULL THEN
+        PERFORM {service}_read.write_rows(p_rows);
     END IF;
 END
 $$;
