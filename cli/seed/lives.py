@@ -1,10 +1,11 @@
 """How each course of the plan is lived, step by step, until the order has come to its end."""
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from cli.client import Actor
+from cli.output import SHANGHAI
 from cli.seed.order_life import NotAsPlanned, OrderLife
 from cli.seed.plan import Course
 from contracts.command import Role
@@ -87,10 +88,16 @@ async def _rate(life: OrderLife) -> None:
 
 
 async def _close(life: OrderLife) -> None:
-    """SYSTEM closes: 7 days after a rating, 30 days after an unrated completion."""
-    await life.pause(24 * 60 * (8 if life.planned.score is not None else 31))
+    """SYSTEM closes: 7 days after a rating, 30 days after an unrated completion. It is looked at the morning after."""
+    await life.until(_next_morning(life.simulation.now + timedelta(days=7 if life.planned.score is not None else 30)))
     await life.comes_to("CLOSED")
     life.tell("办结")
+
+
+def _next_morning(moment: datetime) -> datetime:
+    """Six o'clock of the next day: what closes on one day is looked at together."""
+    local = moment.astimezone(SHANGHAI)
+    return local.replace(hour=6, minute=0, second=0, microsecond=0) + timedelta(days=1)
 
 
 async def _nobody(life: OrderLife) -> None:
