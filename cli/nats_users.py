@@ -6,7 +6,6 @@ from typing import Any
 
 from cli.embedded.nats import NatsUser
 from eventstore.streams import rights, stream_name
-from servicekit.migrate import definition_of
 from servicekit.secrets import read_text_secret
 from servicekit.settings import SERVICE_PORTS
 
@@ -15,6 +14,9 @@ SERVICES = tuple(SERVICE_PORTS)
 
 def nats_users(secrets_dir: Path, community: str, services: Iterable[str] | None = None) -> list[NatsUser]:
     """The users of the server. Services publish their own subjects only; `auditor` reads and changes nothing."""
+    # Loads the services with all they need; commands that start no server are quicker without.
+    from servicekit.migrate import definition_of
+
     users = [NatsUser("admin", read_text_secret(secrets_dir / "nats_admin.password"))]
     for service in services or SERVICES:
         allowed = rights(community, service, sorted(definition_of(service).sources))

@@ -16,7 +16,6 @@ from eventstore.checkpoint import load_key_file
 from eventstore.note import VerifierKey
 from eventstore.replay import ReplayReport, replay
 from eventstore.verify import VerifyReport, verify
-from servicekit.migrate import definition_of
 
 CHECK_FAILED = 1
 
@@ -135,6 +134,8 @@ async def replay_all(
     swap: bool = False,
 ) -> list[ReplayReport]:
     """Replay these services' read models, one after the other."""
+    from servicekit.migrate import definition_of  # loads the services: nothing that other commands should wait for
+
     client = await nats.connect(**place.nats_arguments())
     try:
         return [
