@@ -1,7 +1,6 @@
 """The demo: real servers and services on a directed clock that begins in the past and ends at the present."""
 
 import asyncio
-import threading
 import time
 from collections import Counter
 from collections.abc import Coroutine, Mapping
@@ -20,6 +19,7 @@ from cli.seed.plan import DAYS, plan
 from cli.seed.simulation import Simulation
 from cli.seed.town import Town
 from cli.stack import Stack, StackError, made_for
+from cli.stopping import StopSignal
 from contracts.command import Role
 from contracts.ids import uuid7
 from eventstore.clock import direct
@@ -40,7 +40,7 @@ COUNTED = ("点单", "询单", "接单", "签到", "评单", "办结", "取消",
 class Demo:
     """One data directory's invented community."""
 
-    def __init__(self, data: Path, scale: Scale, *, quiet: bool, stop: threading.Event) -> None:
+    def __init__(self, data: Path, scale: Scale, *, quiet: bool, stop: StopSignal) -> None:
         self.stack = Stack(data, mode="demo")
         self.scale = scale
         self.quiet = quiet

@@ -6,11 +6,12 @@ from typing import Annotated, get_args
 import typer
 
 from cli.commands.options import Data, Json
-from cli.commands.running import keep_running, stop_on_signals, tell_addresses
+from cli.commands.running import keep_running, tell_addresses
 from cli.demo import Demo
 from cli.output import err, out, print_json
 from cli.place import DEFAULT_DATA
 from cli.seed.community import Scale
+from cli.stopping import StopSignal
 
 
 def register(app: typer.Typer) -> None:
@@ -27,7 +28,7 @@ def demo(
     """Start everything, load the invented community, live its days, verify every log, and keep running."""
     if scale not in get_args(Scale):
         raise typer.BadParameter("--scale is small or full")
-    stop = stop_on_signals()
+    stop = StopSignal().listen()
     chosen: Scale = "full" if scale == "full" else "small"
     living = Demo(data or DEFAULT_DATA, chosen, quiet=as_json, stop=stop)
     living.start()

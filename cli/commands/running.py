@@ -4,8 +4,6 @@ import asyncio
 import contextlib
 import json
 import os
-import signal
-import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,6 +20,7 @@ from cli.nats_users import nats_users, server_config
 from cli.output import err, out, print_json
 from cli.place import DEFAULT_DATA, SERVICES, Place, located
 from cli.stack import Stack, StackError, made_for
+from cli.stopping import StopSignal
 from contracts.command import Role
 from contracts.ids import uuid7
 from eventstore.clock import direct
@@ -48,7 +47,7 @@ def up(data: Data = None, as_json: Json = False) -> None:
     stack = Stack(directory, mode=mode)
     if mode == "demo":
         direct(stack.clock_file, datetime.now(UTC), 1)
-    stop = stop_on_signals()
+    stop = StopSignal().listen()
     stack.start(lambda step: err.print(f"… {step}"))
     try:
         tell_addresses(stack, as_json=as_json)
@@ -58,15 +57,7 @@ def up(data: Data = None, as_json: Json = False) -> None:
         stack.stop()
 
 
-def stop_on_signals() -> threading.Event:
-    """An event that Ctrl-C and SIGTERM set."""
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    return stop
-
-
-def keep_running(stack: Stack, stop: threading.Event) -> None:
+def keep_running(stack: Stack, stop: StopSignal) -> None:
     """Start again what dies, until told to stop."""
     while not stop.wait(MEND_SECONDS):
         try:

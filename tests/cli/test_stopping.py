@@ -1,0 +1,43 @@
+"""Signals that arrive on top of one another do not keep the program from stopping."""
+
+import os
+import signal
+import subprocess
+import sys
+
+from cli.stopping import StopSignal
+
+PROGRAM = """
+import sys
+from cli.stopping import StopSignal
+stop = StopSignal().listen()
+print("listening", flush=True)
+while not stop.wait(0.01):
+    pass
+sys.exit(7)
+"""
+
+
+def test_many_signals_at_once_stop_it_once():
+    program = subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, text=True)
+    assert program.stdout is not None
+    assert program.stdout.readline() == "listening\n"
+    for _ in range(200):
+        program.send_signal(signal.SIGTERM)
+        program.send_signal(signal.SIGINT)
+    assert program.wait(timeout=20) == 7
+    program.stdout.close()
+
+
+def test_waiting_ends_when_told_and_not_before():
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    try:
+        stop = StopSignal().listen()
+        assert not stop.wait(0)
+        assert not stop.is_set()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.wait(10)
+        assert stop.is_set()
+    finally:
+        signal.signal(signal.SIGINT, before[0])
+        signal.signal(signal.SIGTERM, before[1])
