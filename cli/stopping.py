@@ -14,6 +14,10 @@ class StopSignal:
         self._read, self._write = os.pipe()
         os.set_blocking(self._write, False)
 
+    def __del__(self) -> None:
+        os.close(self._read)
+        os.close(self._write)
+
     def listen(self) -> "StopSignal":
         """Take the signals over."""
         for number in (signal.SIGINT, signal.SIGTERM):

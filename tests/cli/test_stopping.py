@@ -19,14 +19,13 @@ sys.exit(7)
 
 
 def test_many_signals_at_once_stop_it_once():
-    program = subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, text=True)
-    assert program.stdout is not None
-    assert program.stdout.readline() == "listening\n"
-    for _ in range(200):
-        program.send_signal(signal.SIGTERM)
-        program.send_signal(signal.SIGINT)
-    assert program.wait(timeout=20) == 7
-    program.stdout.close()
+    with subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "listening\n"
+        for _ in range(200):
+            program.send_signal(signal.SIGTERM)
+            program.send_signal(signal.SIGINT)
+        assert program.wait(timeout=20) == 7
 
 
 def test_waiting_ends_when_told_and_not_before():
