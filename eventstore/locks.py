@@ -66,6 +66,8 @@ class OneActive:
         self._connected = False
         self.lost = 0
         """How often the lock connection was lost."""
+        self.tried = 0
+        """How often locks were tried that another process held."""
         self.failures: Counter[str] = Counter()
         """Tasks that ended by an error, by role."""
 
@@ -110,6 +112,8 @@ class OneActive:
                     key = lock_key(self._config.service, role)
                     if await connection.fetchval("SELECT pg_try_advisory_lock($1)", key):
                         self._begin(role)
+                    else:
+                        self.tried += 1
                 every = self._ping_seconds if len(self._running) == len(self._tasks_of) else TRY_SECONDS
                 if await wait_for(lost, min(every, self._ping_seconds)):
                     raise ConnectionResetError("the server ended the session")

@@ -9,11 +9,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
 
 import nats.errors
 from nats.aio.client import Client
 
+from contracts.ids import uuid7
 from eventstore.errors import EngineError
 from eventstore.log.reader import RawEvent
 from eventstore.streams import stream_name, subject
@@ -101,7 +101,7 @@ def _take(events: Sequence[RawEvent]) -> Sequence[RawEvent]:
 
 
 async def _batch(target: Target, events: Sequence[RawEvent]) -> None:
-    batch_id = uuid4().hex
+    batch_id = uuid7().hex
     client = target.client
     for number, event in enumerate(events, 1):
         headers = target.headers(event)

@@ -10,8 +10,10 @@ from contracts.envelope import Recorded
 from contracts.ids import uuid7
 from eventstore.dead_letters import COPIES
 from eventstore.log import Log
-from eventstore.log.folding import ApplyFailed, Folding
+from eventstore.log.folding import ApplyFailed
 from eventstore.model import StreamAppend, VaultChange
+from eventstore.read_model import ReadModel
+from eventstore.rows import Rows
 from eventstore.trouble import STORE_TROUBLE
 
 _ANSWERS_OF_THE_DATA = (
@@ -64,12 +66,27 @@ async def _fits(log: Log, connection: Any, events: Sequence[Recorded], vault: Se
     try:
         for change in vault:
             await connection.execute(change.statement, *change.arguments)
-        of_source = {events[0].service: events} if events else {}
-        await Folding(log.read_models, of_source, log.config.read_schema).write(connection)
+        for model in log.read_models:
+            if events and model.source == events[0].service:
+                await _fold(model, events, connection, log.config.read_schema)
         await connection.execute("SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS ALL DEFERRED")
     except _ANSWERS_OF_THE_DATA:
         return False
     return True
+
+
+async def _fold(model: ReadModel, events: Sequence[Recorded], connection: Any, schema: str) -> None:
+    rows = Rows()
+    try:
+        needs = [need for recorded in events for need in model.needs(recorded)]
+        await rows.fetch(connection, schema, needs)
+        for recorded in events:
+            model.apply(recorded, rows)
+    except asyncpg.PostgresError:
+        raise
+    except Exception as error:
+        raise ApplyFailed(error) from error
+    await rows.flush(connection, schema)
 
 
 def _as_recorded(log: Log, parts: Sequence[StreamAppend], position: int, at: Any) -> list[Recorded]:

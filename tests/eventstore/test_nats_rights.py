@@ -1,0 +1,100 @@
+"""What a service's NATS user may do: all that relay and consumer need, and nothing else."""
+
+import asyncio
+import contextlib
+
+import nats.errors
+import pytest
+
+from cli.embedded import NatsUser
+from eventstore import streams
+from eventstore.consumer import Consumer
+from eventstore.executor import Executor
+from eventstore.relay import Relay
+from tests.support.house import QUICK, noting
+from tests.support.logs import migrated, opened
+from tests.support.messaging import LISTENER_MODELS, NOTES, Stopped, append, connected, running
+from tests.support.servers import running_nats
+from tests.support.waiting import eventually
+
+
+@pytest.fixture
+async def log(database):
+    async with opened(await migrated(database)) as log:
+        yield log
+
+
+def relay_of(log, connection):
+    relay = Relay(log, connection, poll_seconds=0.02)
+    relay.attach()
+    return relay
+
+
+async def caught_up(relay, log):
+    return relay.published == (await log.head()).size
+
+
+async def test_rights_let_the_relay_work_and_nothing_else(log, database):
+    rights = streams.rights("chaoyangli", "orders", ["volunteers"])
+    users = (
+        NatsUser("admin", "a"),
+        NatsUser("orders", "o", publish=rights.publish, subscribe=rights.subscribe),
+        NatsUser("ledger", "l", publish=("chaoyangli.ledger.>",), subscribe=("_INBOX_ledger.>",)),
+    )
+    with running_nats(users) as server:
+        async with connected(server, password="o") as connection:
+            relay = relay_of(log, connection)
+            async with running(relay.run()):
+                await append(log, 30)
+                await append(log, 2)
+                await eventually(lambda: caught_up(relay, log))
+                assert not connection.errors["permission"]
+                js = streams.context(await connection.client())
+                for forbidden in (
+                    js.delete_stream("ORDERS"),
+                    js.purge_stream("ORDERS"),
+                    js.update_stream(streams.stream_config("chaoyangli", "orders", 1)),
+                    js.publish("chaoyangli.ledger.X", b"", timeout=0.2),
+                ):
+                    before = connection.errors["permission"]
+                    with pytest.raises((nats.errors.Error, TimeoutError)):
+                        await asyncio.wait_for(forbidden, 0.3)
+                    assert await eventually(lambda: connection.errors["permission"]) > before
+        async with connected(server, "ledger", password="l") as stranger:
+            # A server whose rights lack something: said in the errors, not hidden in a time-out.
+            relay = relay_of(log, stranger)
+            async with running(relay.run()):
+                await eventually(lambda: stranger.errors["permission"], 10)
+
+
+async def test_rights_let_a_listener_hear_and_nothing_else(database):
+    def user(service, *sources):
+        rights = streams.rights("chaoyangli", service, sources)
+        return NatsUser(service, service, publish=rights.publish, subscribe=rights.subscribe)
+
+    async with contextlib.AsyncExitStack() as stack:
+        source = await stack.enter_async_context(opened(await migrated(database, "orders")))
+        config = await migrated(database, "volunteers", LISTENER_MODELS)
+        listener = await stack.enter_async_context(opened(config, LISTENER_MODELS))
+        server = stack.enter_context(running_nats((user("orders", "volunteers"), user("volunteers", "orders"))))
+        orders = await stack.enter_async_context(connected(server, "orders", "orders"))
+        volunteers = await stack.enter_async_context(connected(server, "volunteers", "volunteers"))
+        relay = Relay(source, orders, poll_seconds=0.02)
+        relay.attach()
+        _ = await stack.enter_async_context(running(relay.run()))
+        consumer = Consumer(Executor(listener, [NOTES]), noting(), volunteers, Stopped(), limits=QUICK)
+        _ = await stack.enter_async_context(running(consumer.run()))
+        await append(source, 50)
+        await eventually(lambda: consumer.position == 50)
+        assert not orders.errors["permission"]
+        assert not volunteers.errors["permission"]
+        js = streams.context(await volunteers.client())
+        for forbidden in (
+            js.add_consumer("ORDERS", name="spy", durable_name="spy"),
+            js.publish("chaoyangli.orders.OfferDeclined", b"forged", timeout=0.2),
+            js.delete_consumer("ORDERS", "volunteers-reactions"),
+        ):
+            before = volunteers.errors["permission"]
+            with pytest.raises((nats.errors.Error, TimeoutError)):
+                await asyncio.wait_for(forbidden, 0.3)
+            assert await eventually(lambda: volunteers.errors["permission"]) > before
