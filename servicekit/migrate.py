@@ -17,13 +17,15 @@ import structlog
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from eventstore.config import LogConfig
 from eventstore.errors import EngineError
 from eventstore.migrate import RolePasswords, migrate
 from eventstore.read_model import ReadModel
 from servicekit import logs
 from servicekit.definition import ServiceDefinition
+from servicekit.rebuild import AUDITOR, rebuild_read_models
 from servicekit.secrets import SUPERUSER_PASSWORD, SecretMissing, read_text_secret
-from servicekit.settings import SERVICE_PORTS
+from servicekit.settings import CODE_PATTERN, SERVICE_PORTS
 
 WAIT_SECONDS = 60.0
 _NOT_UP = (OSError, asyncpg.CannotConnectNowError, asyncpg.PostgresConnectionError, TimeoutError)
@@ -36,6 +38,7 @@ class MigrateSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="CHAOYANGLI_", extra="ignore", frozen=True)
 
+    community: str = Field(default="chaoyangli", pattern=CODE_PATTERN)
     database_host: str = "127.0.0.1"
     database_port: int = Field(default=5432, ge=1, le=65_535)
     database_name: str = "chaoyangli"
@@ -43,6 +46,8 @@ class MigrateSettings(BaseSettings):
     superuser_password: SecretStr | None = None
     """Better left out: then it is read from <secrets_dir>/postgres.password."""
     secrets_dir: Path
+    nats_url: str = "nats://127.0.0.1:4222"
+    """Only needed to rebuild copies of other services' logs."""
     services: str = ",".join(SERVICE_PORTS)
     """The services to migrate, with commas between."""
     wait_seconds: float = Field(default=WAIT_SECONDS, ge=0)
@@ -77,11 +82,31 @@ async def migrate_service(settings: MigrateSettings, service: str, read_models: 
 
 
 async def migrate_all(settings: MigrateSettings) -> None:
-    """Wait for PostgreSQL, make the database if it is not there, then migrate every service."""
+    """Wait for PostgreSQL, make the database if it is not there, then migrate every service and rebuild what is old."""
     await _database_is_there(settings)
     for service in filter(None, settings.services.split(",")):
-        applied = await migrate_service(settings, service.strip(), definition_of(service.strip()).read_models)
+        read_models = definition_of(service.strip()).read_models
+        applied = await migrate_service(settings, service.strip(), read_models)
         _log.info("migrated", migrated=service, applied=applied)
+        await rebuild_service(settings, service.strip(), read_models)
+
+
+async def rebuild_service(settings: MigrateSettings, service: str, read_models: Sequence[ReadModel]) -> None:
+    """Make one service's read models anew from the logs when they are of another version than this program's."""
+    config = LogConfig(
+        service=service,
+        community=settings.community,
+        host=settings.database_host,
+        port=settings.database_port,
+        database=settings.database_name,
+        password=read_text_secret(settings.secrets_dir / f"{service}_migrator.password"),
+        role="migrator",
+    )
+    try:
+        password = read_text_secret(settings.secrets_dir / f"nats_{AUDITOR}.password")
+    except SecretMissing:
+        password = None  # a server without users
+    await rebuild_read_models(config, read_models, settings.nats_url, password, settings.wait_seconds)
 
 
 async def _database_is_there(settings: MigrateSettings) -> None:

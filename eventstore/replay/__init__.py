@@ -36,6 +36,7 @@ __all__ = [
     "ReplayReport",
     "TableReport",
     "ensure_read_models",
+    "is_outdated",
     "replay",
     "views",
 ]
@@ -87,13 +88,18 @@ async def ensure_read_models(
     None when there was nothing to do. To be called after `migrate`, before the services start. `config` is the
     migrator's. Raises as `replay` does.
     """
-    if not read_models:
-        return None
-    async with _connected(config) as connection:
-        state = await live_state(connection, config)
-    if state is not None and state["version"] == models_version(read_models):
+    if not await is_outdated(config, read_models):
         return None
     return await replay(config, read_models, swap=True, progress=progress, nats=nats)
+
+
+async def is_outdated(config: LogConfig, read_models: Sequence[ReadModel]) -> bool:
+    """Whether the live read models are of another version than `read_models`. Raises LogUnavailable."""
+    if not read_models:
+        return False
+    async with _connection(config) as connection:
+        state = await live_state(connection, config)
+    return state is None or state["version"] != models_version(read_models)
 
 
 def views(config: LogConfig) -> AsyncEngine:
