@@ -1,0 +1,146 @@
+"""A container engine for tests: whether one answers, and a deployment of the compose file under a name of its own."""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from cli.embedded.server import free_port
+from eventstore.clock import direct
+from servicekit.settings import SERVICE_PORTS
+
+ROOT = Path(__file__).resolve().parents[2]
+COMPOSE_FILE = ROOT / "docker-compose.yml"
+DIRECTED_CLOCK = Path(__file__).with_name("directed-clock.yml")
+SERVICES = tuple(SERVICE_PORTS)
+PUBLISHED = (*SERVICES, "nats")
+RUNNING = (*SERVICES, "nats", "postgres")
+UP_SECONDS = 600
+
+
+@cache
+def missing() -> str | None:
+    """Why no containers can be started here; None when they can."""
+    if shutil.which("docker") is None:
+        return "no container engine: there is no program `docker`"
+    for command in (["docker", "info"], ["docker", "compose", "version"]):
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        if done.returncode != 0:
+            said = (done.stderr or done.stdout).strip().splitlines()
+            return f"no container engine answers: `{' '.join(command)}` says {said[-1] if said else 'nothing'}"
+    return None
+
+
+class Deployment:
+    """docker-compose.yml under its own project name, image tag and ports, with a clock that the test directs."""
+
+    def __init__(self, directory: Path) -> None:
+        self.project = f"chaoyangli-test-{os.getpid()}"
+        self.image = f"chaoyangli:{self.project}"
+        self._clock_file = directory / "clock" / "clock.json"
+        self._clock_file.parent.mkdir()
+        self._clock_file.parent.chmod(0o755)
+        ports = {name: free_port() for name in PUBLISHED}
+        self.urls = {service: f"http://127.0.0.1:{ports[service]}" for service in SERVICES}
+        self.nats_url = f"nats://127.0.0.1:{ports['nats']}"
+        self.environment = {
+            **os.environ,
+            "COMPOSE_PROJECT_NAME": self.project,
+            "COMPOSE_FILE": os.pathsep.join(map(str, (COMPOSE_FILE, DIRECTED_CLOCK))),
+            "CHAOYANGLI_VERSION": self.project,
+            "CHAOYANGLI_CLOCK_DIR": str(self._clock_file.parent),
+            **{f"{name.upper()}_PORT": str(port) for name, port in ports.items()},
+        }
+
+    def direct(self, moment: datetime) -> None:
+        """Let business time stand at a moment."""
+        direct(self._clock_file, moment, 0)
+
+    def compose(self, *words: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
+        """`docker compose …`. AssertionError with all that it said when it fails, unless told not to check."""
+        done = subprocess.run(
+            ["docker", "compose", "--ansi", "never", *words],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=UP_SECONDS,
+        )
+        if check and done.returncode != 0:
+            raise AssertionError(f"docker compose {' '.join(words)}: {done.returncode}\n{done.stdout}{done.stderr}")
+        return done
+
+    def up(self) -> float:
+        """What an operator does: `docker compose up -d --wait`. How many seconds it took."""
+        began = time.monotonic()
+        done = self.compose("up", "-d", "--wait", check=False)
+        if done.returncode != 0:
+            logs = self.compose("logs", "--no-color", "--tail", "30", check=False).stdout
+            raise AssertionError(f"up --wait: {done.returncode}\n{done.stderr[-3000:]}\n{logs}")
+        return time.monotonic() - began
+
+    def cli(self, *words: str) -> Any:
+        """`chaoyangli … --json` in a container; what it printed."""
+        return json.loads(self.compose("exec", "-T", "orders", "chaoyangli", *words, "--json").stdout)
+
+    def read(self, path: str) -> str:
+        """A file of the secrets' volume, as the operator would read it."""
+        return self.compose("exec", "-T", "orders", "cat", path).stdout.strip()
+
+    def state(self, service: str) -> dict[str, Any]:
+        """What the engine says of a service's one container."""
+        container = self.compose("ps", "--all", "--quiet", service).stdout.strip()
+        (found,) = json.loads(self._docker("inspect", container))
+        return {"id": found["Id"], **found["State"]}
+
+    def starts(self) -> dict[str, tuple[str, str]]:
+        """Service → (container, when it was started), of everything that runs long."""
+        found = {service: self.state(service) for service in RUNNING}
+        return {service: (one["id"], one["StartedAt"]) for service, one in found.items()}
+
+    def kill(self, service: str) -> None:
+        """SIGKILL to its process from outside, as when memory runs out. `docker kill` would count as the operator's."""
+        pid = self.state(service)["Pid"]
+        words = ["run", "--rm", "--pid=host", "--user=0:0", "--network=none", self.image]
+        self._docker(*words, "python3", "-c", f"import os; os.kill({pid}, 9)")
+
+    def memory_bytes(self) -> dict[str, int]:
+        """Service → memory of its control group less what is only a cache of files."""
+        return {service: self._memory_bytes(service) for service in RUNNING}
+
+    def _memory_bytes(self, service: str) -> int:
+        newer, older = "/sys/fs/cgroup/memory", "/sys/fs/cgroup/memory/memory"
+        read = f"cat {newer}.current {newer}.stat 2>/dev/null || cat {older}.usage_in_bytes {older}.stat"
+        used, *lines = self.compose("exec", "-T", service, "sh", "-c", read).stdout.splitlines()
+        detail = dict(line.split() for line in lines)
+        # cgroup v2 says `file`, v1 `cache`; both count shared memory in, which is none.
+        return int(used) - int(detail.get("file") or detail["cache"]) + int(detail["shmem"])
+
+    def remove(self) -> None:
+        """Containers, networks, volumes and the image of this deployment; nothing of anybody else's."""
+        self.compose("down", "--volumes", "--remove-orphans", "--timeout", "20", check=False)
+        self._docker("image", "rm", "--force", self.image)
+
+    def _docker(self, *words: str) -> str:
+        done = subprocess.run(["docker", *words], capture_output=True, text=True, check=False, timeout=UP_SECONDS)
+        if done.returncode != 0:
+            raise AssertionError(f"docker {' '.join(words)}: {done.returncode}\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+
+@contextlib.contextmanager
+def deployed(directory: Path) -> Iterator[Deployment]:
+    """A deployment from nothing, removed afterwards whatever happens."""
+    deployment = Deployment(directory)
+    try:
+        yield deployment
+    finally:
+        deployment.remove()

