@@ -81,6 +81,8 @@ def changes(chance: random.Random, count: int) -> Iterator[Change]:
             case 8:
                 things.discard((box, name))
                 yield "delete", Shelf.things, ((box, name),), {}
+            case _:
+                pass
 
 
 @pytest.mark.parametrize("seed", range(6))
