@@ -8,6 +8,7 @@ is written in one call, without a round trip a table. A replay runs the same sta
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Literal, Protocol
 from uuid import UUID
@@ -199,8 +200,8 @@ def _statements(shape: Shape, kind: Kind, schema: str, rows: str) -> tuple[str, 
     values = ", ".join(f"n.{_quoted(name)}" for name in shape.columns)
     return (
         update,
-        f"""INSERT INTO {target} ({columns}) SELECT {values} FROM jsonb_array_elements({rows}) AS r (j),
-                jsonb_to_record(r.j -> 'new') AS {_record(shape, "n", shape.columns)}
+        f"""INSERT INTO {target} ({columns}) SELECT {values} FROM jsonb_to_recordset({rows}) AS r (new jsonb),
+                jsonb_to_record(r.new) AS {_record(shape, "n", shape.columns)}
             WHERE NOT EXISTS (SELECT FROM {target} AS t WHERE {_matches(shape, "t", "n")})""",
     )
 
@@ -212,14 +213,14 @@ def _update(shape: Shape, target: str, rows: str) -> str:
         column = _quoted(name)
         otherwise = f"t.{column} + coalesce(a.{column}, 0)" if name in numeric else f"t.{column}"
         text = name.replace("'", "''")
-        assigned.append(f"{column} = CASE WHEN r.j -> 'set' ? '{text}' THEN s.{column} ELSE {otherwise} END")
+        assigned.append(f"{column} = CASE WHEN r.set ? '{text}' THEN s.{column} ELSE {otherwise} END")
     sources = [
-        f"jsonb_array_elements({rows}) AS r (j)",
-        f"jsonb_to_record(r.j -> 'key') AS {_record(shape, 'k', shape.primary_key)}",
-        f"jsonb_to_record(r.j -> 'set') AS {_record(shape, 's', shape.columns)}",
+        f"jsonb_to_recordset({rows}) AS r (key jsonb, set jsonb, add jsonb)",
+        f"jsonb_to_record(r.key) AS {_record(shape, 'k', shape.primary_key)}",
+        f"jsonb_to_record(r.set) AS {_record(shape, 's', shape.columns)}",
     ]
     if numeric:
-        sources.append(f"jsonb_to_record(r.j -> 'add') AS {_record(shape, 'a', numeric)}")
+        sources.append(f"jsonb_to_record(r.add) AS {_record(shape, 'a', numeric)}")
     return f"""UPDATE {target} AS t SET {", ".join(assigned)}
         FROM {", ".join(sources)} WHERE {_matches(shape, "t", "k")}"""
 
@@ -259,7 +260,7 @@ def _plain(value: Any) -> Any:
             return f"\\x{value.hex()}"
         case Range() | asyncpg.Range():
             return _range_text(_to_range(value))
-        case UUID():  # asyncpg's own kind
+        case UUID() | Decimal():  # a UUID of asyncpg's own kind
             return str(value)
         case _:
             raise TypeError(f"{type(value).__name__} is no value for a read-model column")

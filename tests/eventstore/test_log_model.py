@@ -21,7 +21,8 @@ numbers = st.lists(st.sampled_from([1, 2, 3, 66, 101, 102]), max_size=3)
 parts = st.lists(st.tuples(st.integers(0, 3), st.integers(-1, 1), numbers), max_size=3)
 calls = st.none() | st.tuples(st.sampled_from("abc"), st.sampled_from([b"1", b"2"]))
 steps = st.none() | st.tuples(st.sampled_from(["volunteers", "ledger"]), st.integers(-1, 1), st.integers(1, 5))
-batches = st.lists(st.lists(st.tuples(parts, calls, steps), min_size=1, max_size=6), min_size=1, max_size=4)
+appends = st.tuples(parts, calls, steps)
+batches = st.lists(st.lists(appends, min_size=1, max_size=6), min_size=1, max_size=4)
 
 
 examples = itertools.count(1)
@@ -118,23 +119,34 @@ def test_appends_of_one_batch_succeed_or_fail_as_if_one_after_another(log, loop,
     """What was answered together can be put into an order in which the reference gives the same answers: the log's."""
     example = next(examples)
     for batch in batches:
-        appends = [built(reference, example, description) for description in batch]
-
-        async def together(appends=appends):
-            return await asyncio.gather(*(outcome_of(log, append) for append in appends))
-
-        outcomes = loop.run(together())
-        done = [
-            (o, a) for o, a in zip(outcomes, appends, strict=True) if not isinstance(o, EngineError) and not o.replayed
-        ]
-        for outcome, append in sorted(done, key=lambda pair: (pair[0].first_position, pair[0].last_position)):
-            same(outcome, reference, append) if append.streams and outcome.event_ids else follow(
-                outcome, reference, append
-            )
-        for outcome, append in zip(outcomes, appends, strict=True):
-            if not isinstance(outcome, EngineError) and outcome.replayed:
-                same(outcome, reference, append)
+        all_together(log, loop, reference, example, batch)
     loop.run(compare(log, reference))
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(crowd=st.lists(appends, min_size=40, max_size=80))
+def test_a_crowd_fills_two_batches_at_once_with_the_same_result(log, loop, reference, crowd):
+    """Half of a crowd is written while the other half is numbered after it: also when the first half fails in parts."""
+    all_together(log, loop, reference, next(examples), crowd)
+    loop.run(compare(log, reference))
+
+
+def all_together(log, loop, reference, example, descriptions):
+    appends = [built(reference, example, description) for description in descriptions]
+
+    async def together():
+        return await asyncio.gather(*(outcome_of(log, append) for append in appends))
+
+    outcomes = list(zip(loop.run(together()), appends, strict=True))
+    recorded = [(o, append) for o, append in outcomes if not isinstance(o, EngineError) and not o.replayed]
+    for outcome, append in sorted(recorded, key=lambda pair: (pair[0].first_position, pair[0].last_position)):
+        if outcome.event_ids:
+            same(outcome, reference, append)
+        else:
+            follow(outcome, reference, append)
+    for outcome, append in outcomes:
+        if not isinstance(outcome, EngineError) and outcome.replayed:
+            same(outcome, reference, append)
 
 
 def follow(outcome, reference, append):
