@@ -61,6 +61,8 @@ STORE_TROUBLE: tuple[type[Exception], ...] = (
     ConnectionError,
     TimeoutError,
     asyncpg.InterfaceError,
+    # asyncpg's word for a connection that broke in the middle of a statement
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,

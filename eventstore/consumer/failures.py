@@ -60,7 +60,8 @@ def is_transient(error: BaseException) -> bool:
         case sqlalchemy.exc.TimeoutError() | sqlalchemy.exc.InterfaceError() | sqlalchemy.exc.OperationalError():
             return True
         case sqlalchemy.exc.DBAPIError():
-            return error.connection_invalidated or _out_of_service(error.orig)
+            broken = error.orig is not None and isinstance(error.orig.__cause__, asyncpg.InternalClientError)
+            return error.connection_invalidated or broken or _out_of_service(error.orig)
         case _:
             return _out_of_service(error)
 
