@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 from contracts.command import Role
 from contracts.orders import OrderDispatched, OrderOpened, OrderPlaced
-from contracts.volunteers import LicenceRecorded
+from contracts.volunteers import InsuranceRecorded, LicenceRecorded, RelationDeclared
 from tests.orders.quarter import TOMORROW, Quarter, iso
 from tests.orders.samples import ANNA, BO, CHEN, DUAN, GUO, MONDAY_NINE, RUI, WANG, WANG_SON, ZHAN
 
@@ -205,6 +205,37 @@ async def test_a_licence_decides_who_is_asked(quarter: Quarter) -> None:
     dispatched = (await quarter.events(order_id))[-1]
     assert isinstance(dispatched, OrderDispatched)
     assert "for:licence:medical" in dispatched.offers[0].reasons
+
+
+async def test_insurance_must_hold_before_a_risky_service(quarter: Quarter) -> None:
+    order_id = await quarter.place()
+    verify = {"on_absence": "call", "insurance_required": True}
+    await quarter.done(f"/orders/{order_id}/verify", verify, DUAN, DISPATCHER)
+    await quarter.done(f"/orders/{order_id}/open", {}, DUAN, DISPATCHER)
+    accept = f"/orders/{order_id}/accept"
+    await quarter.refused(409, "insurance_needed", accept, {}, ANNA, VOLUNTEER)
+    insured = InsuranceRecorded(
+        insurance_id=uuid4(),
+        volunteer_id=ANNA,
+        insurance="accident",
+        valid_from=MONDAY_NINE.date(),
+        expires_on=TOMORROW.date(),
+        role=Role.STATION_MANAGER,
+        recorded_at=MONDAY_NINE,
+    )
+    await quarter.hear(insured)
+    await quarter.done(accept, {}, ANNA, VOLUNTEER)
+
+
+async def test_relatives_are_asked_after_others_and_the_dispatcher_sees_why(quarter: Quarter) -> None:
+    order_id = await quarter.verified()
+    tie = RelationDeclared(
+        relation_id=uuid4(), person_a_id=WANG, person_b_id=BO, kind="sibling", role=RESIDENT, declared_at=MONDAY_NINE
+    )
+    await quarter.hear(tie)
+    candidates = (await quarter.seen(f"/orders/{order_id}/candidates", DUAN, DISPATCHER))["candidates"]
+    assert [one["volunteer_id"] for one in candidates][-1] == str(BO)
+    assert candidates[-1]["reasons_against"] == ["declared_relation"]
 
 
 async def test_nobody_is_offered_more_than_two_orders_a_day(quarter: Quarter) -> None:

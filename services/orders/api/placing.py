@@ -2,6 +2,7 @@
 
 import json
 import secrets
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -37,6 +38,7 @@ from services.orders.commands.placing import (
     CreateOrderFromInquiry,
     CreateOrderFromInquiryAsk,
     DetailsAsk,
+    OrderCommand,
     PlaceOrder,
     PlaceOrderAsk,
     RefuseOrder,
@@ -57,19 +59,21 @@ NUMBERS_MAX = 8
 @router.post("/orders", status_code=201)
 async def place_order(ask: PlaceOrderAsk, context: Commanding) -> JSONResponse:
     """点单. Emergency words put `emergency_numbers` first into the answer; they never refuse an order."""
-    answer = await _numbered(context, ask)
+    answer = await _numbered(context, lambda: _plan(context, ask), PlaceOrder)
     return with_numbers(answer, ask.details)
 
 
-async def _numbered(context: CommandContext, ask: PlaceOrderAsk) -> JSONResponse:
-    """Place it; again under another number when a race took the first."""
+async def _numbered(
+    context: CommandContext, build: Callable[[], Awaitable[Plan]], command_class: type[OrderCommand]
+) -> JSONResponse:
+    """Record a new order; again under another number when the first is taken."""
     for _ in range(NUMBERS_MAX):
         try:
-            return await command(context, lambda: _plan(context, ask), PlaceOrder, status=201)
+            return await command(context, build, command_class, status=201)
         except Refused as refused:
             if refused.reason_code != "order_no_taken":
                 raise
-    return await command(context, lambda: _plan(context, ask), PlaceOrder, status=201)
+    return await command(context, build, command_class, status=201)
 
 
 async def _plan(context: CommandContext, ask: PlaceOrderAsk) -> Plan:
@@ -77,16 +81,13 @@ async def _plan(context: CommandContext, ask: PlaceOrderAsk) -> Plan:
     at = runtime.clock.now()
     beneficiary_id = ask.beneficiary_id or context.caller.on_behalf_of or context.actor_id
     async with runtime.log.queries() as connection:
-        stands = await relations.to_person(connection, context.actor_id, beneficiary_id, at)
-        by = context.by(PlaceOrder, stands)
-        acts_for(by, beneficiary_id)
-        item = await _item(connection, ask.item_code)
-        resident = await _resident(connection, beneficiary_id)
         since = at - timedelta(minutes=policy.duplicate_minutes)
-        duplicate = await facts.possible_duplicate(connection, resident.household_id, ask.item_code, since)
+        wish = await facts.wish(connection, context.actor_id, beneficiary_id, ask.item_code, since, at)
+        by = context.by(PlaceOrder, _standing(context.actor_id, beneficiary_id, wish))
+        acts_for(by, beneficiary_id)
+        item, resident = _known(wish.item, ask.item_code), _registered(wish.resident, beneficiary_id)
         await _check_rework(connection, ask.rework_of, beneficiary_id)
-        order_no = await _free_number(connection)
-    order_id = uuid7()
+    order_id, order_no = uuid7(), _number()
     kept = await _seal(runtime, beneficiary_id, order_id, ask.details)
     placed = PlaceOrder(
         by=by,
@@ -101,14 +102,14 @@ async def _plan(context: CommandContext, ask: PlaceOrderAsk) -> Plan:
         window_end=ask.window_end,
         urgent=ask.urgent,
         rework_of=ask.rework_of,
-        possible_duplicate_of=duplicate,
+        possible_duplicate_of=wish.duplicate,
         details_ref=kept.ref,
         details_commitment=kept.commitments.get(DETAILS),
         service_code_commitment=kept.commitments[SERVICE_CODE],
     )
     answer = {"order_id": str(order_id), "order_no": order_no}
-    if duplicate is not None:
-        answer["possible_duplicate_of"] = str(duplicate)
+    if wish.duplicate is not None:
+        answer["possible_duplicate_of"] = str(wish.duplicate)
     return Plan([placed], answer, kept.changes)
 
 
@@ -117,7 +118,7 @@ async def create_order_from_inquiry(
     inquiry_id: UUID, ask: CreateOrderFromInquiryAsk, context: Commanding
 ) -> JSONResponse:
     """制单: the station writes the order, and it is open at once."""
-    answer = await command(context, lambda: _inquiry_plan(context, inquiry_id, ask), CreateOrderFromInquiry, status=201)
+    answer = await _numbered(context, lambda: _inquiry_plan(context, inquiry_id, ask), CreateOrderFromInquiry)
     return with_numbers(answer, ask.details)
 
 
@@ -134,12 +135,11 @@ async def _inquiry_plan(context: CommandContext, inquiry_id: UUID, ask: CreateOr
         if inquiry.resident_id is None or inquiry.item_code is None:
             raise Refused("inquiry_without_need", result=inquiry.result)
         row = await queries.inquiry(connection, inquiry_id)
-        item = await _item(connection, inquiry.item_code)
-        resident = await _resident(connection, inquiry.resident_id)
+        item = _known(await facts.item(connection, inquiry.item_code), inquiry.item_code)
+        resident = _registered(await facts.resident(connection, inquiry.resident_id), inquiry.resident_id)
         need = _need(ask, item, resident)
         ranked = rank(await facts.volunteers(connection, need, at), need, at, policy)
-        order_no = await _free_number(connection)
-    order_id = uuid7()
+    order_id, order_no = uuid7(), _number()
     details = ask.details or await _noted_at_the_door(runtime, inquiry_id)
     kept = await _seal(runtime, inquiry.resident_id, order_id, details)
     created = CreateOrderFromInquiry(
@@ -204,15 +204,19 @@ async def cancel_order(order_id: UUID, ask: CancelOrderAsk, context: Commanding)
     return await ask_of_order(context, order_id, CancelOrder, reason_code=ask.reason_code)
 
 
-async def _item(connection: AsyncConnection, item_code: str) -> ItemFacts:
-    item = await facts.item(connection, item_code)
+def _standing(actor_id: UUID, person_id: UUID, wish: facts.Wish) -> frozenset[str]:
+    if actor_id == person_id:
+        return frozenset({"own"})
+    return frozenset({"proxy"}) if wish.proxy else frozenset()
+
+
+def _known(item: ItemFacts | None, item_code: str) -> ItemFacts:
     if item is None:
         raise Refused("item_unknown", item_code=item_code)
     return item
 
 
-async def _resident(connection: AsyncConnection, person_id: UUID) -> ResidentFacts:
-    resident = await facts.resident(connection, person_id)
+def _registered(resident: ResidentFacts | None, person_id: UUID) -> ResidentFacts:
     if resident is None:
         raise Refused("person_unknown", person_id=str(person_id))
     return resident
@@ -227,12 +231,9 @@ async def _check_rework(connection: AsyncConnection, order_id: UUID | None, bene
         raise Refused("rework_unknown", rework_of=str(order_id))
 
 
-async def _free_number(connection: AsyncConnection) -> str:
+def _number() -> str:
     """Eight digits that say nothing: neither how many orders there are nor when this one was placed."""
-    while True:
-        order_no = f"{secrets.randbelow(10**8):08d}"
-        if not await facts.number_is_taken(connection, order_no):
-            return order_no
+    return f"{secrets.randbelow(10**8):08d}"
 
 
 async def _seal(runtime: Runtime, person_id: UUID, order_id: UUID, details: DetailsAsk) -> Sealed:

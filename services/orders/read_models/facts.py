@@ -1,11 +1,13 @@
 """What commands are decided by, gathered from the tables: joins happen here, never in a fold."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
+from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.orders.commands.words import ItemFacts, ResidentFacts, VolunteerFacts
@@ -14,8 +16,11 @@ from services.orders.decider.fitness import Need
 from services.orders.read_models import people as p
 from services.orders.read_models import tables as t
 from services.orders.read_models.fetching import row_of, rows_of
+from services.orders.read_models.relations import is_proxy
 
 DONE = ("FINISHED", "AUTO_CLOSED")
+KNOWN_MAX = 400
+"""How many volunteers are ranked for one order. A wave asks eight at most; the dispatcher may name anybody."""
 SERVICE = "service"
 """The consent to be served."""
 
@@ -25,7 +30,7 @@ async def item(connection: AsyncConnection, item_code: str) -> ItemFacts | None:
     row = await row_of(connection, sa.select(t.service_items).where(t.service_items.c.item_code == item_code))
     if row is None:
         return None
-    return ItemFacts.model_validate({name: row[name] for name in ItemFacts.model_fields})
+    return _model(ItemFacts, row)
 
 
 async def resident(connection: AsyncConnection, person_id: UUID) -> ResidentFacts | None:
@@ -41,34 +46,66 @@ async def resident(connection: AsyncConnection, person_id: UUID) -> ResidentFact
     row = await row_of(connection, query)
     if row is None:
         return None
-    return ResidentFacts.model_validate({name: row[name] for name in ResidentFacts.model_fields})
+    return _model(ResidentFacts, row)
 
 
-async def possible_duplicate(
-    connection: AsyncConnection, household_id: UUID | None, item_code: str, since: datetime
-) -> UUID | None:
-    """Another live order of this household for this item, placed since then: a hint (domain.md §4.1, row 1)."""
-    if household_id is None:
-        return None
-    neighbours = sa.select(p.people.c.person_id).where(p.people.c.household_id == household_id)
-    query = (
-        sa.select(t.orders.c.order_id)
-        .where(
-            t.orders.c.beneficiary_id.in_(neighbours),
-            t.orders.c.item_code == item_code,
-            t.orders.c.placed_at >= since,
-            t.orders.c.state.not_in(("CANCELLED", "REFUSED", "MERGED")),
-        )
-        .order_by(t.orders.c.placed_at.desc())
-        .limit(1)
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What PlaceOrder needs to know, in one round trip."""
+
+    item: ItemFacts | None
+    resident: ResidentFacts | None
+    proxy: bool
+    """The actor may act for the person."""
+    duplicate: UUID | None
+    """Another live order of the household for this item, placed lately: a hint (domain.md §4.1, row 1)."""
+
+
+async def wish(
+    connection: AsyncConnection, actor_id: UUID, person_id: UUID, item_code: str, since: datetime, at: datetime
+) -> Wish:
+    """Everything that is looked up when an order is placed."""
+    who, home = p.people, p.people.alias("home")
+    o, i = t.orders, t.service_items
+    consented = sa.exists().where(
+        p.consents.c.person_id == person_id, p.consents.c.purpose == SERVICE, p.consents.c.live
     )
-    found: UUID | None = (await connection.execute(query)).scalar_one_or_none()
-    return found
+    duplicate = (
+        sa.select(o.c.order_id)
+        .join(home, home.c.person_id == o.c.beneficiary_id)
+        .where(
+            home.c.household_id == who.c.household_id,
+            o.c.item_code == item_code,
+            o.c.placed_at >= since,
+            o.c.state.not_in(("CANCELLED", "REFUSED", "MERGED")),
+        )
+        .order_by(o.c.placed_at.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    one = sa.select(sa.literal(1).label("one")).subquery("one")
+    person = sa.and_(who.c.person_id == person_id, who.c.erased_at.is_(None))
+    query = sa.select(
+        who,
+        i,
+        consented.label("consented"),
+        is_proxy(actor_id, person_id, at).label("proxy"),
+        duplicate.label("duplicate"),
+    ).select_from(one.outerjoin(who, person).outerjoin(i, i.c.item_code == item_code))
+    (row,) = await rows_of(connection, query)
+    return Wish(
+        item=_model(ItemFacts, row) if row["item_code"] is not None else None,
+        resident=_model(ResidentFacts, row) if row["person_id"] is not None else None,
+        proxy=row["proxy"],
+        duplicate=row["duplicate"],
+    )
 
 
-async def number_is_taken(connection: AsyncConnection, order_no: str) -> bool:
-    """Whether an order has this number. The unique constraint has the last word."""
-    return (await connection.execute(sa.select(sa.exists().where(t.orders.c.order_no == order_no)))).scalar_one()
+M = TypeVar("M", bound=BaseModel)
+
+
+def _model(model: type[M], row: Mapping[str, Any]) -> M:
+    return model.model_validate({name: row[name] for name in model.model_fields})
 
 
 async def households(connection: AsyncConnection, person_ids: Collection[UUID]) -> dict[UUID, UUID | None]:
@@ -94,59 +131,74 @@ async def volunteer(connection: AsyncConnection, need: Need, at: datetime, volun
 
 
 def _facts_query(need: Need, at: datetime, volunteer_ids: list[UUID] | None) -> sa.Select[Any]:
-    v = p.volunteers
-    last_day = need.window_end.astimezone(SHANGHAI).date()
-    first_day = need.window_start.astimezone(SHANGHAI).date()
-    counted = _counts(need, at)
-    columns: list[Any] = [v, p.people.c.household_id, p.people.c.entrance_id, p.people.c.grid_id, p.people.c.erased_at]
-    joined: sa.FromClause = v.outerjoin(p.people, p.people.c.person_id == v.c.volunteer_id)
-    for name, subquery in counted.items():
-        joined = joined.outerjoin(subquery, subquery.c.volunteer_id == v.c.volunteer_id)
-        columns.append(subquery.c[name])
-    columns.append(_related_to(need.beneficiary_id).label("related"))
-    joined = joined.outerjoin(t.last_services, t.last_services.c.volunteer_id == v.c.volunteer_id)
-    columns.append(t.last_services.c.served_at.label("last_served_at"))
-    conditions: list[sa.ColumnElement[bool]] = []
-    for number, skill in enumerate(need.skills):
-        has = p.skills.alias(f"skill_{number}")
-        joined = joined.outerjoin(has, sa.and_(has.c.volunteer_id == v.c.volunteer_id, has.c.skill == skill))
-        columns.append(has.c.verified_level.label(f"level_{number}"))
-        conditions.append(has.c.verified_level.is_not(None))
-    if need.licence is not None:
-        held = _best_licence(need.licence)
-        joined = joined.outerjoin(held, held.c.volunteer_id == v.c.volunteer_id)
-        columns.append(held.c.licence_until)
-        conditions.append(held.c.licence_until >= last_day)
+    """First who, then what is known of them.
+
+    Every fact is a subquery of its own, looked up by index: joins would be planned badly while a young community's
+    tables grow faster than PostgreSQL counts them.
+    """
+    known = _known(need, volunteer_ids).subquery("known")
+    counts = [count.label(name) for name, count in _counts(known.c.volunteer_id, need, at).items()]
+    query = sa.select(known, *counts, _is_related(known.c.volunteer_id, need.beneficiary_id).label("related"))
     if need.insurance_required:
-        insured = _insured(first_day, last_day)
-        joined = joined.outerjoin(insured, insured.c.volunteer_id == v.c.volunteer_id)
-        columns += [insured.c.insured_from, insured.c.insured_until]
-    query = sa.select(*columns).select_from(joined)
+        first_day, last_day = _days(need)
+        i = p.insurances
+        covers = (i.c.volunteer_id == known.c.volunteer_id, i.c.valid_from <= first_day, i.c.expires_on >= last_day)
+        for name, value in (
+            ("insured_from", sa.func.min(i.c.valid_from)),
+            ("insured_until", sa.func.max(i.c.expires_on)),
+        ):
+            query = query.add_columns(sa.select(value).where(*covers).scalar_subquery().label(name))
+    return query
+
+
+def _known(need: Need, volunteer_ids: list[UUID] | None) -> sa.Select[Any]:
+    v, skills, licences = p.volunteers, p.skills, p.licences
+    served_at = sa.select(t.last_services.c.served_at).where(t.last_services.c.volunteer_id == v.c.volunteer_id)
+    last_served_at = served_at.scalar_subquery()
+    columns: list[Any] = [v, p.people.c.household_id, p.people.c.entrance_id, p.people.c.grid_id, p.people.c.erased_at]
+    columns.append(last_served_at.label("last_served_at"))
+    conditions: list[sa.ColumnElement[bool]] = [v.c.state == "ACTIVE", p.people.c.erased_at.is_(None)]
+    for number, skill in enumerate(need.skills):
+        has = sa.select(skills.c.verified_level).where(
+            skills.c.volunteer_id == v.c.volunteer_id, skills.c.skill == skill
+        )
+        columns.append(has.scalar_subquery().label(f"level_{number}"))
+        conditions.append(has.scalar_subquery().is_not(None))
+    if need.licence is not None:
+        held = sa.select(sa.func.max(licences.c.expires_on)).where(
+            licences.c.volunteer_id == v.c.volunteer_id, licences.c.licence == need.licence
+        )
+        columns.append(held.scalar_subquery().label("licence_until"))
+        conditions.append(held.scalar_subquery() >= _days(need)[1])
+    query = sa.select(*columns).select_from(v.outerjoin(p.people, p.people.c.person_id == v.c.volunteer_id))
     if volunteer_ids is not None:
         return query.where(v.c.volunteer_id.in_(volunteer_ids))
-    return query.where(v.c.state == "ACTIVE", p.people.c.erased_at.is_(None), *conditions)
+    nearest = (
+        sa.func.coalesce(p.people.c.entrance_id == need.entrance_id, sa.false()).desc(),
+        sa.func.coalesce(p.people.c.grid_id == need.grid_id, sa.false()).desc(),
+        last_served_at.asc().nulls_first(),
+        v.c.volunteer_id,
+    )
+    return query.where(*conditions).order_by(*nearest).limit(KNOWN_MAX)
 
 
-def _counts(need: Need, at: datetime) -> dict[str, sa.Subquery]:
-    """Per volunteer: a live assignment in the window, offers today, services for this person, and in that week."""
+def _counts(volunteer_id: sa.ColumnElement[UUID], need: Need, at: datetime) -> dict[str, sa.ScalarSelect[Any]]:
+    """A live assignment in the window, offers today, services for this person, and services in that week."""
     a, o = t.assignments, t.offers
     day = at.astimezone(SHANGHAI).replace(hour=0, minute=0, second=0, microsecond=0)
     local = need.window_start.astimezone(SHANGHAI)
     monday = local.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=local.isoweekday() - 1)
 
-    def per_volunteer(table: sa.Table, name: str, *conditions: sa.ColumnElement[bool]) -> sa.Subquery:
-        query = sa.select(table.c.volunteer_id, sa.func.count().label(name)).where(*conditions)
-        return query.group_by(table.c.volunteer_id).subquery(name + "_counted")
+    def count(table: sa.Table, *conditions: sa.ColumnElement[bool]) -> sa.ScalarSelect[Any]:
+        query = sa.select(sa.func.count()).select_from(table)
+        return query.where(table.c.volunteer_id == volunteer_id, *conditions).scalar_subquery()
 
     return {
-        "overlapping": per_volunteer(
-            a, "overlapping", a.c.live, a.c.busy_from < need.window_end, a.c.busy_until > need.window_start
-        ),
-        "offers_today": per_volunteer(o, "offers_today", o.c.offered_at >= day),
-        "served_here": per_volunteer(a, "served_here", a.c.beneficiary_id == need.beneficiary_id, a.c.served.in_(DONE)),
-        "services_this_week": per_volunteer(
+        "overlapping": count(a, a.c.live, a.c.busy_from < need.window_end, a.c.busy_until > need.window_start),
+        "offers_today": count(o, o.c.offered_at >= day),
+        "served_here": count(a, a.c.beneficiary_id == need.beneficiary_id, a.c.served.in_(DONE)),
+        "services_this_week": count(
             a,
-            "services_this_week",
             a.c.window_start >= monday,
             a.c.window_start < monday + timedelta(days=7),
             sa.or_(a.c.live, a.c.served.in_(DONE)),
@@ -154,30 +206,21 @@ def _counts(need: Need, at: datetime) -> dict[str, sa.Subquery]:
     }
 
 
-def _related_to(person_id: UUID) -> sa.ColumnElement[bool]:
+def _is_related(volunteer_id: sa.ColumnElement[UUID], person_id: UUID) -> sa.ColumnElement[bool]:
     r = p.relations
-    others = sa.select(r.c.person_a_id).where(r.c.person_b_id == person_id, r.c.ended_at.is_(None))
-    others_too = sa.select(r.c.person_b_id).where(r.c.person_a_id == person_id, r.c.ended_at.is_(None))
-    return p.volunteers.c.volunteer_id.in_(others.union_all(others_too))
+    one_way = sa.and_(r.c.person_a_id == volunteer_id, r.c.person_b_id == person_id)
+    other_way = sa.and_(r.c.person_b_id == volunteer_id, r.c.person_a_id == person_id)
+    return sa.exists().where(r.c.ended_at.is_(None), sa.or_(one_way, other_way))
 
 
-def _best_licence(licence: str) -> sa.Subquery:
-    latest = sa.func.max(p.licences.c.expires_on).label("licence_until")
-    query = sa.select(p.licences.c.volunteer_id, latest).where(p.licences.c.licence == licence)
-    return query.group_by(p.licences.c.volunteer_id).subquery("held")
-
-
-def _insured(first_day: date, last_day: date) -> sa.Subquery:
-    i = p.insurances
-    span = sa.func.min(i.c.valid_from).label("insured_from"), sa.func.max(i.c.expires_on).label("insured_until")
-    query = sa.select(i.c.volunteer_id, *span).where(i.c.valid_from <= first_day, i.c.expires_on >= last_day)
-    return query.group_by(i.c.volunteer_id).subquery("insured")
+def _days(need: Need) -> tuple[date, date]:
+    return need.window_start.astimezone(SHANGHAI).date(), need.window_end.astimezone(SHANGHAI).date()
 
 
 def _facts(row: Mapping[str, Any], need: Need) -> VolunteerFacts:
     levels = {skill: row[f"level_{number}"] for number, skill in enumerate(need.skills)}
     licence_until = row["licence_until"] if need.licence is not None else None
-    return VolunteerFacts(
+    return VolunteerFacts.model_construct(
         volunteer_id=row["volunteer_id"],
         state=row["state"] if row["erased_at"] is None else None,
         household_id=row["household_id"],
@@ -191,9 +234,9 @@ def _facts(row: Mapping[str, Any], need: Need) -> VolunteerFacts:
         available=available(row["weekly"], row["exceptions"], need.window_start, need.window_end),
         busy=bool(row["overlapping"]),
         related=row["related"],
-        offers_today=row["offers_today"] or 0,
-        served_here=row["served_here"] or 0,
-        services_this_week=row["services_this_week"] or 0,
+        offers_today=row["offers_today"],
+        served_here=row["served_here"],
+        services_this_week=row["services_this_week"],
         last_served_at=row["last_served_at"],
     )
 

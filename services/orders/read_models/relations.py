@@ -27,7 +27,7 @@ async def to_person(connection: AsyncConnection, actor_id: UUID, person_id: UUID
     """`own`, `proxy`."""
     if actor_id == person_id:
         return frozenset({"own"})
-    found = (await connection.execute(sa.select(_is_proxy(actor_id, person_id, at)))).scalar_one()
+    found = (await connection.execute(sa.select(is_proxy(actor_id, person_id, at)))).scalar_one()
     return frozenset({"proxy"}) if found else frozenset()
 
 
@@ -50,7 +50,7 @@ async def to_order(
     active = sa.exists().where(p.volunteers.c.volunteer_id == actor_id, p.volunteers.c.state == "ACTIVE")
     lives_there = sa.exists().where(p.people.c.person_id == actor_id, p.people.c.household_id == order["household_id"])
     query = sa.select(
-        _is_proxy(actor_id, order["beneficiary_id"], at).label("proxy"),
+        is_proxy(actor_id, order["beneficiary_id"], at).label("proxy"),
         assigned.label("assigned"),
         serving.label("serving"),
         offered.label("offered"),
@@ -117,7 +117,8 @@ def covers(scope: str, scope_id: str, grid_id: str, entrance_id: str | None) -> 
             return False
 
 
-def _is_proxy(actor_id: UUID, principal_id: UUID, at: datetime) -> sa.ColumnElement[bool]:
+def is_proxy(actor_id: UUID, principal_id: UUID, at: datetime) -> sa.ColumnElement[bool]:
+    """Whether an authorisation in force lets the actor act in orders for the principal."""
     x = p.proxies
     return sa.exists().where(
         x.c.proxy_id == actor_id,
