@@ -18,7 +18,7 @@ import asyncpg
 import nats.errors
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
-from nats.js.errors import NotFoundError
+from nats.js.errors import APIError, NotFoundError
 
 from eventstore import streams
 from eventstore.broker import Connection
@@ -293,5 +293,7 @@ def _reason(error: Exception) -> str:
             return "postgresql"
         case TimeoutError():
             return "timeout"
+        case APIError():
+            return "refused"
         case _:
             return "disconnected"

@@ -24,8 +24,8 @@ from nats.js.api import (
 )
 from nats.js.errors import NotFoundError
 
-MAX_BYTES = 2 * 1024**3
-"""A stream's size limit, about two million events. Well below the disk: a full stream says so, a full disk does not."""
+MAX_BYTES = 1024**3
+"""A stream's size limit, about a million events. Well below the disk: a full stream says so, a full disk does not."""
 BATCH_MESSAGES = 256
 MAX_ACK_PENDING = 1_024
 ACK_WAIT_SECONDS = 15.0
@@ -120,7 +120,6 @@ _WATCHED = (
     "allow_atomic",
     "max_age",
     "max_msgs",
-    "max_bytes",
 )
 
 
@@ -134,8 +133,10 @@ async def ensure_stream(
         info, created = await js.stream_info(name), False
     except NotFoundError:
         info, created = await js.add_stream(config), True
-    differs = tuple(name for name in _WATCHED if _setting(info.config, name) != _setting(config, name))
-    return EnsuredStream(info, created, differs)
+    differs = [name for name in _WATCHED if _setting(info.config, name) != _setting(config, name)]
+    if 0 < (info.config.max_bytes or 0) < max_bytes:
+        differs.append("max_bytes")  # larger is the operator's right: it is how a full stream is helped
+    return EnsuredStream(info, created, tuple(differs))
 
 
 def _setting(config: StreamConfig, name: str) -> Any:

@@ -13,6 +13,7 @@ from faststream.nats import JStream, PullSub
 from faststream.nats.subscriber.usecases import BatchPullStreamSubscriber
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.js.api import ConsumerInfo, SequenceInfo
 from nats.js.errors import NotFoundError
 
 from eventstore import batch_loop, streams
@@ -144,7 +145,9 @@ class Consumer:
         while True:
             client = await self._connection.client()
             try:
-                await self._find_durable(client)
+                info = await self._find_durable(client)
+                # What was delivered to a predecessor that died comes again only after ack_wait: fetch it.
+                self._heard_of(info.delivered)
                 await self._subscriber.start()
                 self._connected = True
                 await self._watch(client)
@@ -155,15 +158,15 @@ class Consumer:
                 self._connected = False
                 await self._unsubscribe()
 
-    async def _find_durable(self, client: Client) -> None:
+    async def _find_durable(self, client: Client) -> ConsumerInfo:
         """Wait until the durable is there, asking the source's relay for it."""
         js = streams.context(client)
         asking = streams.durable_subject(self._community, self.source, self.listener)
         pause = 0.05
         while True:
             try:
-                await js.consumer_info(self._stream, self.durable)
-                return
+                info: ConsumerInfo = await js.consumer_info(self._stream, self.durable)
+                return info
             except NotFoundError as error:
                 self._note(error)
             async with self._working:
@@ -187,13 +190,10 @@ class Consumer:
                 except TimeoutError as error:
                     self._note(error)
                 else:
-                    acknowledged = info.ack_floor.stream_seq if info.ack_floor is not None else 0
                     delivered = info.delivered.stream_seq if info.delivered is not None else 0
                     self._source_end = delivered + (info.num_pending or 0)
-                    if acknowledged > max(self._hearing.position, self._frontier):
-                        # Events that this log forgot with an older copy of itself are not delivered again: fetch them.
-                        self._frontier = acknowledged
-                        self._nudged()
+                    # Events that this log forgot with an older copy of itself are not delivered again: fetch them.
+                    self._heard_of(info.ack_floor)
                 await wait_for(self._look, LOOK_SECONDS)
                 self._look.clear()
         finally:
@@ -291,6 +291,12 @@ class Consumer:
                 self._note(error)
                 self._resume_at = loop.time() + 1
                 self._waits.set()
+
+    def _heard_of(self, reached: SequenceInfo | None) -> None:
+        """The durable has got so far; if we have not, fetch what is missing."""
+        if reached is not None and reached.stream_seq > max(self._hearing.position, self._frontier):
+            self._frontier = reached.stream_seq
+            self._nudged()
 
     def _nudged(self) -> None:
         self._nudge.set()

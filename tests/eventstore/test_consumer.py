@@ -114,6 +114,21 @@ async def test_a_gap_behind_a_quiet_durable_is_found(house):
     await house.everything_once()
 
 
+async def test_what_was_delivered_to_a_dead_holder_is_fetched(house):
+    """The server would deliver it again after 15 seconds only."""
+    await append(house.source, 12)
+    await house.relay()
+    async with plain_client(house.server) as client:
+        js = streams.context(client)
+        await eventually(lambda: _last(js, 12))
+        await streams.ensure_durable(js, "orders", "volunteers", 0)
+        subscription = await js.pull_subscribe_bind("volunteers-reactions", "ORDERS")
+        assert len(await subscription.fetch(12)) == 12  # and nothing acknowledged
+        async with house.hears(noting()):
+            await eventually(house.caught_up)
+    await house.everything_once()
+
+
 async def _last(js, sequence):
     with contextlib.suppress(NotFoundError):
         return (await js.stream_info("ORDERS")).state.last_seq == sequence

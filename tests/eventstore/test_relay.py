@@ -237,6 +237,7 @@ async def test_a_stream_set_otherwise_is_reported_and_left_alone(log, nats_serve
         config = streams.stream_config("chaoyangli", "orders")
         config.max_msgs = 1_000_000
         config.deny_purge = False
+        config.max_bytes = streams.MAX_BYTES * 2  # a larger stream is nobody's problem
         await streams.context(client).add_stream(config)
         async with relaying(log, nats_server) as relay:
             await append(log, 2)
