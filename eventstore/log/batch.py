@@ -262,6 +262,7 @@ def numbered(
     }
     arguments = (
         head.size,
+        head.tree.to_bytes(),
         models,
         recorded_at,
         grown.tree.to_bytes(),

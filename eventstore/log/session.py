@@ -34,7 +34,7 @@ class Session:
     def __init__(self, config: LogConfig, connection: asyncpg.Connection) -> None:
         self._config = config
         self.connection = connection
-        self._call = f"SELECT * FROM {config.schema}.append($1, $2, $3, $4, $5, $6, $7, $8)"
+        self._call = f"SELECT * FROM {config.schema}.append($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 
     @classmethod
     async def open(cls, config: LogConfig) -> "Session":

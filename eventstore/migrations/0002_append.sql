@@ -8,13 +8,16 @@
 --   steps   [append, source, position it must have, position it gets]
 -- An empty list is left out. p_rows is what to write in the read models, for <service>_read.write_rows.
 --
+-- p_base is the compact range that the batch was numbered on. Its size alone names no head: a writer that guesses what the
+-- batch before will leave may guess the size and not the events.
+--
 -- It locks the head, compares everything that must still hold, and only then writes. Nothing expected is an exception:
 -- `problem` says what did not hold, and nothing is written:
---   moved      the head is another than p_size: take the one returned, number again
+--   moved      the head is another than p_base: take the one returned, number again
 --   models     the read models are of another version than p_models, or not folded to the head
 --   conflicts  `detail` lists the appends with a repeated key, a wrong version, a step not due
 CREATE FUNCTION {service}.append(
-    p_size bigint, p_models text, p_recorded_at timestamptz, p_range bytea,
+    p_size bigint, p_base bytea, p_models text, p_recorded_at timestamptz, p_range bytea,
     p_bodies bytea, p_leaf_hashes bytea, p_batch jsonb, p_rows jsonb,
     OUT problem text, OUT size bigint, OUT range bytea, OUT recorded_at timestamptz, OUT detail jsonb
 ) LANGUAGE plpgsql AS $$
@@ -28,7 +31,7 @@ DECLARE
     tile record;
 BEGIN
     SELECT h.size, h.range, h.recorded_at INTO size, range, recorded_at FROM {service}.head h FOR UPDATE;
-    IF size <> p_size THEN
+    IF range <> p_base THEN
         problem := 'moved';
         RETURN;
     END IF;
