@@ -8,8 +8,8 @@
 --   steps   [append, source, position it must have, position it gets]
 -- An empty list is left out. p_rows is what to write in the read models, for <service>_read.write_rows.
 --
--- p_base is the compact range that the batch was numbered on. Its size alone names no head: a writer that guesses what the
--- batch before will leave may guess the size and not the events.
+-- p_base is the compact range that the batch was numbered on. Its size alone names no head: a writer that guesses what
+-- the batch before will leave may guess the size and not the events.
 --
 -- It locks the head, compares everything that must still hold, and only then writes. Nothing expected is an exception:
 -- `problem` says what did not hold, and nothing is written:
