@@ -87,3 +87,21 @@ async def test_a_head_of_the_right_size_over_other_events_is_answered_moved(data
             assert (row["problem"], row["size"]) == (None, 2)
         finally:
             await session.close(5)
+
+
+async def test_the_second_half_follows_the_first_without_being_numbered_again(database, monkeypatch):
+    """The guess is right whenever nothing fails: a crowd takes two calls, not three."""
+    send, sent = Session.append, []
+
+    async def append(session, whole, folding):
+        sent.append(whole)
+        return await send(session, whole, folding)
+
+    async with opened(await migrated(database)) as log:
+        await crowd(log)  # both connections are open now
+        monkeypatch.setattr(Session, "append", append)
+        committed = await crowd(log)
+        assert [len(whole.items) for whole in sent] == [CROWD // 2, CROWD // 2]
+        assert sorted(answer.last_position for answer in committed) == list(range(CROWD + 1, 2 * CROWD + 1))
+    hashes = [row["leaf_hash"] for row in await leaves(database)]
+    assert sent[-1].head.public().root == root_hash(hashes)
