@@ -3,7 +3,7 @@
 Everything else that volunteers says only fills this service's copy (read_models/people.py).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from contracts.event import KeptData
 from contracts.orders import LapseCause
 from contracts.volunteers import PersonErased, VolunteerPaused, VolunteerSuspended, VolunteerWithdrawn
 from eventstore.consumer import ReactionContext, Reactions
+from eventstore.consumer.reactions import RefusalOutcome
 from eventstore.executor import Plan
 from services.orders.commands.beside import EraseVaultData
 from services.orders.commands.placing import CancelOrder, LapseAssignment
@@ -25,7 +26,12 @@ PERSON_ERASED = "person_erased"
 
 volunteers = Reactions("volunteers")
 
-GONE = {"not_assigned": "ignore", "service_over": "ignore", "order_ended": "ignore", "service_begun": "ignore"}
+GONE: Mapping[str, RefusalOutcome] = {
+    "not_assigned": "ignore",
+    "service_over": "ignore",
+    "order_ended": "ignore",
+    "service_begun": "ignore",
+}
 """A slot that was given back, begun or released meanwhile needs nothing more."""
 
 
@@ -48,7 +54,7 @@ async def _lapses(
     ]
 
 
-@volunteers.on(VolunteerPaused, refusals=GONE)  # type: ignore[arg-type]
+@volunteers.on(VolunteerPaused, refusals=GONE)
 async def on_volunteer_paused(recorded: Recorded, context: ReactionContext) -> Sequence[Command]:
     """A pause releases what has not begun."""
     event = recorded.event
@@ -56,7 +62,7 @@ async def on_volunteer_paused(recorded: Recorded, context: ReactionContext) -> S
     return await _lapses(recorded, context, event.volunteer_id, "volunteer_paused", event.paused_at)
 
 
-@volunteers.on(VolunteerSuspended, refusals=GONE)  # type: ignore[arg-type]
+@volunteers.on(VolunteerSuspended, refusals=GONE)
 async def on_volunteer_suspended(recorded: Recorded, context: ReactionContext) -> Sequence[Command]:
     """So does a suspension."""
     event = recorded.event
@@ -64,7 +70,7 @@ async def on_volunteer_suspended(recorded: Recorded, context: ReactionContext) -
     return await _lapses(recorded, context, event.volunteer_id, "volunteer_suspended", event.suspended_at)
 
 
-@volunteers.on(VolunteerWithdrawn, refusals=GONE)  # type: ignore[arg-type]
+@volunteers.on(VolunteerWithdrawn, refusals=GONE)
 async def on_volunteer_withdrawn(recorded: Recorded, context: ReactionContext) -> Sequence[Command]:
     """And the end of volunteering."""
     event = recorded.event
@@ -72,7 +78,7 @@ async def on_volunteer_withdrawn(recorded: Recorded, context: ReactionContext) -
     return await _lapses(recorded, context, event.volunteer_id, "volunteer_withdrawn", event.withdrawn_at)
 
 
-@volunteers.on(PersonErased, refusals=GONE, name="release_erased_person")  # type: ignore[arg-type]
+@volunteers.on(PersonErased, refusals=GONE, name="release_erased_person")
 async def release_erased_person(recorded: Recorded, context: ReactionContext) -> Sequence[Command]:
     """Their slots fall free; their own orders, whose address is gone, are cancelled."""
     event = recorded.event
