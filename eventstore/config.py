@@ -23,7 +23,7 @@ class LogConfig:
     role: Role = "app"
 
     pool_connections: int = 3
-    """Connections for reads, the vault and the relay's bookkeeping; the writer has two of its own."""
+    """Connections for reads, the vault and the relay's bookkeeping; the writer has one of its own."""
     query_connections: int = 4
     """Connections for queries on read models."""
     batch_events: int = 500

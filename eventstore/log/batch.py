@@ -270,7 +270,7 @@ def numbered(
         b"".join(encoding.leaf_hashes),
         orjson.dumps({name: rows for name, rows in batch.items() if rows}).decode(),
     )
-    return Numbered(items, grown, arguments, committed, encoding.bodies)
+    return Numbered(tuple(items), grown, arguments, committed, encoding.bodies)
 
 
 def _checks(items: Sequence[Waiting]) -> list[tuple[int, str, int]]:

@@ -1,17 +1,18 @@
 """The writer's connection: what it sends, and what a lost answer means."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import asyncpg
 
+from eventstore import idempotency
 from eventstore.config import LogConfig
 from eventstore.log import reader
 from eventstore.log.batch import Numbered, Waiting
 from eventstore.log.folding import Folding
 from eventstore.log.head import TreeHead
-from eventstore.model import DeadLetter
+from eventstore.model import Committed, DeadLetter
 
 _LOST = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError, asyncpg.PostgresConnectionError)
 
@@ -106,6 +107,11 @@ class Session:
                     await self._bury(letter)
             await folding.write_late(self.connection)
 
+    async def repeated(self, answer: Mapping[str, Any], first: int, last: int) -> Committed:
+        """The first answer of a repeated key."""
+        with _answered():
+            return await idempotency.repeated(self.connection, self._config.schema, answer, first, last)
+
     async def execute(self, sql: str) -> None:
         """Run SQL without arguments."""
         with _answered():
@@ -140,31 +146,6 @@ class Session:
             letter.body,
             letter.blocks,
         )
-
-
-class Lane:
-    """A connection on which one batch at a time is under way."""
-
-    def __init__(self) -> None:
-        self.session: Session | None = None
-
-    def drop(self) -> None:
-        """Let go of the connection without waiting for anybody."""
-        if self.session is not None:
-            self.session.terminate()
-        self.session = None
-
-    async def connected(self, config: LogConfig) -> Session:
-        """The connection, made anew when it is gone. Raises ConnectionLost, asyncpg.PostgresError."""
-        if self.session is None or self.session.is_closed:
-            self.session = await Session.open(config)
-        return self.session
-
-    async def close(self, seconds: float) -> None:
-        """Say good-bye."""
-        if self.session is not None:
-            with suppress(ConnectionLost):
-                await self.session.close(seconds)
 
 
 def _milliseconds(seconds: float) -> str:

@@ -5,13 +5,14 @@ import json
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import asyncpg
 
 from contracts.envelope import Recorded
-from eventstore import idempotency
 from eventstore.config import LogConfig
 from eventstore.errors import (
     ConstraintBroken,
@@ -23,16 +24,17 @@ from eventstore.log.answers import Outcome, conflict_error, refuse
 from eventstore.log.batch import ItemRefused, Numbered, Waiting, gather, numbered, prepared
 from eventstore.log.folding import ApplyFailed, Folding
 from eventstore.log.head import TreeHead
-from eventstore.log.session import ConnectionLost, Lane, Session
+from eventstore.log.session import ConnectionLost, Session
 from eventstore.model import Append, Committed
 from eventstore.read_model import ReadModel, models_version
 
 _logger = logging.getLogger(__name__)
 _MOVED_MAX = 3
 """So often the head may move under us before we lock it first and number then."""
-_LANES = 2
-"""Batches under way at once: one is encoded, or waits for the head, while PostgreSQL writes the other."""
+_UNDER_WAY = 2
+"""Batches at once: one is written while the next is encoded."""
 _CROWD = 16
+"""So many waiting appends go in one batch; of more, half waits for the next, so that PostgreSQL and we both work."""
 _TRIES_MAX = 4
 _SAVEPOINTS_MAX = 50
 """Appends tried one by one in one transaction: the head is locked meanwhile."""
@@ -41,12 +43,21 @@ _UNAVAILABLE = ("25P", "53", "57", "58", "XX")  # out of resources, shutting dow
 _FAILURES = (ApplyFailed, ItemRefused, asyncpg.PostgresError, EngineError)
 
 
-class Writer:
-    """Commits appends in batches over connections of its own.
+@dataclass(frozen=True, slots=True)
+class _Ahead:
+    """A batch ready to be sent, if the head is `base` by then."""
 
-    It remembers the head, so numbering, encoding and hashing happen before the head is locked; when another process, or
-    the failure of the batch before, moved the head, PostgreSQL says so, nothing was written, and the batch is numbered
-    again. So whatever this class believes about the head costs time at most, never order.
+    base: TreeHead
+    whole: Numbered
+    folding: Folding
+
+
+class Writer:
+    """Commits appends in batches over a connection of its own.
+
+    It remembers the head, so numbering, encoding and hashing happen before the head is locked; when another process
+    moved the head, PostgreSQL says so, nothing was written, and the batch is numbered again. While one batch is written
+    the next is encoded, numbered as if the first succeeds; if it does not, it is encoded again when its turn comes.
     """
 
     def __init__(
@@ -65,16 +76,21 @@ class Writer:
         self._queue: deque[Waiting] = deque()
         self._arrived = asyncio.Event()
         self._closing = False
-        self._lanes = [Lane() for _ in range(_LANES)]
         self._task: asyncio.Task[None] | None = None
+        self._session: Session | None = None
+        self._turn = asyncio.Lock()
+        """Fair: batches are sent in the order in which they were numbered."""
         self._head: TreeHead | None = None
+        """The head as last seen committed."""
+        self._next: TreeHead | None = None
+        """The head that will be when the batches under way are written."""
         self._moved = 0
         self._tries = 0
 
     async def open(self) -> None:
         """Connect, take the head, check the read models, start. Raises LogUnavailable, ReadModelMismatch."""
         try:
-            state = await (await self._connected(self._lanes[-1])).models_state()
+            state = await (await self._connected()).models_state()
         except (ConnectionLost, asyncpg.PostgresError) as error:
             raise LogUnavailable(f"the log of {self._config.service} cannot be opened: {error}") from error
         size = self._head.size if self._head is not None else 0
@@ -99,8 +115,9 @@ class Writer:
         self._arrived.set()
         if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)
-        for lane in self._lanes:
-            await lane.close(self._config.connect_seconds)
+        if self._session is not None:
+            with suppress(ConnectionLost):
+                await self._session.close(self._config.connect_seconds)
 
     @property
     def waiting(self) -> int:
@@ -108,31 +125,29 @@ class Writer:
         return len(self._queue)
 
     async def _run(self) -> None:
-        lanes = list(self._lanes)
-        running: dict[asyncio.Task[None], tuple[Lane, list[Waiting]]] = {}
+        running: dict[asyncio.Task[None], list[Waiting]] = {}
         batch: list[Waiting] = []
         try:
             while True:
                 self._arrived.clear()
-                while lanes and self._queue:
+                while self._queue and len(running) < _UNDER_WAY:
                     batch = gather(self._queue, self._share(alone=not running))
                     if batch and not running and not self._queue and len(batch) <= _CROWD:
-                        await self._commit(lanes[-1], batch)  # quick: without a task of its own
-                        batch = []
+                        await self._commit(batch)  # quick: without a task of its own
                     elif batch:
-                        lane = lanes.pop()
-                        running[asyncio.create_task(self._commit(lane, batch))] = lane, batch
+                        running[asyncio.create_task(self._commit(batch))] = batch
+                    batch = []
                 if not running and not self._queue and self._closing:
                     return
                 await self._something_happens(running)
                 for task in [task for task in running if task.done()]:
-                    lanes.append(running.pop(task)[0])
+                    del running[task]
                     task.result()
         finally:
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
-            left = [*batch, *self._queue, *(item for _, batch in running.values() for item in batch)]
+            left = [*batch, *self._queue, *(item for batch in running.values() for item in batch)]
             refuse(left, LogUnavailable(f"the writer of {self._config.service} stopped"))
 
     def _share(self, *, alone: bool) -> int:
@@ -147,37 +162,34 @@ class Writer:
             await self._arrived.wait()
             return
         waits: set[asyncio.Task[Any]] = set(running)
-        arrival = asyncio.create_task(self._arrived.wait()) if len(waits) < _LANES else None
+        arrival = asyncio.create_task(self._arrived.wait()) if len(waits) < _UNDER_WAY else None
         if arrival is not None:
             waits.add(arrival)
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         if arrival is not None:
             arrival.cancel()
 
-    async def _commit(self, lane: Lane, batch: list[Waiting]) -> None:
+    async def _commit(self, batch: list[Waiting]) -> None:
         """Try a batch once. Whatever may still succeed goes back to the front of the queue."""
         try:
-            rest = await self._attempt(lane, batch)
+            await self._attempt(batch)
+            rest = []
         except ItemRefused as refused:
             refuse([refused.item], refused.cause)
             rest = [item for item in batch if item is not refused.item]
         except ConnectionLost as lost:
-            self._forget(lane)
             refuse(batch, LogUnavailable(f"{lost}; whether it is recorded is unknown: retry with the same key"))
             rest = []
         except (ApplyFailed, asyncpg.PostgresError) as error:
-            rest = await self._after_refusal(lane, batch, error)
+            rest = await self._after_refusal(batch, error)
         except Exception as error:
             # A mistake in the engine or a model must not end the writer: the batch's callers hear of it.
             _logger.exception("a batch of %d appends failed", len(batch))
-            self._forget(lane)
             refuse(batch, EngineError(f"the append failed: {error!r}"))
             rest = []
         self._queue.extendleft(reversed(rest))
 
-    async def _after_refusal(
-        self, lane: Lane, batch: list[Waiting], error: ApplyFailed | asyncpg.PostgresError
-    ) -> list[Waiting]:
+    async def _after_refusal(self, batch: list[Waiting], error: ApplyFailed | asyncpg.PostgresError) -> list[Waiting]:
         """PostgreSQL or a read model refused the whole batch: find out what to do with its parts."""
         state = (error.sqlstate or "") if isinstance(error, asyncpg.PostgresError) else ""
         if state.startswith(_TRY_AGAIN) and self._tries < _TRIES_MAX:
@@ -185,50 +197,65 @@ class Writer:
             return batch
         if state.startswith(_TRY_AGAIN + _UNAVAILABLE):
             self._tries = 0
-            self._forget(lane)
             refuse(batch, LogUnavailable(f"PostgreSQL gave up: {error}"))
             return []
         first, rest = batch[:_SAVEPOINTS_MAX], batch[_SAVEPOINTS_MAX:]
         try:
-            await self._one_by_one(lane, first)
+            async with self._turn:
+                await self._one_by_one(first)
         except (ConnectionLost, asyncpg.PostgresError) as lost:
-            self._forget(lane)
             refuse(first, LogUnavailable(f"{lost}; retry with the same key"))
         return rest
 
-    async def _attempt(self, lane: Lane, batch: list[Waiting]) -> list[Waiting]:
-        """The batch whole, without savepoints. Returns the appends to try again."""
-        session = await self._connected(lane)
-        locked = self._moved >= _MOVED_MAX
-        base = self._head
-        whole: Numbered | None = None
+    async def _attempt(self, batch: list[Waiting]) -> None:
+        """The batch whole, without savepoints; what a conflict leaves of it, or a head that moved, at once again."""
+        ahead = self._prepare(batch, self._next) if self._next is not None else None
+        if ahead is not None:
+            self._next = ahead.whole.head
+        async with self._turn:
+            while batch:
+                session = await self._connected()
+                locked = self._moved >= _MOVED_MAX
+                try:
+                    if locked:
+                        self._head = await session.begin_with_head()
+                    assert self._head is not None
+                    if ahead is None or ahead.base is not self._head:
+                        ahead = self._prepare(batch, self._head)
+                        self._next = ahead.whole.head
+                    row = await self._send(session, batch, ahead, locked=locked)
+                except BaseException:
+                    await self._give_up(session)
+                    raise
+                rest = deque(await self._settle(session, ahead.whole, row))
+                # Without those that failed, others may no longer follow each other: they come in a later batch.
+                batch[:], ahead = gather(rest, self._config.append_events_max), None
+                self._queue.extendleft(reversed(rest))
+
+    async def _send(self, session: Session, batch: Sequence[Waiting], ahead: _Ahead, *, locked: bool) -> Any:
+        """Call the append function, in a transaction when more has to commit with it."""
+        folding = ahead.folding
+        beside = folding.must_read or any(item.append.vault or item.append.dead_letters for item in batch)
+        if beside and not locked:
+            await session.execute("BEGIN")
+        row = await session.append(ahead.whole, folding)
+        if beside and row["problem"] is None:
+            await session.write_beside(batch, folding)
+        if beside or locked:
+            await session.execute("COMMIT")
+        return row
+
+    async def _give_up(self, session: Session) -> None:
+        """Leave the transaction. After a lost answer the head is unknown as well: both are taken anew."""
         try:
-            if locked:
-                base = await session.begin_with_head()
-            assert base is not None
-            whole, folding = self._prepare(batch, base)
-            # The next batch is numbered as if this one succeeds; if not, PostgreSQL answers it `moved`.
-            self._head = whole.head
-            beside = folding.must_read or any(item.append.vault or item.append.dead_letters for item in batch)
-            if beside and not locked:
-                await session.execute("BEGIN")
-            row = await session.append(whole, folding)
-            if beside and row["problem"] is None:
-                await session.write_beside(batch, folding)
-            if beside or locked:
-                await session.execute("COMMIT")
-        except BaseException:
-            self._take_back(whole, base)
-            await self._roll_back(lane, session)
-            raise
-        return await self._settle(session, whole, row, base)
+            await session.roll_back()
+        except (ConnectionLost, asyncpg.PostgresError):
+            session.terminate()
+        if session.is_closed:
+            self._session = self._head = None
+        self._next = self._head
 
-    def _take_back(self, whole: Numbered | None, actual: TreeHead | None) -> None:
-        """Nothing of a batch was written: number from `actual` again, unless a later batch found another head."""
-        if whole is not None and self._head is whole.head:
-            self._head = actual
-
-    def _prepare(self, batch: Sequence[Waiting], head: TreeHead) -> tuple[Numbered, Folding]:
+    def _prepare(self, batch: Sequence[Waiting], head: TreeHead) -> _Ahead:
         whole = numbered(batch, head, self._models, self._now(), self._config)
         events: dict[str, list[Recorded]] = {}
         if self._read_models:
@@ -237,32 +264,33 @@ class Writer:
             for item in batch:
                 for recorded in item.append.heard:
                     events.setdefault(recorded.service, []).append(recorded)
-        return whole, Folding(self._read_models, events, self._config.read_schema)
+        return _Ahead(head, whole, Folding(self._read_models, events, self._config.read_schema))
 
-    async def _settle(self, session: Session, whole: Numbered, row: Any, base: TreeHead) -> list[Waiting]:
+    async def _settle(self, session: Session, whole: Numbered, row: Any) -> list[Waiting]:
         """Answer as the append function's outcome says. Returns the appends to try again."""
         items = list(whole.items)
+        if row["problem"] is not None:
+            self._next = self._head
         match row["problem"]:
             case None:
                 self._committed(whole)
                 return []
             case "moved":
-                self._take_back(whole, TreeHead.stored(row["size"], row["range"], row["recorded_at"]))
+                self._head = self._next = TreeHead.stored(row["size"], row["range"], row["recorded_at"])
                 self._moved += 1
                 return items
             case "models":
-                self._take_back(whole, base)
                 state = json.loads(row["detail"])
                 refuse(items, self._mismatch(state["version"], state["position"]))
                 return []
             case "conflicts":
-                self._take_back(whole, base)
                 failed = await self._conflicts(session, items, json.loads(row["detail"]))
                 return [item for number, item in enumerate(items) if number not in failed]
             case other:
                 raise EngineError(f"append answered {other!r}")
 
     def _committed(self, whole: Numbered) -> None:
+        self._head = whole.head
         self._moved = self._tries = 0
         for item, committed in zip(whole.items, whole.committed, strict=True):
             if not item.done.done():
@@ -279,18 +307,16 @@ class Writer:
             failed.add(number)
             item = items[number]
             if conflict["kind"] == "key" and conflict["same"]:
-                answer = await idempotency.repeated(
-                    session.connection, self._config.schema, conflict["answer"], conflict["first"], conflict["last"]
-                )
+                answer = await session.repeated(conflict["answer"], conflict["first"], conflict["last"])
                 if not item.done.done():
                     item.done.set_result(answer)
             else:
                 refuse([item], conflict_error(item, conflict))
         return failed
 
-    async def _one_by_one(self, lane: Lane, batch: Sequence[Waiting]) -> None:
+    async def _one_by_one(self, batch: Sequence[Waiting]) -> None:
         """The batch again, one savepoint an append: who is refused fails alone, the others are numbered without it."""
-        session = await self._connected(lane)
+        session = await self._connected()
         settled: list[Numbered] = []
         failed: list[tuple[Waiting, Exception]] = []
         try:
@@ -309,22 +335,22 @@ class Writer:
                     settled.append(whole)
             await session.execute("COMMIT")
         except BaseException:
-            await self._roll_back(lane, session)
+            await self._give_up(session)
             raise
-        self._head = head
         for whole in settled:
             self._committed(whole)
+        self._head = self._next = head
         for item, failure in failed:
             await self._answer_failed(session, item, failure)
 
     async def _one(self, session: Session, item: Waiting, head: TreeHead) -> Numbered:
-        whole, folding = self._prepare([item], head)
-        row = await session.append(whole, folding)
+        alone = self._prepare([item], head)
+        row = await session.append(alone.whole, alone.folding)
         if row["problem"] is not None:
             raise Outcome(row["problem"], json.loads(row["detail"]))
-        await session.write_beside([item], folding)
+        await session.write_beside([item], alone.folding)
         await session.execute("SET CONSTRAINTS ALL IMMEDIATE; RELEASE SAVEPOINT one_append")
-        return whole
+        return alone.whole
 
     async def _answer_failed(self, session: Session, item: Waiting, failure: Exception) -> None:
         match failure:
@@ -340,25 +366,16 @@ class Writer:
             case _:
                 refuse([item], EngineError(f"PostgreSQL refused the append: {failure}"))
 
-    async def _roll_back(self, lane: Lane, session: Session) -> None:
+    async def _connected(self) -> Session:
+        """The connection, and the head as committed. Only for whoever has the turn."""
         try:
-            await session.roll_back()
-        except (ConnectionLost, asyncpg.PostgresError):
-            self._forget(lane)
-
-    async def _connected(self, lane: Lane) -> Session:
-        try:
-            session = await lane.connected(self._config)
+            if self._session is None or self._session.is_closed:
+                self._session, self._head = await Session.open(self._config), None
             if self._head is None:
-                self._head = await session.head()
+                self._head = self._next = await self._session.head()
         except asyncpg.PostgresError as error:
             raise ConnectionLost(f"PostgreSQL cannot be reached: {error}") from error
-        return session
-
-    def _forget(self, lane: Lane) -> None:
-        """After a lost answer the head is unknown as well: both are taken anew."""
-        lane.drop()
-        self._head = None
+        return self._session
 
     def _mismatch(self, version: str | None, position: int | None) -> ReadModelMismatch:
         size = self._head.size if self._head is not None else "?"

@@ -115,7 +115,7 @@ async def _terminate(connection, log):
     await connection.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'orders:writer'"
     )
-    await eventually(lambda: all(lane.session is None or lane.session.is_closed for lane in log._writer._lanes))
+    await eventually(lambda: log._writer._session.is_closed)
 
 
 async def test_a_backend_ended_in_the_middle_leaves_nothing(database):

@@ -1,4 +1,4 @@
-"""Two batches under way at once: the later one is numbered on a guess, and a wrong guess is never written."""
+"""Two batches under way at once: the later is numbered on a guess, and a wrong guess is never written."""
 
 import asyncio
 from datetime import timedelta
@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from eventstore.compact_range import CompactRange
-from eventstore.errors import StepConflict
+from eventstore.errors import StepConflict, VersionConflict
 from eventstore.log.batch import numbered, prepared
 from eventstore.log.folding import Folding
 from eventstore.log.head import TreeHead
@@ -30,41 +30,55 @@ async def leaves(database):
 
 
 @pytest.fixture
-def late_second_half(monkeypatch):
-    """Once asked: the second half reaches PostgreSQL only after the rest of the first is numbered again and written."""
-    send, written, sent = Session.append, asyncio.Event(), []
+def sent(monkeypatch):
+    """What is sent to PostgreSQL: batches, each with the problem it was answered with."""
+    send, sent = Session.append, []
 
     async def append(session, whole, folding):
-        sent.append(whole)
-        if len(sent) == 2:
-            await written.wait()
         row = await send(session, whole, folding)
-        if len(sent) > 2 and row["problem"] is None:
-            written.set()
+        sent.append((whole, row["problem"]))
         return row
 
-    def ask():
-        monkeypatch.setattr(Session, "append", append)
-        return sent
-
-    return ask
+    monkeypatch.setattr(Session, "append", append)
+    return sent
 
 
-async def test_the_second_half_is_numbered_again_when_the_first_ended_at_the_same_size(database, late_second_half):
-    """What failed had no events: the rest of its batch ends at the guessed position, with other recording times."""
-    config = await migrated(database)
-    async with opened(config) as log:
-        await crowd(log)  # both connections are open now
-        sent = late_second_half()
-        failed, *committed = await crowd(log, step("volunteers", 5, 6))
-        first, second = sent[:2]
-        assert second.arguments[0] == first.head.size, "the second half was not numbered on the first"
-        head = await log.head()
-    assert isinstance(failed, StepConflict)
-    assert sorted(answer.last_position for answer in committed) == list(range(CROWD + 1, 2 * CROWD))
+async def is_whole(database, head):
+    """The tree is that of the events, and recording times do not decrease."""
     rows = await leaves(database)
-    assert head.root == root_hash([row["leaf_hash"] for row in rows])
-    assert [row["recorded_at"] for row in rows] == sorted(row["recorded_at"] for row in rows)
+    times = [row["recorded_at"] for row in rows]
+    return head.root == root_hash([row["leaf_hash"] for row in rows]) and times == sorted(times)
+
+
+@pytest.mark.parametrize("size_changes", [False, True], ids=["same size", "smaller"])
+async def test_the_second_half_is_numbered_again_when_the_first_fails_in_part(database, sent, size_changes):
+    """Also when what failed had no events, so that the second half had guessed the right size and the wrong tree."""
+    async with opened(await migrated(database)) as log:
+        wrong = one(stream(), 5) if size_changes else step("volunteers", 5, 6)
+        failed, *committed = await crowd(log, wrong)
+        assert isinstance(failed, VersionConflict if size_changes else StepConflict)
+        assert sorted(answer.last_position for answer in committed) == list(range(1, CROWD))
+        assert [problem for _, problem in sent] == ["conflicts", None, None], "a batch was sent on a guess known wrong"
+        assert await is_whole(database, await log.head())
+
+
+async def test_a_replica_that_was_faster_has_a_crowd_numbered_again(database, sent):
+    config = await migrated(database)
+    async with opened(config) as log, opened(config) as replica:
+        await replica.append(one(stream()))
+        committed = await crowd(log)
+        assert sorted(answer.last_position for answer in committed) == list(range(2, CROWD + 2))
+        assert [problem for _, problem in sent][:2] == [None, "moved"]
+        assert await is_whole(database, await replica.head())
+
+
+async def test_the_second_half_follows_the_first_without_being_numbered_again(database, sent):
+    """The guess is right whenever nothing fails: a crowd takes two calls, not three."""
+    async with opened(await migrated(database)) as log:
+        committed = await crowd(log)
+        assert [(len(whole.items), problem) for whole, problem in sent] == [(CROWD // 2, None), (CROWD // 2, None)]
+        assert sorted(answer.last_position for answer in committed) == list(range(1, CROWD + 1))
+        assert await is_whole(database, await log.head())
 
 
 async def test_a_head_of_the_right_size_over_other_events_is_answered_moved(database):
@@ -87,21 +101,3 @@ async def test_a_head_of_the_right_size_over_other_events_is_answered_moved(data
             assert (row["problem"], row["size"]) == (None, 2)
         finally:
             await session.close(5)
-
-
-async def test_the_second_half_follows_the_first_without_being_numbered_again(database, monkeypatch):
-    """The guess is right whenever nothing fails: a crowd takes two calls, not three."""
-    send, sent = Session.append, []
-
-    async def append(session, whole, folding):
-        sent.append(whole)
-        return await send(session, whole, folding)
-
-    async with opened(await migrated(database)) as log:
-        await crowd(log)  # both connections are open now
-        monkeypatch.setattr(Session, "append", append)
-        committed = await crowd(log)
-        assert [len(whole.items) for whole in sent] == [CROWD // 2, CROWD // 2]
-        assert sorted(answer.last_position for answer in committed) == list(range(CROWD + 1, 2 * CROWD + 1))
-    hashes = [row["leaf_hash"] for row in await leaves(database)]
-    assert sent[-1].head.public().root == root_hash(hashes)
