@@ -1,6 +1,6 @@
 -- Once a database, run again harmlessly: nobody gets rights that were not given, and a guard keeps the tables of every
--- log in this database as they are. Triggers refuse changes to rows; this refuses changes to the triggers, by anyone but
--- a superuser.
+-- log in this database as they are. Triggers refuse changes to rows; this refuses changes to the triggers, by anyone
+-- but a superuser.
 REVOKE ALL ON DATABASE {database} FROM PUBLIC;
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 
