@@ -4,12 +4,14 @@ Every round measures all of them one after the other, so a disturbed machine dis
 """
 
 import asyncio
+import json
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -20,10 +22,11 @@ import uvloop
 from eventsourcing.persistence import StoredEvent
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
 
+import contracts
 from benchmarks.figures import Figure, table
 from benchmarks.order_lives import life
 from cli.embedded import PostgresServer
-from contracts.event import Event
+from contracts.event import Event, event_class
 from contracts.ids import uuid7
 from eventstore.config import LogConfig
 from eventstore.log import Log
@@ -84,12 +87,12 @@ class _Peers:
         await admin.close()
         self.log = await self._log(database, "ledger", ())
         self.with_models = await self._log(database, "orders", (OrdersModel(),))
-        self._pool = await asyncpg.create_pool(self._server.dsn(database), min_size=CONNECTIONS, max_size=CONNECTIONS)
-        await self._pool.execute(
+        self._connections = [await asyncpg.connect(self._server.dsn(database)) for _ in range(CONNECTIONS)]
+        await self._connections[0].execute(
             """CREATE TABLE bare (position bigserial PRIMARY KEY, stream text NOT NULL, version integer NOT NULL,
                event_id uuid NOT NULL UNIQUE, body bytea NOT NULL, UNIQUE (stream, version))"""
         )
-        await self._pool.execute("CREATE SCHEMA library")
+        await self._connections[0].execute("CREATE SCHEMA library")
         self._datastore = PostgresDatastore(
             database, "127.0.0.1", self._server.port, "postgres", self._server.password,
             pool_size=THREADS, schema="library",
@@ -101,7 +104,8 @@ class _Peers:
     async def __aexit__(self, *_: object) -> None:
         await self.log.close()
         await self.with_models.close()
-        await self._pool.close()
+        for connection in self._connections:
+            await connection.close()
         await asyncio.to_thread(self._datastore.close)
 
     async def _log(self, database: str, service: str, read_models: tuple[ReadModel, ...]) -> Log:
@@ -114,7 +118,7 @@ class _Peers:
 
     async def engine(self, log: Log, events: int) -> float:
         """Events a second, one an append, each on a new stream with a key."""
-        event = _ledger_event()
+        event = ledger_event()
 
         async def call() -> None:
             await log.append(_append(f"donation-{uuid7()}", 0, event))
@@ -140,10 +144,12 @@ class _Peers:
 
     async def bare(self, events: int) -> float:
         """One-row INSERT transactions a second."""
-        body = b"x" * BODY_BYTES
+        body, free = b"x" * BODY_BYTES, list(self._connections)
 
         async def call() -> None:
-            await self._pool.execute(_BARE, f"order-{uuid7()}", uuid7(), body)
+            connection = free.pop()
+            await connection.execute(_BARE, f"order-{uuid7()}", uuid7(), body)
+            free.append(connection)
 
         return await _rate(CONNECTIONS, events, call)
 
@@ -168,26 +174,23 @@ class _Peers:
 
     async def one(self, calls: int) -> list[float]:
         """Seconds of each append of a single caller."""
-        event = _ledger_event()
+        event = ledger_event()
         return await _latencies(calls, lambda: self.log.append(_append(f"donation-{uuid7()}", 0, event)))
 
     async def one_bare(self, calls: int) -> list[float]:
         """Seconds of each INSERT of a single caller."""
         body = b"x" * BODY_BYTES
-        async with self._pool.acquire() as connection:
-            return await _latencies(calls, lambda: connection.execute(_BARE, f"order-{uuid7()}", uuid7(), body))
+        connection = self._connections[0]
+        return await _latencies(calls, lambda: connection.execute(_BARE, f"order-{uuid7()}", uuid7(), body))
 
 
 def _life(numbers: tuple[int, int]) -> list[Event]:
     return life(numbers[1])
 
 
-def _ledger_event() -> Event:
-    import json
-
-    import contracts
-    from contracts.event import event_class
-
+@cache
+def ledger_event() -> Event:
+    """A donation received, as in the contracts' examples."""
     path = Path(contracts.__file__).parent / "examples" / "ledger" / "DonationReceived.json"
     data = json.loads(path.read_text())["data"]
     return event_class("DonationReceived", "ledger").model_validate_json(json.dumps(data))

@@ -1,7 +1,6 @@
 """Appends that commit together: prepared before they wait, numbered and encoded before the head is locked."""
 
 import asyncio
-import re
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +23,6 @@ from eventstore.model import Append, Call, Committed
 _LATER_MAX = 200
 """So many appends may be passed over in one batch: else a crowd on one stream would be looked through every time."""
 _NO_ANSWER = orjson.Fragment(b"{}")
-_STREAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,159}")
 
 
 @dataclass(slots=True)
@@ -60,8 +58,6 @@ def prepared(append: Append, config: LogConfig, done: asyncio.Future[Committed])
     versions: dict[str, int] = {}
     metadata = append.metadata
     for part in append.streams:
-        if not _STREAM.fullmatch(part.stream):
-            raise EventRefused(f"{part.stream!r} is no name for a stream")
         if part.expected_version < 0:
             raise EventRefused(f"{part.stream} cannot be expected at version {part.expected_version}")
         known = versions.get(part.stream, part.expected_version)
@@ -126,19 +122,21 @@ class _After:
 
     def admits(self, item: Waiting) -> bool:
         append = item.append
-        versions: dict[str, int] = {}
-        for part in append.streams:
-            known = versions.get(part.stream, self._versions.get(part.stream))
-            if known is not None and known != part.expected_version:
-                return False
-            versions[part.stream] = part.expected_version + len(part.events)
         call, step = append.call, append.step
         key = (call.scope, call.key) if call is not None else None
         if key in self._keys:
             return False
         if step is not None and self._steps.get(step.source, step.expected) != step.expected:
             return False
-        self._versions.update(versions)
+        versions = self._versions
+        # An append's own parts follow each other (`prepared` saw to it): only the first of a stream can be in the way.
+        first: set[str] = set()
+        for part in append.streams:
+            if part.stream not in first and versions.get(part.stream, part.expected_version) != part.expected_version:
+                return False
+            first.add(part.stream)
+        for part in append.streams:
+            versions[part.stream] = part.expected_version + len(part.events)
         if key is not None:
             self._keys.add(key)
         if step is not None:

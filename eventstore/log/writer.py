@@ -212,6 +212,7 @@ class Writer:
         ahead = self._prepare(batch, self._next) if self._next is not None else None
         if ahead is not None:
             self._next = ahead.whole.head
+        written: Numbered | None = None
         async with self._turn:
             while batch:
                 session = await self._connected()
@@ -227,10 +228,16 @@ class Writer:
                 except BaseException:
                     await self._give_up(session)
                     raise
+                if row["problem"] is None:
+                    written = self._written(ahead.whole)
+                    break
                 rest = deque(await self._settle(session, ahead.whole, row))
                 # Without those that failed, others may no longer follow each other: they come in a later batch.
                 batch[:], ahead = gather(rest, self._config.append_events_max), None
                 self._queue.extendleft(reversed(rest))
+        if written is not None:
+            # The turn is given up before the callers are answered: the next batch is on its way while they go on.
+            self._answer(written)
 
     async def _send(self, session: Session, batch: Sequence[Waiting], ahead: _Ahead, *, locked: bool) -> Any:
         """Call the append function, in a transaction when more has to commit with it."""
@@ -267,14 +274,10 @@ class Writer:
         return _Ahead(head, whole, Folding(self._read_models, events, self._config.read_schema))
 
     async def _settle(self, session: Session, whole: Numbered, row: Any) -> list[Waiting]:
-        """Answer as the append function's outcome says. Returns the appends to try again."""
+        """Nothing was written: answer as the append function's outcome says. Returns the appends to try again."""
         items = list(whole.items)
-        if row["problem"] is not None:
-            self._next = self._head
+        self._next = self._head
         match row["problem"]:
-            case None:
-                self._committed(whole)
-                return []
             case "moved":
                 self._head = self._next = TreeHead.stored(row["size"], row["range"], row["recorded_at"])
                 self._moved += 1
@@ -289,9 +292,12 @@ class Writer:
             case other:
                 raise EngineError(f"append answered {other!r}")
 
-    def _committed(self, whole: Numbered) -> None:
+    def _written(self, whole: Numbered) -> Numbered:
         self._head = whole.head
         self._moved = self._tries = 0
+        return whole
+
+    def _answer(self, whole: Numbered) -> None:
         for item, committed in zip(whole.items, whole.committed, strict=True):
             if not item.done.done():
                 item.done.set_result(committed)
@@ -337,9 +343,9 @@ class Writer:
         except BaseException:
             await self._give_up(session)
             raise
-        for whole in settled:
-            self._committed(whole)
         self._head = self._next = head
+        for whole in settled:
+            self._answer(self._written(whole))
         for item, failure in failed:
             await self._answer_failed(session, item, failure)
 

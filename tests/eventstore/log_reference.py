@@ -7,7 +7,7 @@ from eventstore.model import Append
 from tests.support.logs import number_of
 
 
-@dataclass
+@dataclass(repr=False)
 class ReferenceLog:
     """Events in order, versions by stream, first answers by key, consumer positions, and the test read model's rows."""
 

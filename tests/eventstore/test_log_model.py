@@ -151,8 +151,10 @@ def all_together(log, loop, reference, example, descriptions):
 
 def follow(outcome, reference, append):
     """An append without events: only its key and step can be compared."""
-    if append.step is not None:
-        reference.heard[append.step.source] = append.step.position
+    step = append.step
+    if step is not None:
+        # Several of them share a position; steps only go forward.
+        reference.heard[step.source] = max(reference.heard.get(step.source, 0), step.position)
     if append.call is not None:
         reference.answers[append.call.scope, append.call.key] = (
             append.call.body,
