@@ -23,7 +23,7 @@ class Figure:
         return self.value <= self.bar if self.at_most else self.value >= self.bar
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self) | {"met": self.met}
+        return asdict(self) | {"value": round(self.value, 3), "met": self.met}
 
 
 def table(figures: Sequence[Figure]) -> str:

@@ -41,43 +41,34 @@ async def root_at(connection: Connection, schema: str, size: int) -> bytes:
 async def fetch_tiles(connection: Connection, schema: str, refs: Iterable[TileRef]) -> TileHashSource:
     """Read tiles: full ones as stored, partial ones from the leaves or from the full tiles one level below.
 
-    Raises Tampered when hashes that must be there are not.
+    One statement, whatever is wanted: one round trip, and all hashes as they are at one moment. Raises Tampered when
+    hashes that must be there are not.
     """
     wanted = list(refs)
-    full = [ref for ref in wanted if ref.width == TILE_WIDTH]
-    found: dict[TileRef, bytes] = {}
-    if full:
-        rows = await connection.fetch(
-            f"""SELECT t.level, t.index, t.hashes FROM {schema}.tiles t
-                JOIN unnest($1::integer[], $2::bigint[]) AS w (level, index) USING (level, index)""",
-            [ref.level for ref in full],
-            [ref.index for ref in full],
-        )
-        found = {TileRef(row["level"], row["index"]): row["hashes"] for row in rows}
-    for ref in wanted:
-        if ref.width < TILE_WIDTH:
-            found[ref] = await _partial(connection, schema, ref)
-        if len(found.get(ref, b"")) < ref.width * HASH_BYTES:
+    rows = await connection.fetch(
+        f"""SELECT CASE
+                WHEN w.width = {TILE_WIDTH} THEN
+                    (SELECT t.hashes FROM {schema}.tiles t WHERE t.level = w.level AND t.index = w.index)
+                WHEN w.level = 0 THEN
+                    (SELECT string_agg(e.leaf_hash, ''::bytea ORDER BY e.position) FROM {schema}.events e
+                     WHERE e.position > w.first AND e.position <= w.first + w.width)
+                ELSE
+                    (SELECT string_agg(t.root, ''::bytea ORDER BY t.index) FROM {schema}.tiles t
+                     WHERE t.level = w.level - 1 AND t.index >= w.first AND t.index < w.first + w.width)
+                END
+            FROM unnest($1::integer[], $2::bigint[], $3::integer[], $4::bigint[]) WITH ORDINALITY
+                AS w (level, index, width, first, number)
+            ORDER BY w.number""",
+        [ref.level for ref in wanted],
+        [ref.index for ref in wanted],
+        [ref.width for ref in wanted],
+        [ref.children[0] for ref in wanted],
+    )
+    found = {ref: row[0] or b"" for ref, row in zip(wanted, rows, strict=True)}
+    for ref, hashes in found.items():
+        if len(hashes) < ref.width * HASH_BYTES:
             raise Tampered(f"{schema}: hashes of {ref.path} are missing", ref.first_leaf + 1)
     return TileHashSource(found)
-
-
-async def _partial(connection: Connection, schema: str, ref: TileRef) -> bytes:
-    begin, end = ref.children
-    if ref.level == 0:
-        rows = await connection.fetch(
-            f"SELECT leaf_hash FROM {schema}.events WHERE position > $1 AND position <= $2 ORDER BY position",
-            begin,
-            end,
-        )
-    else:
-        rows = await connection.fetch(
-            f"SELECT root FROM {schema}.tiles WHERE level = $1 AND index >= $2 AND index < $3 ORDER BY index",
-            ref.level - 1,
-            begin,
-            end,
-        )
-    return b"".join(row[0] for row in rows)
 
 
 __all__ = ["ProofError", "fetch_tiles", "prove_consistency", "prove_inclusion", "root_at"]

@@ -9,6 +9,8 @@ be the full one: at level 0 the leaf hashes of the last < 256 events, above the 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
 
 from eventstore.merkle import (
     HASH_BYTES,
@@ -17,7 +19,6 @@ from eventstore.merkle import (
     consistency_ranges,
     inclusion_ranges,
     range_nodes,
-    root_hash,
 )
 
 TILE_HEIGHT = 8
@@ -171,7 +172,23 @@ class TileHashSource:
         hashes = self._tiles.get((tile_level, tile_index), b"")
         if len(hashes) < end * HASH_BYTES:
             raise ProofError(f"hashes {offset}..{end - 1} of tile level {tile_level} index {tile_index} are missing")
-        return root_hash(hashes[at * HASH_BYTES : (at + 1) * HASH_BYTES] for at in range(offset, end))
+        height = level % TILE_HEIGHT
+        at = (offset >> height) * HASH_BYTES
+        return (_subtrees(hashes)[height - 1] if height else hashes)[at : at + HASH_BYTES]
+
+
+@lru_cache(maxsize=256)
+def _subtrees(hashes: bytes) -> tuple[bytes, ...]:
+    """The hashes of the complete subtrees within a tile, of height 1 to 8 where it has any, concatenated per height.
+
+    Remembered for the tiles last used, 4 MiB at most: those near the top of the tree are part of every proof.
+    """
+    found = []
+    while len(hashes) >= 2 * HASH_BYTES:
+        pairs = range(0, len(hashes) - 2 * HASH_BYTES + 1, 2 * HASH_BYTES)
+        hashes = b"".join([sha256(b"\x01" + hashes[at : at + 2 * HASH_BYTES]).digest() for at in pairs])
+        found.append(hashes)
+    return tuple(found)
 
 
 # --- bundles of entries ---
