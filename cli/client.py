@@ -63,7 +63,8 @@ class Client:
     timeout_seconds: float = 30.0
 
     def __post_init__(self) -> None:
-        limits = httpx.Limits(max_connections=64, max_keepalive_connections=64)
+        # Each request looks at every idle connection: many of them cost more than connecting again now and then.
+        limits = httpx.Limits(max_connections=64, max_keepalive_connections=16)
         self._http = httpx.AsyncClient(timeout=self.timeout_seconds, limits=limits)
         self._tokens: dict[Actor, tuple[float, str]] = {}
 

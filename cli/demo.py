@@ -28,7 +28,7 @@ from servicekit.tokens import load_issuer_key
 
 TAIL_DAYS = 46
 """After the last day of orders: 2 days to the last window, 3 to a presumption, 31 to the last closing, and some."""
-GRAIN: dict[Scale, timedelta] = {"small": timedelta(minutes=5), "full": timedelta(minutes=30)}
+GRAIN: dict[Scale, timedelta] = {"small": timedelta(minutes=15), "full": timedelta(minutes=30)}
 """What happens within this much business time is lived together."""
 CLOCK_SECONDS = 0.012
 """Services look at the clock's file every 5 ms."""
@@ -98,7 +98,12 @@ class Demo:
             "(all of them invented)"
         )
         with progress(not self.quiet) as tell:
-            town = Town(client, community, tell)
+
+            def told(what: str, done: int, total: int) -> None:
+                self._go_on()
+                tell(what, done, total)
+
+            town = Town(client, community, told)
             await town.load()
         await self._settled(client)
         return town
@@ -119,10 +124,14 @@ class Demo:
         self._end_of_day()
 
     async def _move(self, moment: datetime) -> None:
-        if self._stop.is_set():
-            raise KeyboardInterrupt
+        self._go_on()
         direct(self.stack.clock_file, moment, 0)
         await asyncio.sleep(CLOCK_SECONDS)
+
+    def _go_on(self) -> None:
+        """Raise KeyboardInterrupt once told to stop."""
+        if self._stop.is_set():
+            raise KeyboardInterrupt
 
     async def _give(self, town: Town, simulation: Simulation, gift: Gift, number: int) -> None:
         """认捐, 收到, 票据: three steps by two people (会计法 §25)."""

@@ -4,6 +4,7 @@ import asyncio
 from typing import Annotated, get_args
 
 import typer
+import uvloop
 
 from cli.commands.options import Data, Json
 from cli.commands.running import keep_running, tell_addresses
@@ -33,7 +34,8 @@ def demo(
     living = Demo(data or DEFAULT_DATA, chosen, quiet=as_json, stop=stop)
     living.start()
     try:
-        result = asyncio.run(living.live())
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            result = runner.run(living.live())
         if as_json:
             print_json(result)
         elif not once:

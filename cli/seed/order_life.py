@@ -155,13 +155,10 @@ class OrderLife:
         """Ask, answer, ask again until every slot is taken; who serves. The window gives way if it must."""
         for _ in range(SEARCH_TRIES):
             row = await self.read()
-            if row["state"] == "ACCEPTED":
-                return self._serving(row)
             if row["state"] == "VERIFIED" and row["next_due_for"] != "wave":
                 await self.dispatch()
-            elif row["state"] in {"OFFERED", "OPEN"}:
-                await self._answers(row)
-            row = await self.read()
+            elif row["state"] in {"OFFERED", "OPEN"} and await self._answers(row):
+                row = await self.read()
             if row["state"] == "ACCEPTED":
                 return self._serving(row)
             if self.simulation.now + SEARCH_PAUSE > self.window_start:
@@ -169,7 +166,8 @@ class OrderLife:
             await self.simulation.until(self.simulation.now + SEARCH_PAUSE)
         return []
 
-    async def _answers(self, row: Mapping[str, Any]) -> None:
+    async def _answers(self, row: Mapping[str, Any]) -> bool:
+        """Whoever is asked answers, until every slot is taken; whether it is."""
         if row["state"] == "OFFERED":
             asked = [UUID(offer["volunteer_id"]) for offer in row["offers"] if offer["answer"] == "waiting"]
         else:
@@ -178,8 +176,7 @@ class OrderLife:
         for volunteer_id in asked:
             if needed and await self.accept(volunteer_id):
                 needed -= 1
-            if not needed:
-                return
+        return not needed
 
     async def candidates(self) -> list[UUID]:
         """Who might serve, best first."""

@@ -13,8 +13,8 @@ from contracts.command import Role
 from contracts.ids import uuid7
 from servicekit.reference import reference
 
-AT_ONCE = 24
-"""Commands under way at the same time: enough for two cores, few enough for a small machine."""
+AT_ONCE = 8
+"""Commands under way at a service at the same time: enough for two cores, few enough for a small machine."""
 ALL_DAY = {"from_minute": 420, "to_minute": 1260}
 LICENCE_EXPIRES = date(2030, 12, 31)
 INSURED_FROM, INSURED_UNTIL = date(2020, 1, 1), date(2030, 12, 31)
@@ -67,9 +67,12 @@ class Town:
         staff = [one for one in self.community.staff if one.role is not Role.ADMIN]
         await self._each("roles", staff, self._grant)
         await self._each("proxies", self.community.proxies, self._authorise)
-        await self._each("volunteers", self.community.helpers, self._volunteer)
-        await self._each("catalogue", reference().catalogue, self._publish)
-        await self._each("contacts", self.community.persons, self._contact)
+        # Three services at once, each at its own pace.
+        await asyncio.gather(
+            self._each("volunteers", self.community.helpers, self._volunteer),
+            self._each("catalogue", reference().catalogue, self._publish),
+            self._each("contacts", self.community.persons, self._contact),
+        )
 
     async def _first_admin(self) -> None:
         person = self._staff[Role.ADMIN][0].person
