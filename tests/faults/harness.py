@@ -169,6 +169,10 @@ class Scene:
         self.town_ids: dict[str, Any] = {}
         self.community = few_people()
 
+    def throw(self, seed: int) -> None:
+        """Begin with other dice."""
+        self.seed, self.dice = seed, random.Random(seed)
+
     # speaking
 
     def speaker(self) -> Speaker:
@@ -197,6 +201,11 @@ class Scene:
         direct(self.stack.clock_file, moment, 0)
         await asyncio.sleep(CLOCK_SECONDS)
 
+    @property
+    def morning_after(self) -> datetime:
+        """Noon of the day after the last one lived: nothing has been arranged for then."""
+        return FIRST_MORNING + timedelta(days=self.day + 1, hours=3)
+
     # servers
 
     @property
@@ -220,6 +229,29 @@ class Scene:
     def log_files(self) -> list[Path]:
         """What services wrote on their standard output."""
         return sorted({server.log_file for server in self.processes()})
+
+    async def sizes(self) -> dict[str, int]:
+        """How many events each log has."""
+        found = {}
+        for service in SERVICES:
+            connection = await self.place.connect(service)
+            try:
+                found[service] = await connection.fetchval(f"SELECT size FROM {service}.head")
+            finally:
+                await connection.close()
+        return found
+
+    async def duplicates(self) -> dict[str, int]:
+        """How many events each service has been given that it had heard before."""
+        async with httpx.AsyncClient(timeout=ANSWER_SECONDS) as client:
+            return {
+                service: sum(
+                    int(float(line.rsplit(" ", 1)[1]))
+                    for line in (await client.get(f"{server.url}/metrics")).text.splitlines()
+                    if line.startswith("inbox_duplicates_total")
+                )
+                for service, server in self.stack.services.items()
+            }
 
     def keep_heads(self) -> None:
         """Look at the signed heads, as somebody outside does, and remember them."""
