@@ -89,6 +89,7 @@ async def test_a_head_of_the_right_size_over_other_events_is_answered_moved(data
         session = await Session.open(config)
         try:
             actual = await session.head()
+            assert actual.recorded_at is not None
             guessed, _ = TreeHead(CompactRange(0, ()), None).grown([leaf_hash(b"another event")], actual.recorded_at)
             assert guessed.size == actual.size
             item = prepared(one(stream()), config, asyncio.get_running_loop().create_future())
