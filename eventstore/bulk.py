@@ -109,6 +109,8 @@ class Shape:
         self.primary_key = tuple(str(column.name) for column in table.primary_key.columns)
         if not self.primary_key:
             raise TypeError(f"read-model table {table.name} has no primary key")
+        self.is_checked = any(isinstance(rule, sa.CheckConstraint) for rule in table.constraints)
+        """Whether each append's state of a row counts, and not only the last of a batch."""
         self.defaults = {name: _default(table.columns[name]) for name in self.columns}
         self.given_defaults = {name: value for name, value in self.defaults.items() if value is not None}
         self._names = frozenset(self.columns)

@@ -20,14 +20,15 @@ class RowNotDeclared(LookupError):
 
 
 class _Change:
-    """What is to be done to one row. `earlier` is a change to the same row that must be written before this one."""
+    """What is to be done to one row by one append. `earlier` must be written before this."""
 
-    __slots__ = ("adds", "earlier", "kind", "values")
+    __slots__ = ("adds", "append", "earlier", "kind", "values")
 
-    def __init__(self, kind: str, values: dict[str, Any], earlier: "_Change | None" = None) -> None:
+    def __init__(self, kind: str, values: dict[str, Any], append: int, earlier: "_Change | None" = None) -> None:
         self.kind = kind
         self.values = values
         self.adds: dict[str, int] = {}
+        self.append = append
         self.earlier = earlier
 
 
@@ -44,18 +45,28 @@ class _Buffer:
 
 
 class Rows:
-    """Changes to rows, in the order the events ask for them. Nothing reaches the database before `flush`."""
+    """Changes to rows, in the order the events ask for them. Nothing reaches the database before `flush`.
+
+    Changes to one row are made one, even across the appends of a batch, except in a table with a CHECK: there a row
+    passes through the state after each append, so that none is let through because a later one of the batch makes good
+    for it. (What is deferred, such as an exclusion, counts at the commit, as everywhere in PostgreSQL.)
+    """
 
     def __init__(self) -> None:
         self._buffers: dict[sa.Table, _Buffer] = {}
+        self._append = 0
+
+    def next_append(self) -> None:
+        """What follows belongs to another append."""
+        self._append += 1
 
     def insert(self, table: sa.Table, **values: Any) -> None:
         """Add a new row; columns not named take their default, a plain value, or NULL."""
         buffer = self._buffer(table)
         key = buffer.shape.key(values)
         before = buffer.changes.get(key)
-        if before is None or before.kind not in _FRESH:
-            buffer.changes[key] = _Change(INSERT, values, before)
+        if before is None or before.kind not in _FRESH or not self._joins(buffer, before):
+            buffer.changes[key] = _Change(INSERT, values, self._append, before)
         else:
             # The row is there already. The database must say so, as it would have for each event alone, even if a later
             # event deletes the row: so both go in.
@@ -68,12 +79,10 @@ class Rows:
         buffer = self._buffer(table)
         key = buffer.shape.key(values)
         before = buffer.changes.get(key)
-        if before is not None and before.kind in _FRESH:
-            if before.adds.keys() & values.keys():
-                before.adds = {name: delta for name, delta in before.adds.items() if name not in values}
+        if before is not None and before.kind in _FRESH and self._joins(buffer, before):
             before.values.update(values)
         else:
-            buffer.changes[key] = _Change(UPSERT, values, before)
+            buffer.changes[key] = _Change(UPSERT, values, self._append, before)
         if key in buffer.fetched:
             buffer.fetched[key] = {**(buffer.fetched[key] or buffer.shape.defaults), **values}
 
@@ -82,8 +91,8 @@ class Rows:
         buffer = self._buffer(table)
         buffer.shape.check(values)
         before = buffer.changes.get(key)
-        if before is None:
-            buffer.changes[key] = _Change(UPDATE, values)
+        if before is None or (before.kind != DELETE and not self._joins(buffer, before)):
+            buffer.changes[key] = _Change(UPDATE, values, self._append, before)
         elif before.kind != DELETE:
             if before.adds:
                 before.adds = {name: delta for name, delta in before.adds.items() if name not in values}
@@ -97,33 +106,42 @@ class Rows:
         buffer = self._buffer(table)
         buffer.shape.check(deltas)
         change = buffer.changes.get(key)
-        if change is None:
-            change = buffer.changes[key] = _Change(UPDATE, {})
-        if change.kind != DELETE:
-            for name, delta in deltas.items():
-                if name in change.values or change.kind == INSERT:
-                    value = change.values.get(name, buffer.shape.defaults.get(name))
-                    change.values[name] = None if value is None else value + delta
-                else:
-                    change.adds[name] = change.adds.get(name, 0) + delta
+        if change is None or change.kind != DELETE:
+            self._add(buffer, key, change, deltas)
         row = buffer.fetched.get(key)
         if row is not None:
             added = {name: None if row[name] is None else row[name] + delta for name, delta in deltas.items()}
             buffer.fetched[key] = {**row, **added}
 
+    def _add(self, buffer: "_Buffer", key: Any, change: _Change | None, deltas: dict[str, int]) -> None:
+        if change is None or not self._joins(buffer, change):
+            change = buffer.changes[key] = _Change(UPDATE, {}, self._append, change)
+        for name, delta in deltas.items():
+            if name in change.values or change.kind == INSERT:
+                value = change.values.get(name, buffer.shape.defaults.get(name))
+                change.values[name] = None if value is None else value + delta
+                continue
+            if change.kind == UPSERT:
+                # What it adds to is in the row that may be there already.
+                change = buffer.changes[key] = _Change(UPDATE, {}, self._append, change)
+            change.adds[name] = change.adds.get(name, 0) + delta
+
     def delete(self, table: sa.Table, key: Any) -> None:
         """Remove a row; does nothing when there is no such row."""
         buffer = self._buffer(table)
         before = buffer.changes.get(key)
-        if before is not None and before.kind == INSERT:
-            if before.earlier is None:
-                del buffer.changes[key]
-            else:
-                buffer.changes[key] = _Change(DELETE, {})
+        if before is not None and before.kind == INSERT and before.earlier is None and self._joins(buffer, before):
+            del buffer.changes[key]
         else:
-            buffer.changes[key] = _Change(DELETE, {})
+            while before is not None and self._joins(buffer, before):
+                before = before.earlier
+            buffer.changes[key] = _Change(DELETE, {}, self._append, before)
         if key in buffer.fetched:
             buffer.fetched[key] = None
+
+    def _joins(self, buffer: "_Buffer", change: _Change) -> bool:
+        """Whether a further change to the row may become one with this."""
+        return change.append == self._append or not buffer.shape.is_checked
 
     def get(self, table: sa.Table, key: Any) -> Mapping[str, Any] | None:
         """The row as it is after the changes so far, None when there is none. Only rows that `needs` declared."""
@@ -162,12 +180,6 @@ class Rows:
                 steps += _updates(shape, changes)
                 steps += _inserts(shape, changes)
         for buffer in buffers:
-            late = [
-                (key, change.adds) for key, change in buffer.changes.items() if change.kind == UPSERT and change.adds
-            ]
-            if late:
-                rows = [{"key": buffer.shape.key_row(key), "add": adds} for key, adds in late]
-                steps.append(Step("update", buffer.shape, rows))
             if buffer.doubles:
                 filled = [{**buffer.shape.given_defaults, **values} for values in buffer.doubles]
                 steps.append(Step("insert", buffer.shape, filled))

@@ -162,17 +162,17 @@ class Numbered:
     committed: list[Committed]
     bodies: list[bytes]
 
-    def recorded(self, config: LogConfig) -> list[Recorded]:
-        """The batch's events as read models see them."""
-        position = self.head.size - len(self.bodies)
-        found: list[Recorded] = []
-        assert self.head.recorded_at is not None or not self.bodies
-        for item in self.items:
+    def recorded(self, config: LogConfig) -> list[Sequence[Recorded]]:
+        """The events as read models see them, append by append."""
+        bodies = iter(self.bodies)
+        recorded_at = self.head.recorded_at
+        if recorded_at is None:
+            return []  # nothing was ever recorded, and nothing is in this batch
+        found: list[Sequence[Recorded]] = []
+        for item, committed in zip(self.items, self.committed, strict=True):
             metadata = item.append.metadata
-            for part in item.events:
-                body = self.bodies[len(found)]
-                position += 1
-                found.append(
+            found.append(
+                [
                     Recorded(
                         position=position,
                         stream=part.stream,
@@ -181,15 +181,17 @@ class Numbered:
                         type=part.event.type,
                         service=config.service,
                         community=config.community,
-                        recorded_at=self.head.recorded_at,  # type: ignore[arg-type]
+                        recorded_at=recorded_at,
                         event=part.event,
                         actor=metadata.actor,
                         correlation_id=part.correlation_id,
                         causation_id=part.causation_id,
                         traceparent=metadata.traceparent,
-                        body=body,
+                        body=next(bodies),
                     )
-                )
+                    for position, part in enumerate(item.events, committed.first_position)
+                ]
+            )
         return found
 
 

@@ -25,7 +25,7 @@ class _Late:
     """Events of a model that reads rows: it can only be applied under the lock."""
 
     model: ReadModel
-    events: Sequence[Recorded]
+    appends: Sequence[Sequence[Recorded]]
     needs: Sequence[tuple[sa.Table, Any]]
 
 
@@ -35,17 +35,17 @@ class Folding:
     rows_json: str | None
     """What the append function has to write in the read models; None: nothing."""
 
-    def __init__(self, models: Sequence[ReadModel], events: Mapping[str, Sequence[Recorded]], schema: str) -> None:
-        """Apply what needs no rows. `events` are those of each source, in order. Raises ApplyFailed."""
+    def __init__(
+        self, models: Sequence[ReadModel], appends: Mapping[str, Sequence[Sequence[Recorded]]], schema: str
+    ) -> None:
+        """Apply what needs no rows. `appends` has, for each source, the events of each append. Raises ApplyFailed."""
         self._schema = schema
         self._late: list[_Late] = []
         rows = Rows()
         try:
             for model in models:
-                of_source = events.get(model.source, ())
-                if not of_source:
-                    continue
-                needs = needed(model, of_source)
+                of_source = appends.get(model.source, ())
+                needs = [need for events in of_source for need in needed(model, events)]
                 if needs:
                     self._late.append(_Late(model, of_source, needs))
                 else:
@@ -68,7 +68,7 @@ class Folding:
         await rows.fetch(connection, self._schema, [need for late in self._late for need in late.needs])
         try:
             for late in self._late:
-                apply_all(late.model, late.events, rows)
+                apply_all(late.model, late.appends, rows)
             steps = rows.steps()
             found = steps_json(steps) if steps else None
         except Exception as error:
@@ -84,8 +84,10 @@ def needed(model: ReadModel, events: Sequence[Recorded]) -> list[tuple[sa.Table,
     return [need for recorded in events for need in model.needs(recorded)]
 
 
-def apply_all(model: ReadModel, events: Sequence[Recorded], rows: Rows) -> None:
-    """Apply a model to events in order."""
+def apply_all(model: ReadModel, appends: Sequence[Sequence[Recorded]], rows: Rows) -> None:
+    """Apply a model to the events of one append after another."""
     apply = model.apply
-    for recorded in events:
-        apply(recorded, rows)
+    for events in appends:
+        for recorded in events:
+            apply(recorded, rows)
+        rows.next_append()

@@ -264,14 +264,15 @@ class Writer:
 
     def _prepare(self, batch: Sequence[Waiting], head: TreeHead) -> _Ahead:
         whole = numbered(batch, head, self._models, self._now(), self._config)
-        events: dict[str, list[Recorded]] = {}
+        appends: dict[str, list[Sequence[Recorded]]] = {}
         if self._read_models:
             if self._own_models:
-                events[self._config.service] = whole.recorded(self._config)
+                appends[self._config.service] = whole.recorded(self._config)
             for item in batch:
-                for recorded in item.append.heard:
-                    events.setdefault(recorded.service, []).append(recorded)
-        return _Ahead(head, whole, Folding(self._read_models, events, self._config.read_schema))
+                for source in {recorded.service for recorded in item.append.heard}:
+                    of_source = [recorded for recorded in item.append.heard if recorded.service == source]
+                    appends.setdefault(source, []).append(of_source)
+        return _Ahead(head, whole, Folding(self._read_models, appends, self._config.read_schema))
 
     async def _settle(self, session: Session, whole: Numbered, row: Any) -> list[Waiting]:
         """Nothing was written: answer as the append function's outcome says. Returns the appends to try again."""

@@ -14,6 +14,15 @@ from sqlalchemy.dialects.postgresql import JSONB, TSTZRANGE
 from eventstore.rows import RowNotDeclared, Rows
 
 metadata = sa.MetaData()
+checked = sa.Table(
+    "checked",
+    metadata,
+    sa.Column("parent_id", sa.Integer, primary_key=True),
+    sa.Column("name", sa.String(8), nullable=False, default="none"),
+    sa.Column("total", sa.Integer, default=10),
+    sa.Column("note", JSONB),
+    sa.CheckConstraint("total >= 0", name="not_negative"),
+)
 parents = sa.Table(
     "parents",
     metadata,
@@ -77,17 +86,17 @@ changes: st.SearchStrategy = st.one_of(
 )
 
 
-def change(rows, kind, key, named):
+def change(rows, table, kind, key, named):
     if kind in ("insert", "upsert"):
-        getattr(rows, kind)(parents, parent_id=key, **named)
+        getattr(rows, kind)(table, parent_id=key, **named)
     elif kind == "delete":
-        rows.delete(parents, key)
+        rows.delete(table, key)
     else:
-        getattr(rows, kind)(parents, key, **named)
+        getattr(rows, kind)(table, key, **named)
 
 
-async def contents(connection, schema):
-    found = await connection.fetch(f"SELECT * FROM {schema}.parents ORDER BY parent_id")
+async def contents(connection, schema, table):
+    found = await connection.fetch(f"SELECT * FROM {schema}.{table.name} ORDER BY parent_id")
     return [tuple(row) for row in found]
 
 
@@ -104,33 +113,74 @@ def without_double_inserts(done):
     return kept
 
 
+async def prepared(connection, table):
+    for schema in ("a", "b"):
+        await connection.execute(f"TRUNCATE {schema}.{table.name} CASCADE")
+        await connection.execute(f"INSERT INTO {schema}.{table.name} VALUES (1, 'first', 1, NULL)")
+
+
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(done=st.lists(changes, max_size=14))
 def test_one_flush_equals_a_flush_after_each_change(connection, loop, done):
     done = without_double_inserts(done)
 
     async def compare():
-        for schema in ("a", "b"):
-            await connection.execute(f"TRUNCATE {schema}.parents CASCADE")
-            await connection.execute(f"INSERT INTO {schema}.parents VALUES (1, 'first', 1, NULL)")
+        await prepared(connection, parents)
         together = Rows()
         needs = [(parents, key) for key in (1, 2, 3)]
         await together.fetch(connection, "a", needs)
         seen_together, seen_alone = [], []
         for kind, key, named in done:
-            change(together, kind, key, named)
+            change(together, parents, kind, key, named)
             seen_together.append(together.get(parents, key))
             alone = Rows()
-            change(alone, kind, key, named)
+            change(alone, parents, kind, key, named)
             await alone.flush(connection, "b")
             alone = Rows()
             await alone.fetch(connection, "b", needs)
             seen_alone.append(alone.get(parents, key))
         await together.flush(connection, "a")
-        return seen_together, seen_alone, await contents(connection, "a"), await contents(connection, "b")
+        contents_of = [await contents(connection, schema, parents) for schema in ("a", "b")]
+        return seen_together, seen_alone, *contents_of
 
     seen_together, seen_alone, rows_together, rows_alone = loop.run(compare())
     assert seen_together == seen_alone
+    assert rows_together == rows_alone
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(appends=st.lists(st.lists(changes, min_size=1, max_size=3), max_size=6))
+def test_a_check_counts_after_each_append_of_a_batch(connection, loop, appends):
+    """A batch passes exactly when its appends would pass one after another, and leaves the same rows."""
+    flat = iter(without_double_inserts([change for append in appends for change in append]))
+    appends = [[next(flat) for _ in append] for append in appends]
+
+    async def passes(schema, batches):
+        transaction = connection.transaction()
+        await transaction.start()
+        try:
+            for rows in batches:
+                await rows.flush(connection, schema)
+        except asyncpg.CheckViolationError:
+            await transaction.rollback()
+            return False
+        await transaction.commit()
+        return True
+
+    async def compare():
+        await prepared(connection, checked)
+        together, alone = Rows(), []
+        for append in appends:
+            alone.append(Rows())
+            for kind, key, named in append:
+                change(together, checked, kind, key, named)
+                change(alone[-1], checked, kind, key, named)
+            together.next_append()
+        passed = [await passes("a", [together]), await passes("b", alone)]
+        return passed, [await contents(connection, schema, checked) for schema in ("a", "b")]
+
+    passed, (rows_together, rows_alone) = loop.run(compare())
+    assert passed[0] == passed[1]
     assert rows_together == rows_alone
 
 
