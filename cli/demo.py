@@ -57,12 +57,12 @@ class Demo:
 
     def start(self) -> None:
         """Start the stack, with business time standing at the morning of the first day. Raises StackError."""
+        self.stack.check()
         if made_for(self.stack.data) == "demo" and not self.lived_already:
             raise StackError(
                 f"{self.stack.data}: a demo was interrupted here before its days were over. Delete the directory to "
                 "begin again, go on as it is with `chaoyangli up`, or choose another with --data"
             )
-        self.stack.data.mkdir(parents=True, exist_ok=True)
         if self.lived_already:
             direct(self.stack.clock_file, datetime.now(SHANGHAI), 1)
         else:
@@ -161,7 +161,8 @@ class Demo:
 
     async def _reachable(self, town: Town, donor_ref: str, gift: Gift, clerk: Actor) -> None:
         """Whoever opens a case posts its contact to notify, under the ref of this one gift."""
-        body = {"ref": donor_ref, "channel": "phone", "address": gift.donor.phone}
+        person_id = str(town.ids[gift.donor.person_key])
+        body = {"ref": donor_ref, "channel": "phone", "address": gift.donor.phone, "person_id": person_id}
         await town.client.command("notify", "/v1/contacts", body, actor=clerk, method="PUT")
 
     async def _forget(self, town: Town, simulation: Simulation) -> None:

@@ -14,6 +14,7 @@ from contracts.ids import uuid7
 from contracts.notify import NoticeParams
 from eventstore.executor import Plan
 from eventstore.model import VaultChange
+from eventstore.vault import PersonIsErased
 from servicekit.definition import Runtime
 from servicekit.http import Caller, Commanding, Reading, command, not_found
 from services.notify.access import CALLERS, READ_CONTACTS, READ_INBOX, READ_NOTICES, READ_PHONE_LIST
@@ -66,7 +67,10 @@ async def set_contact(ask: SetContactAsk, context: Commanding) -> JSONResponse:
     runtime, contact_id, ref = context.runtime, uuid7(), ask.ref
 
     async def build() -> Plan:
-        by = context.by(SetContact, await _relations(runtime, context.caller, ref))
+        relations = await _relations(runtime, context.caller, ref)
+        by = context.by(SetContact, relations)
+        if ask.person_id is not None and "donation" not in relations:
+            raise Refused("person_not_taken", ref=str(ref))
         changes: tuple[VaultChange, ...] = ()
         fields: dict[str, Any] = {}
         _, known = await runtime.executor.state(contact_stream(ref))
@@ -74,7 +78,10 @@ async def set_contact(ask: SetContactAsk, context: Commanding) -> JSONResponse:
             raise Refused("person_erased")
         if ask.address is not None:
             address_ref = address_ref_of(ref, ask.channel)
-            sealed = await runtime.vault.seal(ref, CONTACT, address_ref, {ADDRESS: ask.address})
+            try:
+                sealed = await runtime.vault.seal(ask.person_id or ref, CONTACT, address_ref, {ADDRESS: ask.address})
+            except PersonIsErased:
+                raise Refused("person_erased") from None
             changes = sealed.changes
             fields = {"address_ref": address_ref, "address_commitment": sealed.commitments[ADDRESS]}
         setting = SetContact(

@@ -16,7 +16,7 @@ from services.notify.read_models.own import NotifyModel
 from services.notify.refusals import REFUSALS
 from services.notify.senders import send
 
-ERASURES_LISTED_SECONDS = 60.0
+ERASURES_LISTED_SECONDS = 2.0
 
 CONTACT = Aggregate("contact", contacts.initial, contacts.decide, contacts.evolve, tuple(CONTACT_COMMANDS))
 NOTICE = Aggregate("notice", notices.initial, notices.decide, notices.evolve, tuple(TOPIC_COMMANDS))

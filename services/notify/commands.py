@@ -29,6 +29,9 @@ class SetContactAsk(Ask):
     ref: UUID
     channel: ContactChannel
     address: PhoneNumber | None = None
+    person_id: UUID | None = None
+    """Whose address it is, where `ref` is a gift's and the donor is registered: it is destroyed with that person's
+    data. Kept in the vault only; no event joins a gift to a person."""
 
 
 class RemoveContactAsk(Ask):

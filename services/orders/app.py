@@ -17,7 +17,7 @@ from services.orders.read_models.people import PeopleCopy
 from services.orders.refusals import CONSTRAINTS, REFUSALS
 from services.orders.timers import due_of
 
-ERASURES_LISTED_SECONDS = 30.0
+ERASURES_LISTED_SECONDS = 2.0
 
 ORDER = Aggregate("order", evolve.initial, decide.decide, evolve.evolve, tuple(row.command for row in LIFECYCLE))
 INQUIRY = Aggregate("inquiry", inquiry.initial, inquiry.decide, inquiry.evolve, (RecordInquiry,))

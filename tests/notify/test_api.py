@@ -46,6 +46,22 @@ async def test_a_new_number_replaces_the_old_one_and_a_removed_one_is_gone(desk:
     await desk.contact(WANG, "phone", NUMBER)
 
 
+async def test_a_donors_number_goes_with_the_person_it_belongs_to(desk: Desk) -> None:
+    """No event joins the gift to the person; the vault does, so that an erasure reaches the gift's number too."""
+    await desk.hear(said.pledged())
+    await desk.done("PUT", CONTACTS, phone(DONOR, person_id=str(WANG)), LEE, Role.FUND_CLERK)
+    assert all(str(WANG).encode() not in recorded.body for recorded in await desk.runtime.log.read())
+    seen = await desk.done("GET", f"{CONTACTS}/{DONOR}", None, LEE, Role.FUND_CLERK)
+    assert [row["address"] for row in seen["contacts"]] == [NUMBER]
+    await desk.refused(422, "person_not_taken", "PUT", CONTACTS, phone(person_id=str(BO)))
+    await desk.hear(said.erased(WANG))
+    seen = await desk.done("GET", f"{CONTACTS}/{DONOR}", None, LEE, Role.FUND_CLERK)
+    assert [row["address"] for row in seen["contacts"]] == [None]
+    assert await desk.runtime.log.pool.fetchval("SELECT count(*) FROM notify.vault_entries") == 0
+    late = phone(DONOR, person_id=str(WANG), address="13900005678")
+    await desk.refused(409, "person_erased", "PUT", CONTACTS, late, LEE, Role.FUND_CLERK)
+
+
 async def test_who_may_say_how_somebody_is_reached(desk: Desk) -> None:
     await desk.hear(said.proxy(), said.pledged())
     await desk.done("PUT", CONTACTS, phone(), WANG, Role.RESIDENT)
