@@ -15,7 +15,9 @@ from cli.embedded import EmbeddedError
 from cli.output import err
 from cli.stack import StackError
 from cli.story import NothingFound
+from eventstore.dead_letters import NoSuchLetter
 from eventstore.errors import EngineError
+from eventstore.replay import ReplayRefused
 from servicekit.secrets import SecretMissing
 
 CHECK_FAILED, USAGE, NOT_THERE, NO_ANSWER = 1, 2, 3, 4
@@ -37,10 +39,12 @@ def run() -> int:
         app(standalone_mode=True)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else CHECK_FAILED
-    except (StackError, NothingFound, SecretMissing) as error:
+    except (StackError, NothingFound, NoSuchLetter, SecretMissing) as error:
         return _fail(error, NOT_THERE)
     except EmbeddedError as error:
         return _fail(error, NO_ANSWER)
+    except ReplayRefused as error:
+        return _fail(error, USAGE)
     except ProblemError as error:
         return _fail(error, CHECK_FAILED)
     except (httpx.TransportError, nats.errors.Error, OSError, TimeoutError, asyncpg.PostgresConnectionError) as error:

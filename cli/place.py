@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 
 from cli.embedded import HOST
+from cli.output import err
 from cli.stack import Stack, StackError, StackInfo, mode_file, read_info
 from eventstore.config import LogConfig, Role
 from servicekit.secrets import read_text_secret
@@ -86,6 +87,7 @@ def located(data: Path | None, *, running: bool = False) -> Iterator[Place]:
         raise StackError(f"{directory}: nothing was started here; begin with `chaoyangli up --data {directory}`")
     if running:
         raise StackError(f"{directory}: nothing runs here; start it with `chaoyangli up --data {directory}`")
+    err.print("… nothing runs here: PostgreSQL and NATS are started for this command")
     stack = Stack(directory)
     stack.start_servers()
     try:

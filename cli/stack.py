@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from cli.embedded import HOST, EmbeddedError, EmbeddedServers, write_private
-from cli.embedded.server import Server
+from cli.embedded.server import Server, make_data_directory
 from cli.nats_users import SERVICES, nats_users
 from servicekit.secrets import init_secrets
 
@@ -70,6 +70,7 @@ class ServiceServer(Server):
         self._environment = environment
         self.deaths = 0
         self.started = 0.0
+        self.died: float | None = None
 
     @property
     def name(self) -> str:  # type: ignore[override]
@@ -82,7 +83,7 @@ class ServiceServer(Server):
 
     def prepare(self, wait: Callable[[], bool]) -> None:  # noqa: ARG002
         self.directory.mkdir(parents=True, exist_ok=True)
-        self.started = time.monotonic()
+        self.started, self.died = time.monotonic(), None
 
     def command(self) -> Sequence[str]:
         environment = {**self._environment, "CHAOYANGLI_SERVICE": self.service, "CHAOYANGLI_HTTP_PORT": str(self.port)}
@@ -151,7 +152,7 @@ class Stack:
 
         Raises StackError and EmbeddedError; whatever was started until then is stopped.
         """
-        self._refuse_other_mode()
+        self.check()
         try:
             say("secrets")
             init_secrets(self.secrets_dir, SERVICES)
@@ -193,9 +194,11 @@ class Stack:
         for name, service in self.services.items():
             if service.running:
                 continue
-            lived = time.monotonic() - service.started
-            service.deaths = 1 if lived > LASTING_SECONDS else service.deaths + 1
-            if lived > RESTART_SECONDS[min(service.deaths, len(RESTART_SECONDS)) - 1]:
+            now = time.monotonic()
+            if service.died is None:
+                service.died = now
+                service.deaths = 1 if now - service.started > LASTING_SECONDS else service.deaths + 1
+            if now - service.died >= RESTART_SECONDS[min(service.deaths, len(RESTART_SECONDS)) - 1]:
                 service.start(READY_SECONDS)
                 mended.append(name)
         if mended:
@@ -236,7 +239,9 @@ class Stack:
     def _all(self) -> dict[str, Server]:
         return {"postgres": self.servers.postgres, "nats": self.servers.nats, **self.services}
 
-    def _refuse_other_mode(self) -> None:
+    def check(self) -> None:
+        """Raise StackError when the directory is in use or of another kind, DataDirectoryError when it is no good."""
+        make_data_directory(self.data)
         info = read_info(self.data)
         if info is not None and info.running and info.pid != os.getpid():
             raise StackError(
@@ -284,7 +289,7 @@ def made_for(data: Path) -> Mode | None:
     """Whether a data directory holds an invented community or a real one; None when nothing was started there."""
     try:
         made_as = mode_file(data).read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     return "demo" if made_as == "demo" else "real"
 
@@ -294,7 +299,7 @@ def read_info(data: Path) -> StackInfo | None:
     try:
         document = json.loads(info_file(data).read_text(encoding="utf-8"))
         return StackInfo(data=data.resolve(), **document)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (ValueError, TypeError) as error:
         raise StackError(f"{info_file(data)} is not what it was written as: {error}") from error

@@ -19,7 +19,11 @@ _ORDER_NO = re.compile(r"\d{4}[- ]?\d{4}")
 
 
 class NothingFound(Exception):
-    """No event names this id."""
+    """There is nothing of that name."""
+
+
+class NotAnId(ValueError):
+    """What was asked for is neither an id nor an order's number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,8 @@ class Step:
 async def trail(place: Place, asked: str) -> list[Step]:
     """The story of an order (by id or 8-digit number), or of anything else that events name by its id.
 
-    Begins with the events that hold the id and follows causes and correlations through all logs. Raises NothingFound.
+    Begins with the events that hold the id and follows causes and correlations through all logs.
+    Raises NothingFound, NotAnId.
     """
     connections = {service: await place.connect(service) for service in SERVICES}
     try:
@@ -85,7 +90,7 @@ async def _subject(orders: asyncpg.Connection, asked: str) -> str:
     except ValueError:
         pass
     if not _ORDER_NO.fullmatch(asked.strip()):
-        raise NothingFound(f"{asked!r} is neither an id nor an order number of 4-4 digits")
+        raise NotAnId(f"{asked!r} is neither an id nor an order number of 4-4 digits")
     digits = re.sub(r"\D", "", asked)
     row = await orders.fetchrow(
         "SELECT body FROM orders.events WHERE type = 'OrderPlaced' AND position($1::bytea IN body) > 0 LIMIT 1",

@@ -1,6 +1,9 @@
 """dead-letters, erasures: what an operator takes care of."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import asyncpg
@@ -10,14 +13,17 @@ from rich.table import Table
 from cli.commands.options import Data, Json, Service, chosen
 from cli.output import local, out, print_json
 from cli.place import SERVICES, Place, located
+from cli.story import NothingFound
 from contracts.envelope import Recorded, decode
 from eventstore import dead_letters
+from eventstore.config import Role
 
 letters_app = typer.Typer(help="Events that a service heard and could not handle.", no_args_is_help=True)
 
 By = Annotated[str, typer.Option("--by", help="The service that heard the event.")]
 Source = Annotated[str, typer.Argument(help="The service that said the event.")]
 Position = Annotated[int, typer.Argument(help="Its position there.", min=1)]
+Work = Callable[[asyncpg.Connection], Awaitable[list[dead_letters.Letter]]]
 HandlerName = Annotated[str | None, typer.Option("--handler", help="Only this handler's letter.")]
 
 
@@ -54,12 +60,12 @@ def list_letters(
 @letters_app.command("show")
 def show_letter(source: Source, position: Position, by: By, data: Data = None, as_json: Json = False) -> None:
     """Show one event's letters, with the event itself and what dismissing them means."""
-    found = _run(data, by, "auditor", lambda db: dead_letters.show(db, by, source, position))
+    found = _run(data, by, source, "auditor", lambda db: dead_letters.show(db, by, source, position))
+    if not found:
+        raise NothingFound(f"{by} has no dead letter of {source}/{position}")
     if as_json:
         print_json([_letter(letter) for letter in found])
         return
-    if not found:
-        out.print(f"{by} has no dead letter of {source}/{position}")
     for letter in found:
         out.print(f"{letter.source}/{letter.position} {letter.handler}: {letter.state}, {letter.attempts} attempts")
         out.print(f"  error: {letter.error}", markup=False)
@@ -72,7 +78,7 @@ def retry_letter(
     source: Source, position: Position, by: By, data: Data = None, handler: HandlerName = None, as_json: Json = False
 ) -> None:
     """Ask the consumer to try an event again. It does so while the service runs."""
-    found = _run(data, by, "app", lambda db: dead_letters.retry(db, by, source, position, handler))
+    found = _run(data, by, source, "app", lambda db: dead_letters.retry(db, by, source, position, handler))
     _tell(found, "will be tried again", as_json=as_json)
 
 
@@ -81,18 +87,18 @@ def dismiss_letter(
     source: Source, position: Position, by: By, data: Data = None, handler: HandlerName = None, as_json: Json = False
 ) -> None:
     """Give an event up for good, and say what that means."""
-    found = _run(data, by, "app", lambda db: dead_letters.dismiss(db, by, source, position, handler))
+    found = _run(data, by, source, "app", lambda db: dead_letters.dismiss(db, by, source, position, handler))
     _tell(found, "dismissed", as_json=as_json)
 
 
-def _run(data: Any, by: str, role: Any, work: Any) -> list[dead_letters.Letter]:
+def _run(data: Path | None, by: str, source: str, role: Role, work: Work) -> list[dead_letters.Letter]:
     chosen(by)
+    chosen(source)
 
     async def run(place: Place) -> list[dead_letters.Letter]:
         connection = await place.connect(by, role)
         try:
-            letters: list[dead_letters.Letter] = await work(connection)
-            return letters
+            return await work(connection)
         finally:
             await connection.close()
 
@@ -150,7 +156,8 @@ def erasures(data: Data = None, as_json: Json = False) -> None:
         return
     table = Table("person", "erased", *SERVICES)
     for one in found:
-        table.add_row(one["person_id"], one["erased_at"], *(_word(one, service) for service in SERVICES))
+        erased_at = local(datetime.fromisoformat(one["erased_at"]))
+        table.add_row(one["person_id"], erased_at, *(_word(one, service) for service in SERVICES))
     out.print(table)
 
 
@@ -179,7 +186,7 @@ async def _erasures(place: Place) -> list[dict[str, Any]]:
         found.append(
             {
                 "person_id": person_id,
-                "erased_at": local(recorded.recorded_at),
+                "erased_at": recorded.recorded_at.isoformat(),
                 "done": {service: answer.position for service, answer in said.items()},
                 "waiting": [service for service in SERVICES if service not in said],
                 "kept": kept,

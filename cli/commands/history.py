@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 
 from cli.commands.options import Data, Json, Service, chosen
-from cli.output import event_line, local, out, print_json
+from cli.output import err, event_line, local, out, print_json
 from cli.place import Place, located
 from cli.reading import follow, read_all
-from cli.story import Step, trail
+from cli.story import NotAnId, Step, trail
 from contracts.envelope import Recorded
 
 
@@ -33,9 +33,13 @@ def events(
 
 async def _events(place: Place, services: tuple[str, ...], first: int, *, follow_on: bool, as_json: bool) -> None:
     last = dict.fromkeys(services, first - 1)
+    seen = False
     async for recorded in read_all(place, services, first):
         last[recorded.service] = recorded.position
+        seen = True
         _print(recorded, as_json=as_json)
+    if not seen and not follow_on:
+        err.print(f"no events from position {first} on")
     if follow_on:
         async for recorded in follow(place, services, last):
             _print(recorded, as_json=as_json)
@@ -56,7 +60,10 @@ def _trail(
 ) -> None:
     """Tell one order's whole story across all services, in order, with who and why."""
     with located(data) as place:
-        steps = asyncio.run(trail(place, asked))
+        try:
+            steps = asyncio.run(trail(place, asked))
+        except NotAnId as error:
+            raise typer.BadParameter(str(error)) from None
     if as_json:
         print_json([_step(step) for step in steps])
         return

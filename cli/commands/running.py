@@ -45,6 +45,7 @@ def up(data: Data = None, as_json: Json = False) -> None:
     # An invented community goes on in the present; its services go on following the clock file they were made with.
     mode = made_for(directory) or "real"
     stack = Stack(directory, mode=mode)
+    stack.check()
     if mode == "demo":
         direct(stack.clock_file, datetime.now(UTC), 1)
     stop = StopSignal().listen()
@@ -175,9 +176,12 @@ async def _bootstrap(place: Place, who: UUID, name: str) -> dict[str, int]:
 
 
 def _grant(text: str) -> RoleGrant:
-    name, _, scope = text.partition("@")
-    if name not in Role.__members__ or name == Role.SYSTEM:
-        raise typer.BadParameter(f"there is no role {name!r} for people: {', '.join(sorted(Role.__members__))}")
+    name, at, scope = text.partition("@")
+    people = sorted(set(Role.__members__) - {Role.SYSTEM.name})
+    if name not in people:
+        raise typer.BadParameter(f"there is no role {name!r} for people: {', '.join(people)}")
+    if at and not scope:
+        raise typer.BadParameter(f"{text!r} names no scope after the @")
     return RoleGrant(role=Role(name), scope=scope or None)
 
 
