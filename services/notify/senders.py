@@ -41,7 +41,7 @@ from services.notify.templates import Text, render, template
 INTERVAL_SECONDS = 0.2
 LIMIT = 200
 AT_ONCE = 16
-"""Topics that are worked on at the same time: their appends share commits."""
+"""Topics with hand-overs outside that are worked on at the same time: their appends share commits."""
 _SENDER = Metadata(actor="system")
 _log = structlog.get_logger("services.notify.senders")
 _console = structlog.get_logger("services.notify.console")
@@ -86,6 +86,15 @@ class Reach:
     open_orders: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """A hand-over outside the database that is due, and where the notice may go if it fails."""
+
+    channel: NoticeChannel
+    text: Text
+    reachable: tuple[NoticeChannel, ...]
+
+
 class Sender:
     """Works off due notices. One at a time by its lock; two at once do no harm."""
 
@@ -125,9 +134,7 @@ class Sender:
                 await queries.erased_among(connection, refs),
                 await queries.open_among(connection, order_nos),
             )
-        by_topic: dict[UUID, list[queries.Row]] = {}
-        for row in rows:
-            by_topic.setdefault(row["topic_id"], []).append(row)
+        inside, outside = await self._sorted(rows, reach, now)
         at_once = asyncio.Semaphore(AT_ONCE)
 
         async def work(topic: Sequence[queries.Row]) -> None:
@@ -136,9 +143,30 @@ class Sender:
                     await self._send(row, reach, now)
 
         async with asyncio.TaskGroup() as group:
-            for topic in by_topic.values():
+            if inside:
+                group.create_task(self._record(*inside))
+            for topic in outside.values():
                 group.create_task(work(topic))
         return len(rows)
+
+    async def _sorted(
+        self, rows: Sequence[queries.Row], reach: Reach, now: datetime
+    ) -> tuple[list[TopicCommand], dict[UUID, list[queries.Row]]]:
+        """What needs nothing outside, to be recorded together, and the rest by topic: each has its own outcome."""
+        inside: list[TopicCommand] = []
+        outside: dict[UUID, list[queries.Row]] = {}
+        topics = await self._executor.states({topic_stream(row["topic_id"]) for row in rows})
+        for row in rows:
+            topic_id = row["topic_id"]
+            notice = topics[topic_stream(topic_id)].state.pending.get(row["notification_id"])
+            if notice is None:
+                continue  # ended since it was looked up
+            todo = self._todo(topic_id, notice, reach, now)
+            if isinstance(todo, HandOver):
+                outside.setdefault(topic_id, []).append(row)
+            else:
+                inside.append(todo)
+        return inside, outside
 
     async def _send(self, row: queries.Row, reach: Reach, now: datetime) -> None:
         topic_id, notification_id = row["topic_id"], row["notification_id"]
@@ -146,29 +174,31 @@ class Sender:
         notice: Notice | None = topic.pending.get(notification_id)
         if notice is None:
             return  # ended since it was looked up
+        todo = self._todo(topic_id, notice, reach, now)
+        if isinstance(todo, HandOver):
+            await self._hand_over(topic_id, notice, todo)
+        else:
+            await self._record(todo)
+
+    def _todo(self, topic_id: UUID, notice: Notice, reach: Reach, now: datetime) -> TopicCommand | HandOver:
+        """What becomes of a due notice: a record, or a hand-over outside."""
         reason_code = self._pointless(notice, reach, now)
         if reason_code is not None:
-            ids = frozenset({notification_id})
-            await self._record(
-                CancelNotices(by=SYSTEM, at=now, topic_id=topic_id, notification_ids=ids, reason_code=reason_code)
-            )
-            return
+            ids = frozenset({notice.queued.notification_id})
+            return CancelNotices(by=SYSTEM, at=now, topic_id=topic_id, notification_ids=ids, reason_code=reason_code)
         reachable = self._reachable(notice, reach)
         channel = next_channel(notice, reachable, self._policy)
         if channel is None:
-            await self._failed(topic_id, notice, notice.queued.channels[0], "no_contact", reachable=())
-            return
+            return self._failed(topic_id, notice, notice.queued.channels[0], "no_contact", reachable=())
         try:
             text = render(notice.queued.template, notice.queued.params)
         except (KeyError, ValueError):
             # Queued by a newer or an older program, with words that this one does not have.
             _log.exception("notice cannot be put into words", template=notice.queued.template)
-            await self._failed(topic_id, notice, channel, "no_words", reachable=())
-            return
+            return self._failed(topic_id, notice, channel, "no_words", reachable=())
         if channel == self.inbox:
-            await self._handed_over(topic_id, notice, channel)
-        else:
-            await self._hand_over(topic_id, notice, channel, text, reachable)
+            return self._handed_over(topic_id, notice, channel)
+        return HandOver(channel, text, reachable)
 
     def _pointless(self, notice: Notice, reach: Reach, now: datetime) -> str | None:
         queued = notice.queued
@@ -189,10 +219,8 @@ class Sender:
         here = {self.inbox, *self._channels}
         return tuple(channel for channel in queued.channels if channel in chosen and channel in here)
 
-    async def _hand_over(
-        self, topic_id: UUID, notice: Notice, channel: NoticeChannel, text: Text, reachable: tuple[NoticeChannel, ...]
-    ) -> None:
-        notification_id, attempt = notice.queued.notification_id, notice.attempts + 1
+    async def _hand_over(self, topic_id: UUID, notice: Notice, todo: HandOver) -> None:
+        channel, notification_id, attempt = todo.channel, notice.queued.notification_id, notice.attempts + 1
         outside = self._channels[channel]
         attempted_at, repeated = await self._attempt(notification_id, attempt)
         if repeated and not outside.deduplicates:
@@ -209,14 +237,14 @@ class Sender:
             await self._record(unknown)
             return
         try:
-            await outside.hand_over(notification_id, notice.queued.ref, text)
+            await outside.hand_over(notification_id, notice.queued.ref, todo.text)
         except NotTaken as error:
-            await self._failed(topic_id, notice, channel, error.reason_code, reachable)
+            await self._record(self._failed(topic_id, notice, channel, error.reason_code, todo.reachable))
         except (OSError, TimeoutError) as error:
             _log.warning("channel failed", channel=channel, exc_info=error)
-            await self._failed(topic_id, notice, channel, "channel_failed", reachable)
+            await self._record(self._failed(topic_id, notice, channel, "channel_failed", todo.reachable))
         else:
-            await self._handed_over(topic_id, notice, channel)
+            await self._record(self._handed_over(topic_id, notice, channel))
 
     async def _attempt(self, notification_id: UUID, attempt: int) -> tuple[datetime, bool]:
         """Record an attempt before it is made; when it was first recorded, and whether that was earlier."""
@@ -228,53 +256,55 @@ class Sender:
         committed = await self._executor.execute(build, _SENDER, Call("sender", f"{notification_id}:{attempt}", b""))
         return datetime.fromisoformat(committed.answer["attempted_at"]), committed.replayed
 
-    async def _handed_over(self, topic_id: UUID, notice: Notice, channel: NoticeChannel) -> None:
-        await self._record(
-            RecordHandedOver(
-                by=SYSTEM,
-                at=self._clock.now(),
-                topic_id=topic_id,
-                notification_id=notice.queued.notification_id,
-                channel=channel,
-                attempt=notice.attempts + 1,
-            )
+    def _handed_over(self, topic_id: UUID, notice: Notice, channel: NoticeChannel) -> RecordHandedOver:
+        return RecordHandedOver(
+            by=SYSTEM,
+            at=self._clock.now(),
+            topic_id=topic_id,
+            notification_id=notice.queued.notification_id,
+            channel=channel,
+            attempt=notice.attempts + 1,
         )
 
-    async def _failed(
+    def _failed(
         self,
         topic_id: UUID,
         notice: Notice,
         channel: NoticeChannel,
         reason_code: str,
         reachable: tuple[NoticeChannel, ...],
-    ) -> None:
+    ) -> RecordFailure:
         notification_id = notice.queued.notification_id
         caller = None if reason_code == "no_words" else template(notice.queued.template).call
         call = None if caller is None else CallInstead(notification_id=call_id_of(notification_id), caller=caller)
-        await self._record(
-            RecordFailure(
-                by=SYSTEM,
-                at=self._clock.now(),
-                topic_id=topic_id,
-                notification_id=notification_id,
-                channel=channel,
-                attempt=notice.attempts + 1,
-                reason_code=reason_code,
-                reachable=reachable,
-                call=call,
-                policy=self._policy,
-            )
+        return RecordFailure(
+            by=SYSTEM,
+            at=self._clock.now(),
+            topic_id=topic_id,
+            notification_id=notification_id,
+            channel=channel,
+            attempt=notice.attempts + 1,
+            reason_code=reason_code,
+            reachable=reachable,
+            call=call,
+            policy=self._policy,
         )
 
-    async def _record(self, command: TopicCommand) -> None:
+    async def _record(self, *commands: TopicCommand) -> None:
+        """Record outcomes in one append; each alone when one of them is refused."""
+
         async def build() -> Plan:
-            return Plan([command])
+            return Plan(commands)
 
         try:
             await self._executor.execute(build, _SENDER)
         except Refused as refused:
+            if len(commands) > 1:
+                for command in commands:
+                    await self._record(command)
+                return
             # A consumer or another sender was faster; what it recorded stands.
-            _log.info("outcome not recorded", command=type(command).__name__, reason_code=refused.reason_code)
+            _log.info("outcome not recorded", command=type(commands[0]).__name__, reason_code=refused.reason_code)
 
 
 async def send(runtime: Runtime) -> None:
