@@ -13,7 +13,6 @@ from cli.client import ProblemError
 from cli.commands import care, history, living, proof, running
 from cli.embedded import EmbeddedError
 from cli.output import err
-from cli.seed.order_life import NotAsPlanned
 from cli.stack import StackError
 from cli.story import NothingFound
 from eventstore.dead_letters import NoSuchLetter
@@ -46,7 +45,7 @@ def run() -> int:
         return _fail(error, NO_ANSWER)
     except ReplayRefused as error:
         return _fail(error, USAGE)
-    except (ProblemError, NotAsPlanned) as error:
+    except ProblemError as error:
         return _fail(error, CHECK_FAILED)
     except (httpx.TransportError, nats.errors.Error, OSError, TimeoutError, asyncpg.PostgresConnectionError) as error:
         return _fail(error, NO_ANSWER)
