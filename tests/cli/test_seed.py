@@ -1,0 +1,153 @@
+"""The invented community: always the same, of the promised size, of people who never lived, every course planned."""
+
+from collections import Counter
+from datetime import timedelta
+from typing import get_args
+
+import pytest
+
+from cli.seed import names
+from cli.seed.community import Scale, generate
+from cli.seed.lives import COURSES
+from cli.seed.plan import DAYS, FULL, SMALL, Course, plan
+from contracts.command import Role
+from servicekit.reference import reference
+
+LIVING = ("习近平", "裘孝英", "李宛芙", "冯静")
+"""The people whom the article about the community names."""
+SCALES = get_args(Scale)
+PHONE_OF_NOBODY = "100"
+"""No network in China has this prefix."""
+
+
+@pytest.fixture(scope="module", params=SCALES)
+def scale(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def community(scale):
+    return generate(scale)
+
+
+@pytest.fixture(scope="module")
+def orders(community):
+    return plan(community)
+
+
+def test_the_same_people_and_orders_every_time(community, orders):
+    again = generate(community.scale)
+    assert again == community
+    assert plan(again) == orders
+
+
+def test_sizes_are_those_promised(scale, community, orders):
+    volunteers, planned = {"small": (60, 120), "full": (3_966, 5_600)}[scale]
+    assert len(community.helpers) == volunteers
+    assert len(orders) == planned
+    assert sum((SMALL if scale == "small" else FULL).values()) == planned
+    if scale == "full":
+        assert 4_800 <= len(community.persons) <= 5_000, "some 4,900 residents, volunteers among them"
+
+
+def test_everybody_is_known_once_and_marked_as_invented(community):
+    persons = community.persons
+    assert len({person.person_key for person in persons}) == len(persons)
+    assert {person.source for person in persons} == {"invented"}
+
+
+def test_nobody_has_a_living_persons_name_or_a_phone_that_could_ring(community):
+    for person in community.persons:
+        assert person.name not in LIVING
+        assert person.phone.startswith(PHONE_OF_NOBODY)
+        assert len(person.phone) == 11
+        assert person.phone.isdecimal()
+
+
+def test_no_name_of_the_article_can_ever_be_drawn():
+    for name in LIVING:
+        given = name[1:]
+        drawable = (
+            name[0] in names.SURNAMES
+            and given[-1] in names.GIVEN_SECOND
+            and all(first in names.GIVEN_FIRST for first in given[:-1])
+        )
+        assert not drawable, name
+
+
+def test_households_entrances_and_grids_are_real_places(community):
+    known = reference().grid_of_entrance
+    for person in community.persons:
+        assert known[person.entrance_id] == person.grid_id
+
+
+def test_volunteers_hold_every_skill_and_licence_there_is(community):
+    assert {skill for helper in community.helpers for skill in helper.skills} == set(reference().skill_codes)
+    assert {one for helper in community.helpers for one in helper.licences} == set(reference().licence_codes)
+    assert all(1 <= day <= 7 for helper in community.helpers for day in helper.weekdays)
+
+
+def test_more_than_half_of_a_full_community_of_volunteers_is_sixty_or_older():
+    helpers = generate("full").helpers
+    assert 0.52 < sum(helper.person.age >= 60 for helper in helpers) / len(helpers) < 0.58
+
+
+def test_whoever_the_days_need_has_their_role(community):
+    roles = {one.role for one in community.staff}
+    needed = {
+        Role.ADMIN, Role.DISPATCHER, Role.STATION_MANAGER, Role.REVIEWER, Role.TEAM_LEADER, Role.FUND_CLERK,
+        Role.CASHIER, Role.GRID_WORKER,
+    }  # fmt: skip
+    assert needed <= roles
+    clerk, cashier = (next(one.person for one in community.staff if one.role is role)
+                      for role in (Role.FUND_CLERK, Role.CASHIER))  # fmt: skip
+    assert clerk.person_key != cashier.person_key, "who writes the books does not hold the money"
+
+
+def test_every_course_is_planned_and_can_be_lived(scale, orders):
+    planned = Counter(order.course for order in orders)
+    assert planned == (SMALL if scale == "small" else FULL)
+    assert set(planned) == set(get_args(Course)) == set(COURSES)
+
+
+def test_rates_of_a_full_year_are_those_of_the_design():
+    """domain.md §5: 3 % refused, 5 % cancelled, 4 % unfulfilled, 30 % from inquiries; 62 % of those are rated."""
+    share = {course: count / 5_600 for course, count in FULL.items()}
+    assert share["refused"] == pytest.approx(0.03, abs=0.002)
+    cancelled = sum(value for course, value in share.items() if course.startswith("cancelled"))
+    assert cancelled == pytest.approx(0.05, abs=0.01)
+    unfulfilled = share["unfulfilled"] + share["given_up_untried"] + share["given_up_asking"]
+    assert unfulfilled == pytest.approx(0.04, abs=0.002)
+    assert share["inquiry"] == pytest.approx(0.30, abs=0.002)
+    served = [order for order in plan(generate("full")) if order.course == "served"]
+    assert sum(order.score is not None for order in served) / len(served) == pytest.approx(0.62, abs=0.04)
+
+
+def test_orders_ask_for_what_volunteers_may_do_in_a_window_to_come(orders):
+    catalogue = reference().items
+    for order in orders:
+        item = catalogue[order.item_code]
+        assert bool(item.referral) == (order.course == "refused")
+        assert order.window_start > order.placed
+        assert order.window_end - order.window_start >= timedelta(minutes=item.minutes)
+        assert (order.proxy is not None) == (order.course == "served_for_proxy")
+    assert list(orders) == sorted(orders, key=lambda order: (order.placed, order.number))
+
+
+def test_what_nobody_rates_has_no_score_and_what_is_rated_badly_has_a_bad_one(orders):
+    for order in orders:
+        if order.course in {"unrated", "presumed"}:
+            assert order.score is None
+        elif order.course == "rated_badly":
+            assert order.score in {1, 2}
+        elif order.course == "rated_by_phone":
+            assert order.score is not None
+
+
+def test_gifts_fall_within_the_days_and_are_whole_fen(community):
+    for gift in community.gifts:
+        assert 0 <= gift.day < DAYS[community.scale]
+        assert gift.amount_fen > 0
+        assert gift.amount_fen % 100 == 0
+    assert {gift.method for gift in community.gifts} == {"cash", "bank_transfer"}
+    assert {gift.receipt for gift in community.gifts} == {True, False}
