@@ -41,8 +41,9 @@ def list_letters(
     as_json: Json = False,
 ) -> None:
     """List the open dead letters."""
+    services = chosen(service)
     with located(data) as place:
-        found = asyncio.run(_list(place, chosen(service), every=every))
+        found = asyncio.run(_list(place, services, every=every))
     if as_json:
         print_json([{"by": by, **_letter(letter)} for by, letter in found])
         return

@@ -27,8 +27,9 @@ def events(
     as_json: Json = False,
 ) -> None:
     """Print events in order; with --json the exact CloudEvents, one a line."""
+    services = chosen(service)
     with located(data, running=follow_on) as place:
-        asyncio.run(_events(place, chosen(service), first, follow_on=follow_on, as_json=as_json))
+        asyncio.run(_events(place, services, first, follow_on=follow_on, as_json=as_json))
 
 
 async def _events(place: Place, services: tuple[str, ...], first: int, *, follow_on: bool, as_json: bool) -> None:

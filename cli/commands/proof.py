@@ -28,8 +28,9 @@ def register(app: typer.Typer) -> None:
 
 def _verify(data: Data = None, service: Service = None, as_json: Json = False) -> None:
     """Check every log: hashes, numbering, columns, tree, signed head, and the stream byte for byte."""
+    services = chosen(service)
     with located(data) as place, progress(not as_json) as tell:
-        reports = asyncio.run(verify_all(place, chosen(service), tell))
+        reports = asyncio.run(verify_all(place, services, tell))
     if as_json:
         print_json(as_document(reports))
     else:

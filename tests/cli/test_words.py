@@ -1,0 +1,143 @@
+"""Words that are off: one sentence says what is wrong, the exit code means it, and nothing is done."""
+
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli.embedded import HOST
+from tests.cli.program import say
+from tests.support.servers import temporary_directory
+
+USAGE, NOT_THERE, NO_ANSWER = 2, 3, 4
+NOBODY = "00000000-0000-0000-0000-000000000000"
+
+
+@pytest.fixture
+def place():
+    with temporary_directory() as directory:
+        yield directory
+
+
+def left_in(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["status"], ["events"], ["events", "--follow"], ["trail", NOBODY], ["verify"], ["replay"], ["erasures"],
+        ["dead-letters", "list"], ["token", "--role", "RESIDENT"], ["token", "--bootstrap"],
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_where_nothing_was_started_it_is_said_how_to_begin(place, words):
+    data = place / "data"
+    said = say(*words, "--data", data)
+    assert said.code == NOT_THERE
+    assert said.out == b""
+    assert said.err == (f"chaoyangli: {data}: nothing was started here; begin with `chaoyangli up --data {data}`\n")
+    assert left_in(place) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ("events --service shop", "there is no service 'shop'"),
+        ("verify --service shop", "there is no service 'shop'"),
+        ("dead-letters show orders 1 --by shop", "there is no service 'shop'"),
+        ("dead-letters retry shop 1 --by notify", "there is no service 'shop'"),
+        ("dead-letters show orders 0 --by notify", "position"),
+        ("events --from 0", "--from"),
+        ("events --from first", "--from"),
+        ("replay --until yesterday", "'yesterday' is neither a position nor a time"),
+        ("replay --until 2026-13-40 --service orders", "neither a position nor a time"),
+        ("replay --until 12", "say --service"),
+        ("replay --until 12 --service orders --swap", "--swap goes to the end of the log"),
+        ("token --actor somebody", "--actor"),
+        ("token --on-behalf-of 12", "--on-behalf-of"),
+        ("token --ttl 0", "--ttl"),
+        ("token --ttl 601", "--ttl"),
+        ("demo --scale huge", "--scale is small or full"),
+        ("trail", "Missing argument 'ID'"),
+        ("audit-everything", "No such command"),
+        ("status --jason", "--jason"),
+    ],
+)
+def test_words_that_are_off_are_a_usage_error(place, words, why):
+    said = say(*words.split(), "--data", place / "data") if "audit" not in words else say(words)
+    assert said.code == USAGE, said
+    assert why in said.err
+    assert said.out == b""
+    assert left_in(place) == []
+
+
+@pytest.mark.parametrize("command", ["up", "demo", "status", "verify"])
+def test_a_data_directory_that_is_a_file_or_has_no_name_is_refused(place, command):
+    file = place / "file"
+    file.write_text("something else")
+    said = say(command, "--data", file)
+    assert (said.code, "is a file, not a directory" in said.err) == (USAGE, True)
+    said = say(command, "--data", "")
+    assert (said.code, "an empty name" in said.err) == (USAGE, True)
+    assert left_in(place) == ["file"]
+    assert file.read_text() == "something else"
+
+
+@pytest.mark.parametrize("command", ["up", "demo"])
+def test_a_data_directory_that_cannot_be_written_is_told_before_anything_starts(place, command):
+    file = place / "file"
+    file.touch()
+    said = say(command, "--data", file / "below")
+    assert said.code == NO_ANSWER
+    assert said.err.startswith(f"chaoyangli: data directory {file / 'below'}: it cannot be written (Not a directory)")
+    assert len(said.err.splitlines()) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_a_closed_place_cannot_hold_a_data_directory():
+    said = say("up", "--data", "/proc/nothing")
+    assert said.code == NO_ANSWER
+    assert "it cannot be written" in said.err
+
+
+def test_a_real_community_is_never_made_a_demo(place):
+    (place / "mode").write_text("real\n")
+    said = say("demo", "--data", place, "--once")
+    assert said.code == NOT_THERE
+    assert "holds a real community" in said.err
+    assert left_in(place) == ["mode"]
+
+
+def test_a_demo_that_was_interrupted_is_not_begun_again_on_top(place):
+    (place / "mode").write_text("demo\n")
+    said = say("demo", "--data", place, "--once")
+    assert said.code == NOT_THERE
+    assert "interrupted" in said.err
+    assert left_in(place) == ["mode"]
+
+
+def test_a_spoilt_note_of_where_everything_runs_is_named(place):
+    (place / "mode").write_text("real\n")
+    (place / "stack.json").write_text("{")
+    said = say("status", "--data", place)
+    assert said.code == NOT_THERE
+    assert f"{place / 'stack.json'} is not what it was written as" in said.err
+
+
+def test_a_note_left_by_a_process_that_is_gone_means_that_nothing_runs(place):
+    (place / "mode").write_text("real\n")
+    gone = '{"mode": "real", "pid": 4194303, "urls": {}, "postgres_port": 1, "nats_url": "nats://127.0.0.1:1"}'
+    (place / "stack.json").write_text(gone)
+    said = say("status", "--data", place)
+    assert said.code == NOT_THERE
+    assert "nothing runs here; start it with" in said.err
+
+
+def test_a_health_check_says_whether_somebody_answers():
+    with socket.socket() as nobody:
+        nobody.bind((HOST, 0))
+        said = say("healthcheck", f"http://{HOST}:{nobody.getsockname()[1]}/readyz")
+    assert said.code == 1
+    assert "/readyz" in said.err
