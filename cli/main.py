@@ -13,6 +13,7 @@ from cli.client import ProblemError
 from cli.commands import care, history, living, proof, running
 from cli.embedded import EmbeddedError
 from cli.output import err
+from cli.seed.order_life import NotAsPlanned
 from cli.stack import StackError
 from cli.story import NothingFound
 from eventstore.dead_letters import NoSuchLetter
@@ -45,7 +46,7 @@ def run() -> int:
         return _fail(error, NO_ANSWER)
     except ReplayRefused as error:
         return _fail(error, USAGE)
-    except ProblemError as error:
+    except (ProblemError, NotAsPlanned) as error:
         return _fail(error, CHECK_FAILED)
     except (httpx.TransportError, nats.errors.Error, OSError, TimeoutError, asyncpg.PostgresConnectionError) as error:
         return _fail(error, NO_ANSWER)

@@ -96,15 +96,18 @@ class Vault:
         data_key = AESGCM(await self._data_key(person_id, purpose))
         indexed = frozenset(indexed)
         commitments: dict[str, str] = {}
-        changes: list[VaultChange] = []
+        rows: list[tuple[str, bytes, bytes, bytes | None]] = []
         for field, value in fields.items():
             salt, nonce = os.urandom(SALT_BYTES), os.urandom(NONCE_BYTES)
             ciphertext = data_key.encrypt(nonce, salt + value.encode(), self._entry_aad(ref, field))
             blind = self._blind(purpose, field, value) if field in indexed else None
             commitments[field] = commitment(salt, field, value)
-            arguments = (ref, field, person_id, purpose, nonce, ciphertext, blind)
-            changes.append(VaultChange(self._write_entry, arguments))
-        return Sealed(ref, commitments, tuple(changes))
+            rows.append((field, nonce, ciphertext, blind))
+        if not rows:
+            return Sealed(ref, commitments, ())
+        # One statement, because the log's head is locked while it runs.
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        return Sealed(ref, commitments, (VaultChange(self._write_entries, (ref, person_id, purpose, *columns)),))
 
     def remove(self, ref: UUID) -> tuple[VaultChange, ...]:
         """What deletes all that is sealed under `ref`, with the append it is handed to; the person's key stays."""
@@ -227,12 +230,14 @@ class Vault:
         return f"key\x00{self._service}\x00{person_id}\x00{purpose}".encode()
 
     @property
-    def _write_entry(self) -> str:
+    def _write_entries(self) -> str:
         # Only under a living key: what was sealed before an erasure and is appended after it must leave nothing, not
         # even its blind index. The lock makes the two wait for one another.
         return f"""INSERT INTO {self._service}.vault_entries (ref, field, person_id, purpose, nonce, ciphertext, blind)
-                   SELECT $1, $2, k.person_id, k.purpose, $5, $6, $7 FROM {self._service}.vault_keys k
-                   WHERE k.person_id = $3 AND k.purpose = $4 AND k.wrapped IS NOT NULL FOR SHARE
+                   SELECT $1, e.field, k.person_id, k.purpose, e.nonce, e.ciphertext, e.blind
+                   FROM {self._service}.vault_keys k,
+                       unnest($4::text[], $5::bytea[], $6::bytea[], $7::bytea[]) AS e (field, nonce, ciphertext, blind)
+                   WHERE k.person_id = $2 AND k.purpose = $3 AND k.wrapped IS NOT NULL FOR SHARE OF k
                    ON CONFLICT (ref, field) DO UPDATE SET nonce = excluded.nonce, ciphertext = excluded.ciphertext,
                        blind = excluded.blind, person_id = excluded.person_id, purpose = excluded.purpose"""
 

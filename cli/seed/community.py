@@ -178,7 +178,7 @@ def _helper(random: Random, households: _Households, number: int) -> Helper:
     # Every skill is held by somebody, even in the small community.
     chosen = {skills[number % len(skills)], *random.sample(skills, 2)}
     licences = sorted(reference().licence_codes)
-    licence = (licences[number % len(licences)],) if number % 5 == 0 else ()
+    licence = (licences[number // 5 % len(licences)],) if number % 5 == 0 else ()
     weekdays = tuple(sorted(random.sample(range(1, 8), random.randint(4, 7))))
     return Helper(person, tuple(sorted(chosen)), licence, insured=number % 3 != 2, weekdays=weekdays)
 

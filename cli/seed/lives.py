@@ -101,8 +101,13 @@ def _next_morning(moment: datetime) -> datetime:
 
 
 async def _nobody(life: OrderLife) -> None:
-    """Nobody was found before the window: two people stand for it, and the resident gets a call."""
+    """Nobody was found before the window: the search is given up."""
     await life.until(life.window_end + timedelta(minutes=10))
+    await _give_up(life)
+
+
+async def _give_up(life: OrderLife) -> None:
+    """Two people stand for it, and the resident gets a call."""
     seconder = life.town.staff(Role.STATION_MANAGER).person_id
     body = {"reason_code": "nobody_available", "seconded_by": str(seconder)}
     await life.command("declare-unfulfilled", life.dispatcher, body)
@@ -117,6 +122,26 @@ async def _unfulfilled(life: OrderLife) -> None:
     await _nobody(life)
 
 
+async def _given_up_untried(life: OrderLife) -> None:
+    """Received, and then nobody was asked in time."""
+    await life.place()
+    await life.verify()
+    await _nobody(life)
+
+
+async def _given_up_asking(life: OrderLife) -> None:
+    """Three waves, the pool between them; with the third still out, the resident is told that it cannot be."""
+    await life.place()
+    await life.verify()
+    await life.dispatch()
+    for _ in range(2):
+        await life.pause(15)
+        await life.command("open", life.dispatcher)
+        await life.pause(15)
+        await life.dispatch()
+    await _give_up(life)
+
+
 async def _declined_first(life: OrderLife) -> None:
     await life.place()
     await life.verify()
@@ -125,6 +150,29 @@ async def _declined_first(life: OrderLife) -> None:
     for volunteer_id in asked[:1]:
         await life.command("decline", life.helper(volunteer_id), {"reason_code": "not_free"})
         life.tell(f"婉拒  {life.helper_name(volunteer_id)}这次不方便，没有任何影响")
+    await _serve_and_end(life, await life.staff_it())
+
+
+async def _all_declined(life: OrderLife) -> None:
+    """With the last word of no the order waits for the next wave."""
+    await life.place()
+    await life.verify()
+    asked = await life.dispatch()
+    await life.pause(15)
+    for volunteer_id in asked:
+        await life.command("decline", life.helper(volunteer_id), {"reason_code": "not_free"})
+    life.tell("婉拒  这一批都不方便，再问下一批")
+    await _serve_and_end(life, await life.staff_it())
+
+
+async def _opened_early(life: OrderLife) -> None:
+    """The dispatcher does not wait for the answers: the offers end, the pool is open to all who may."""
+    await life.place()
+    await life.verify()
+    if await life.dispatch():
+        await life.pause(15)
+        await life.command("open", life.dispatcher)
+        life.tell("放入接单池  不等回话了")
     await _serve_and_end(life, await life.staff_it())
 
 
@@ -273,6 +321,13 @@ async def _cancelled_offered(life: OrderLife) -> None:
     await _cancel(life, life.resident_side)
 
 
+async def _cancelled_open(life: OrderLife) -> None:
+    await life.place()
+    await life.verify()
+    await life.command("open", life.dispatcher)
+    await _cancel(life, life.resident_side)
+
+
 async def _cancelled_accepted(life: OrderLife) -> None:
     if not await _until_staffed(life):
         await _nobody(life)
@@ -301,6 +356,8 @@ COURSES: dict[Course, Callable[[OrderLife], Awaitable[None]]] = {
     "served_for_proxy": _served,
     "inquiry": _inquiry,
     "declined_first": _declined_first,
+    "all_declined": _all_declined,
+    "opened_early": _opened_early,
     "expired_first": _expired_first,
     "withdrawn_first": _withdrawn_first,
     "lapsed_first": _lapsed_first,
@@ -317,9 +374,12 @@ COURSES: dict[Course, Callable[[OrderLife], Awaitable[None]]] = {
     "cancelled_placed": _cancelled_placed,
     "cancelled_verified": _cancelled_verified,
     "cancelled_offered": _cancelled_offered,
+    "cancelled_open": _cancelled_open,
     "cancelled_accepted": _cancelled_accepted,
     "not_started": _not_started,
     "unfulfilled": _unfulfilled,
+    "given_up_untried": _given_up_untried,
+    "given_up_asking": _given_up_asking,
 }
 
 __all__ = ["COURSES", "ENDS", "NotAsPlanned", "live"]

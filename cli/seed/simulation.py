@@ -35,6 +35,8 @@ class Simulation:
 
     async def run(self, lives: list[Coroutine[Any, Any, None]], told: Callable[[datetime], None]) -> None:
         """Live all lives to their ends. `told` hears each new moment. The first failure ends everything."""
+        if not lives:
+            return
         self._acting = len(lives)
         tasks = [asyncio.create_task(self._live(life)) for life in lives]
         try:

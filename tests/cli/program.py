@@ -104,7 +104,7 @@ class Running:
 
     def rest(self) -> list[str]:
         """What it printed that nobody has taken, once it has ended."""
-        return [line for line in iter(self._lines.get_nowait, None) if line is not None]
+        return list(iter(self._lines.get_nowait, None))
 
     def _read_out(self) -> None:
         assert self.process.stdout is not None

@@ -14,7 +14,7 @@ from servicekit.tokens import Verifier, jwks, new_issuer_key
 
 PERSON, PARENT = UUID(int=1), UUID(int=2)
 DISPATCHER = Actor.of(PERSON, Role.DISPATCHER)
-OK = (200, {}, {"order_id": "x", "positions": {"orders": [7, 9]}})
+OK: tuple[int, dict[str, str], dict[str, object]] = (200, {}, {"order_id": "x", "positions": {"orders": [7, 9]}})
 BUSY = (503, {"Retry-After": "0"}, {"reason_code": "not_caught_up", "title": "wait"})
 BROKEN = None
 """No answer: the connection ends."""

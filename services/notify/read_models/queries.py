@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -59,14 +60,19 @@ def scope_of(scope_id: str) -> str:
 
 async def roster(connection: AsyncConnection, role: Role, grid_id: str | None, at: datetime) -> list[UUID]:
     """The people who hold a role for a grid now, in the order of their ids; erased ones hold none."""
+    rows = (await connection.execute(_holders(), {"role": role.value, "at": at})).all()
+    return sorted({row.person_id for row in rows if covers(row.scope, row.scope_id, grid_id)})
+
+
+@cache
+def _holders() -> sa.Select[Any]:
+    """Made once: it is asked for each order placed."""
     r = volunteers_roles.c
-    in_force = sa.or_(r.valid_until.is_(None), r.valid_until > at)
+    in_force = sa.or_(r.valid_until.is_(None), r.valid_until > sa.bindparam("at", type_=sa.DateTime(timezone=True)))
     gone = sa.select(erased.c.person_id)
-    statement = sa.select(r.person_id, r.scope, r.scope_id).where(
-        r.role == role.value, in_force, r.person_id.not_in(gone)
+    return sa.select(r.person_id, r.scope, r.scope_id).where(
+        r.role == sa.bindparam("role", type_=sa.Text()), in_force, r.person_id.not_in(gone)
     )
-    rows = await many(connection, statement)
-    return sorted({row["person_id"] for row in rows if covers(row["scope"], row["scope_id"], grid_id)})
 
 
 async def acts_for(connection: AsyncConnection, proxy_id: UUID, principal_id: UUID, at: datetime) -> bool:

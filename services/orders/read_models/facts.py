@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import cache
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -65,6 +66,22 @@ async def wish(
     connection: AsyncConnection, actor_id: UUID, person_id: UUID, item_code: str, since: datetime, at: datetime
 ) -> Wish:
     """Everything that is looked up when an order is placed."""
+    asked = {"actor_id": actor_id, "person_id": person_id, "item_code": item_code, "since": since, "at": at}
+    (row,) = await rows_of(connection, _wish_query(), asked)
+    return Wish(
+        item=_model(ItemFacts, row) if row["item_code"] is not None else None,
+        resident=_model(ResidentFacts, row) if row["person_id"] is not None else None,
+        proxy=row["proxy"],
+        duplicate=row["duplicate"],
+    )
+
+
+@cache
+def _wish_query() -> sa.Select[Any]:
+    """Made once: to put it together took as long as to run it."""
+    actor_id, person_id = sa.bindparam("actor_id", type_=sa.Uuid()), sa.bindparam("person_id", type_=sa.Uuid())
+    item_code = sa.bindparam("item_code", type_=sa.Text())
+    since, at = (sa.bindparam(name, type_=sa.DateTime(timezone=True)) for name in ("since", "at"))
     who, home = p.people, p.people.alias("home")
     o, i = t.orders, t.service_items
     consented = sa.exists().where(
@@ -85,20 +102,13 @@ async def wish(
     )
     one = sa.select(sa.literal(1).label("one")).subquery("one")
     person = sa.and_(who.c.person_id == person_id, who.c.erased_at.is_(None))
-    query = sa.select(
+    return sa.select(
         who,
         i,
         consented.label("consented"),
         is_proxy(actor_id, person_id, at).label("proxy"),
         duplicate.label("duplicate"),
     ).select_from(one.outerjoin(who, person).outerjoin(i, i.c.item_code == item_code))
-    (row,) = await rows_of(connection, query)
-    return Wish(
-        item=_model(ItemFacts, row) if row["item_code"] is not None else None,
-        resident=_model(ResidentFacts, row) if row["person_id"] is not None else None,
-        proxy=row["proxy"],
-        duplicate=row["duplicate"],
-    )
 
 
 M = TypeVar("M", bound=BaseModel)

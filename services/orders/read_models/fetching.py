@@ -1,5 +1,6 @@
 """Queries as plain dictionaries."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -8,9 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 Row = dict[str, Any]
 
 
-async def rows_of(connection: AsyncConnection, query: sa.Executable) -> list[Row]:
+async def rows_of(
+    connection: AsyncConnection, query: sa.Executable, parameters: Mapping[str, Any] | None = None
+) -> list[Row]:
     """All rows, by column name."""
-    return [{str(name): value for name, value in row.items()} for row in (await connection.execute(query)).mappings()]
+    result = await connection.execute(query, parameters)
+    columns = result.keys()
+    names = [str(name) for name in columns]
+    return [dict(zip(names, row, strict=True)) for row in result]
 
 
 async def row_of(connection: AsyncConnection, query: sa.Executable) -> Row | None:

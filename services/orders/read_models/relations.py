@@ -117,7 +117,11 @@ def covers(scope: str, scope_id: str, grid_id: str, entrance_id: str | None) -> 
             return False
 
 
-def is_proxy(actor_id: UUID, principal_id: UUID, at: datetime) -> sa.ColumnElement[bool]:
+def is_proxy(
+    actor_id: UUID | sa.BindParameter[UUID],
+    principal_id: UUID | sa.BindParameter[UUID],
+    at: datetime | sa.BindParameter[datetime],
+) -> sa.ColumnElement[bool]:
     """Whether an authorisation in force lets the actor act in orders for the principal."""
     x = p.proxies
     return sa.exists().where(
