@@ -1,11 +1,15 @@
 """Who hears which event, and what they do about it: domain.md §4.9, for the catalogue."""
 
 _COPY = "keeps a copy for its guards"
-_PEOPLE = ("PersonRegistered", "PersonErased", "ConsentGiven", "ConsentWithdrawn", "ProxyAuthorised", "ProxyEnded")
+_PEOPLE = (
+    *("PersonRegistered", "PersonMoved", "PersonErased", "ConsentGiven", "ConsentWithdrawn"),
+    *("ProxyAuthorised", "ProxyEnded"),
+)
 _RELATIONS = ("RelationDeclared", "RelationEnded", "RoleGranted", "RoleRevoked")
 _CANDIDATES = (
     *("VolunteerRegistered", "VolunteerActivated", "VolunteerResumed", "VolunteerReinstated", "SkillDeclared"),
     *("SkillVerified", "LicenceRecorded", "InsuranceRecorded", "AvailabilitySet"),
+    *("PersonBlocked", "PersonUnblocked"),
 )
 _LAPSING = ("VolunteerPaused", "VolunteerSuspended", "VolunteerWithdrawn", "PersonErased")
 

@@ -71,6 +71,8 @@ class SendingPolicy(BaseModel):
 
 
 DEFAULT_POLICY = SendingPolicy()
+NOT_WANTED = "contact_not_wanted"
+"""Why a notice is withdrawn whose reader took the consent to be contacted back and has no inbox."""
 
 
 def contact_stream(ref: UUID) -> str:

@@ -24,6 +24,7 @@ from eventstore.model import Call, Metadata
 from servicekit.definition import Runtime
 from services.notify.commands import (
     DEFAULT_POLICY,
+    NOT_WANTED,
     CallInstead,
     CancelNotices,
     RecordFailure,
@@ -83,6 +84,7 @@ class Reach:
 
     channels: Mapping[UUID, frozenset[str]]
     erased: frozenset[UUID]
+    left_in_peace: frozenset[UUID]
     open_orders: frozenset[str]
 
 
@@ -132,6 +134,7 @@ class Sender:
             reach = Reach(
                 await queries.channels_of(connection, refs),
                 await queries.erased_among(connection, refs),
+                await queries.left_in_peace(connection, refs),
                 await queries.open_among(connection, order_nos),
             )
         inside, outside = await self._sorted(rows, reach, now)
@@ -188,6 +191,9 @@ class Sender:
             return CancelNotices(by=SYSTEM, at=now, topic_id=topic_id, notification_ids=ids, reason_code=reason_code)
         reachable = self._reachable(notice, reach)
         channel = next_channel(notice, reachable, self._policy)
+        if channel is None and notice.queued.ref in reach.left_in_peace:
+            ids = frozenset({notice.queued.notification_id})
+            return CancelNotices(by=SYSTEM, at=now, topic_id=topic_id, notification_ids=ids, reason_code=NOT_WANTED)
         if channel is None:
             return self._failed(topic_id, notice, notice.queued.channels[0], "no_contact", reachable=())
         try:
@@ -216,6 +222,8 @@ class Sender:
         chosen = frozenset() if queued.ref is None else reach.channels.get(queued.ref, frozenset())
         if queued.to_role is not None:
             chosen |= {self.inbox}
+        elif queued.ref in reach.left_in_peace:
+            chosen &= {self.inbox}
         here = {self.inbox, *self._channels}
         return tuple(channel for channel in queued.channels if channel in chosen and channel in here)
 

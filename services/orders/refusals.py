@@ -63,6 +63,7 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
     "licence_needed": (409, "这一单要有证照才能接。", "It takes a licence that holds on that day."),
     "skill_needed": (409, "这一单要会这门手艺才能接。", "It takes a skill that you have not declared."),
     "insurance_needed": (409, "这一单要先办好保险。", "It takes an insurance that holds on that day."),
+    "not_suited": (409, "这一单不太适合您，谢谢您。", "This order does not suit; thank you."),
     "accompanied_only": (409, "要有大人一起才能接。", "A child serves beside a grown-up only."),
     "time_overlap": (409, "这个时间您已经有安排了。", "You have promised this time already."),
     "not_assigned": (409, "您没有接这一单。", "This volunteer fills no slot of the order."),

@@ -24,14 +24,17 @@ from services.volunteers.commands.helping import (
 from services.volunteers.commands.hours import ApproveHours, RejectHours
 from services.volunteers.commands.people import (
     AuthoriseProxy,
+    BlockPerson,
     DeclareRelation,
     EndProxy,
     EndRelation,
     ErasePerson,
     GiveConsent,
     GrantRole,
+    MovePerson,
     RegisterPerson,
     RevokeRole,
+    UnblockPerson,
     WithdrawConsent,
 )
 
@@ -39,6 +42,7 @@ READ_PERSON = "read_person"
 REVEAL_PERSON = "reveal_person"
 FIND_PERSON = "find_person"
 READ_ROLES = "read_roles"
+READ_BLOCKS = "read_blocks"
 READ_VOLUNTEER = "read_volunteer"
 READ_HOURS = "read_hours"
 READ_CLAIMS = "read_claims"
@@ -74,6 +78,8 @@ def _self(table: AccessTable, command: type | str, *more: str) -> None:
 
 def _people(table: AccessTable) -> None:
     _allow(table, RegisterPerson, (*DOORSTEP, Role.DISPATCHER, Role.BUILDING_LEAD, Role.ADMIN))
+    _self(table, MovePerson, "guardian")
+    _allow(table, MovePerson, (*DOORSTEP, Role.DISPATCHER, Role.BUILDING_LEAD))
     for consent in (GiveConsent, WithdrawConsent):
         _self(table, consent, "guardian")
         _allow(table, consent, DOORSTEP)
@@ -88,6 +94,11 @@ def _people(table: AccessTable) -> None:
     _allow(table, EndProxy, (Role.RESIDENT, Role.VOLUNTEER), "own", "party")
     _allow(table, EndProxy, (Role.PROXY,), "party")
     _allow(table, EndProxy, DOORSTEP)
+    # Who is blocked neither hears of it nor ends it.
+    _self(table, BlockPerson, "guardian")
+    _allow(table, BlockPerson, (*DOORSTEP, Role.DISPATCHER), unless="party")
+    _self(table, UnblockPerson, "guardian")
+    _allow(table, UnblockPerson, (Role.STATION_MANAGER, Role.SOCIAL_WORKER), unless="party")
     _allow(table, ErasePerson, (Role.ADMIN,), unless="own")
 
 
@@ -123,6 +134,8 @@ def _reading(table: AccessTable) -> None:
     _allow(table, FIND_PERSON, DESK)
     _self(table, READ_ROLES)
     _allow(table, READ_ROLES, (Role.ADMIN, Role.AUDITOR))
+    _self(table, READ_BLOCKS, "guardian")
+    _allow(table, READ_BLOCKS, (Role.STATION_MANAGER, Role.SOCIAL_WORKER))
     for query in (READ_VOLUNTEER, READ_HOURS):
         _self(table, query, "guardian")
         _allow(table, query, (*DESK, Role.TEAM_LEADER, *WATCH))

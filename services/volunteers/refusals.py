@@ -35,6 +35,9 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
     "erasure_not_confirmed": (422, "两次填写的编号不一样。", "confirmed_person_id is not the person in the address."),
     "time_impossible": (422, "时间已经过去了。", "{field} is not in the future."),
     "grid_mismatch": (422, "楼门不在这个网格里。", "Entrance {entrance_id} lies in {grid_id}."),
+    "moved_nowhere": (409, "住处和登记的一样，没有变动。", "The person lives there already."),
+    "blocked_already": (409, "这两个人已经不安排在一起了。", "These two are kept apart already."),
+    "block_unknown": (404, "没有这项登记。", "There is no such block in force."),
     # volunteers
     "volunteer_unknown": (404, "这个人还不是志愿者。", "This person is no volunteer."),
     "volunteer_withdrawn": (409, "已经退出志愿服务。", "The volunteer withdrew."),

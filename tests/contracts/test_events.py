@@ -18,7 +18,8 @@ NAMES = {  # domain.md §4.8, as far as built
         OrderAccepted OrderStaffed AcceptanceWithdrawn AssignmentLapsed OrderEscalated ServiceStarted ServiceFinished
         ServiceAutoClosed CompletionConfirmed CompletionPresumed OrderRated OrderClosed OrderCancelled OrderUnfulfilled
         InquiryRecorded ServiceItemPublished ServiceItemRetired PersonDataErased PolicyAdopted""",
-    "volunteers": """PersonRegistered PersonErased ConsentGiven ConsentWithdrawn ProxyAuthorised ProxyEnded
+    "volunteers": """PersonRegistered PersonMoved PersonBlocked PersonUnblocked PersonErased ConsentGiven
+        ConsentWithdrawn ProxyAuthorised ProxyEnded
         RelationDeclared RelationEnded RoleGranted RoleRevoked VolunteerRegistered IdentityVerified VolunteerActivated
         VolunteerPaused VolunteerResumed VolunteerSuspended VolunteerReinstated VolunteerWithdrawn SkillDeclared
         SkillVerified LicenceRecorded InsuranceRecorded AvailabilitySet HoursClaimed HoursConfirmed HoursApproved

@@ -298,3 +298,13 @@ def proxy_ended() -> volunteers.ProxyEnded:
 
 def erased(person_id: UUID = WANG) -> volunteers.PersonErased:
     return volunteers.PersonErased(person_id=person_id, role=Role.ADMIN, erased_at=NOON)
+
+
+def consent_withdrawn(person_id: UUID = WANG, purpose: str = "contact") -> volunteers.ConsentWithdrawn:
+    return volunteers.ConsentWithdrawn(person_id=person_id, purpose=purpose, role=Role.RESIDENT, withdrawn_at=NOON)
+
+
+def consented(person_id: UUID = WANG, purpose: str = "contact") -> volunteers.ConsentGiven:
+    return volunteers.ConsentGiven(
+        person_id=person_id, purpose=purpose, form="spoken", role=Role.RESIDENT, given_at=NOON
+    )

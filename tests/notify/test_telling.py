@@ -174,13 +174,13 @@ def test_every_event_is_in_the_table_or_silent_by_decision(service: str) -> None
         assert bool(reactions.handlers(EVENTS[service, name])) == (name in heard), name
 
 
-def test_of_volunteers_only_an_erasure_is_acted_on_and_notify_never_hears_itself() -> None:
+def test_of_volunteers_only_an_erasure_and_a_consent_taken_back_are_acted_on_and_notify_never_hears_itself() -> None:
     acted_on = {
         name
         for (by, name), event_class in EVENTS.items()
         if by == "volunteers" and hears_volunteers.handlers(event_class)
     }
-    assert acted_on == {"PersonErased"}
+    assert acted_on == {"ConsentWithdrawn", "PersonErased"}
     assert {hears_orders.source, hears_volunteers.source, hears_ledger.source} == {"orders", "volunteers", "ledger"}
 
 

@@ -40,6 +40,7 @@ async def live_a_little(quarter: Quarter) -> None:
         volunteers.RelationDeclared(
             relation_id=uuid4(), person_a_id=WANG, person_b_id=BO, kind="sibling", role=RESIDENT, declared_at=TOMORROW
         ),
+        volunteers.PersonBlocked(block_id=uuid4(), person_id=WANG, other_id=GUO, role=RESIDENT, blocked_at=MONDAY_NINE),
     )
     refused = await quarter.place()
     await quarter.done(f"/orders/{refused}/refuse", {"reason_code": "other", "words": "转物业"}, DUAN, DISPATCHER)

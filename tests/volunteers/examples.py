@@ -14,6 +14,7 @@ from services.volunteers.commands import helping, hours, people, words
 WANG, ANNA, BO, LEE, ZHAO = (UUID(int=(0x0197 << 112) | (7 << 76) | (2 << 62) | number) for number in range(1, 6))
 """Wang the resident, Anna and Bo the volunteers, Lee the station manager, Zhao the auditor; all invented."""
 ORDER, ASSIGNMENT, GRANT, RELATION, PROXY, PAPER, CORRECTION, EVENT = (UUID(int=100 + number) for number in range(8))
+BLOCK = UUID(int=120)
 CLAIM = words.claim_id_of(ASSIGNMENT)
 HOUSEHOLD = UUID(int=50)
 NOON = datetime(2026, 3, 18, 4, 0, tzinfo=UTC)
@@ -53,6 +54,9 @@ def person_commands() -> dict[str, Any]:
     admin: dict[str, Any] = {**about, "by": ADMIN}
     return {
         "RegisterPerson": register_person(),
+        "MovePerson": people.MovePerson(**about, household_id=HOUSEHOLD, entrance_id="entrance-002", grid_id="grid-01"),
+        "BlockPerson": people.BlockPerson(**about, block_id=UUID(int=6), other_id=BO, other_known=True),
+        "UnblockPerson": people.UnblockPerson(**about, block_id=BLOCK),
         "GiveConsent": people.GiveConsent(**about, purpose="contact", form="spoken"),
         "WithdrawConsent": people.WithdrawConsent(**about, purpose="service"),
         "BootstrapAdmin": people.BootstrapAdmin(**about, grant_id=GRANT, admin_ever=False),

@@ -29,6 +29,10 @@ EXPECTED: dict[str, dict[Role, set[str]]] = {
     "RegisterPerson": everybody(*DOORSTEP, Role.DISPATCHER, Role.BUILDING_LEAD, Role.ADMIN),
     "GiveConsent": SELF_OR_GUARDIAN | everybody(*DOORSTEP),
     "WithdrawConsent": SELF_OR_GUARDIAN | everybody(*DOORSTEP),
+    "MovePerson": SELF_OR_GUARDIAN | everybody(*DOORSTEP, Role.DISPATCHER, Role.BUILDING_LEAD),
+    "BlockPerson": SELF_OR_GUARDIAN | everybody(*DOORSTEP, Role.DISPATCHER),
+    "UnblockPerson": SELF_OR_GUARDIAN | everybody(Role.STATION_MANAGER, Role.SOCIAL_WORKER),
+    "read_blocks": SELF_OR_GUARDIAN | everybody(Role.STATION_MANAGER, Role.SOCIAL_WORKER),
     "GrantRole": everybody(Role.ADMIN),
     "RevokeRole": everybody(Role.ADMIN),
     "DeclareRelation": {Role.RESIDENT: {"own", "party"}, Role.VOLUNTEER: {"own", "party"}, Role.PROXY: {"proxy"}}
@@ -73,12 +77,14 @@ UNLESS: dict[str, set[str]] = {
     "ApproveHours": {"own", "household", "related"},
     "RejectHours": {"own", "household", "related"},
 }
+NOT_FOR_A_PARTY = {"AuthoriseProxy", "BlockPerson", "UnblockPerson"}
+"""Staff do not use their office where they are the other side themselves."""
 
 
 def expected(command: str, role: Role, standing: frozenset[str]) -> bool:
     if standing & UNLESS.get(command, set()):
         return False
-    if command == "AuthoriseProxy" and role in DOORSTEP and "party" in standing:
+    if command in NOT_FOR_A_PARTY and role not in SELF and "party" in standing:
         return False
     return bool((standing | {"any"}) & EXPECTED[command].get(role, set()))
 

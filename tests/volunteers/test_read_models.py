@@ -35,6 +35,9 @@ async def live_a_little(town: Town) -> UUID:
     tie = {"person_a_id": str(wang), "person_b_id": str(anna), "kind": "sibling"}
     relation = await town.done("/relations", tie)
     proxy = await town.done("/proxies", {"principal_id": str(wang), "proxy_id": str(anna)})
+    await town.done(f"/persons/{wang}/move", {"entrance_id": "entrance-003"})
+    block = await town.done("/blocks", {"person_id": str(wang), "other_id": str(anna), "reason": "说话太大声"})
+    await town.done(f"/blocks/{block['block_id']}/end", {})
     path = f"/volunteers/{anna}"
     await town.done(f"{path}/skills", {"skill": "haircut", "level": 2})
     await town.done(f"{path}/skills/haircut/verify", {"level": 3})

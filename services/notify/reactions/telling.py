@@ -130,6 +130,8 @@ async def _queue(
         return [_to(recorded, tell, person_id, fields) for person_id in people]
     assert tell.ref is not None
     if "phone" in chosen.channels:
+        if await queries.left_in_peace(connection, [tell.ref]):
+            return []
         fields["to_role"] = chosen.call
     if tell.digest_of is not None:
         wait = timedelta(minutes=DEFAULT_POLICY.digest_minutes)

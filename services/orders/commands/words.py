@@ -163,6 +163,8 @@ class VolunteerFacts(_Frozen):
     """A live assignment overlaps the window."""
     offers_today: int = 0
     """Offers of any order that reached them this Asia/Shanghai day."""
+    kept_apart: bool = False
+    """Does not want to meet the beneficiary or somebody who serves this order already, or is not wanted by them."""
     related: bool = False
     """A declared relation to the beneficiary."""
     served_here: int = 0

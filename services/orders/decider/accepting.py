@@ -16,7 +16,7 @@ from services.orders.commands.placing import AcceptOrder, LapseAssignment, Withd
 from services.orders.decider.deadlines import minutes_after
 from services.orders.decider.dispatching import after_offers
 from services.orders.decider.evolve import evolve
-from services.orders.decider.fitness import checked, need_of, unfit
+from services.orders.decider.fitness import checked, need_of, told, unfit
 from services.orders.decider.lifecycle import ENDED, require
 from services.orders.decider.saying import lead_minutes, say, staffing
 from services.orders.decider.state import DONE, LIVE, Assignment, Order, Served
@@ -40,7 +40,7 @@ def accept(command: AcceptOrder, order: Order) -> Events:
     need = need_of(order)
     reasons = unfit(volunteer, need)
     if reasons:
-        raise Refused(reasons[0], why=", ".join(reasons))
+        raise told(reasons)
     buffer = command.policy.travel_buffer_minutes
     full = order.free_slots == 1
     left = [one for one in order.offers if one.volunteer_id != volunteer.volunteer_id]

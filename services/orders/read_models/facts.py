@@ -148,7 +148,9 @@ def _facts_query(need: Need, at: datetime, volunteer_ids: list[UUID] | None) -> 
     """
     known = _known(need, volunteer_ids).subquery("known")
     counts = [count.label(name) for name, count in _counts(known.c.volunteer_id, need, at).items()]
-    query = sa.select(known, *counts, _is_related(known.c.volunteer_id, need.beneficiary_id).label("related"))
+    who = known.c.volunteer_id
+    related, apart = _is_related(who, need.beneficiary_id), _is_kept_apart(who, need)
+    query = sa.select(known, *counts, related.label("related"), apart.label("kept_apart"))
     if need.insurance_required:
         first_day, last_day = _days(need)
         i = p.insurances
@@ -223,6 +225,14 @@ def _is_related(volunteer_id: sa.ColumnElement[UUID], person_id: UUID) -> sa.Col
     return sa.exists().where(r.c.ended_at.is_(None), sa.or_(one_way, other_way))
 
 
+def _is_kept_apart(volunteer_id: sa.ColumnElement[UUID], need: Need) -> sa.ColumnElement[bool]:
+    """A block, set by either side, between the volunteer and whoever is or will be there."""
+    b, there = p.blocks.c, [need.beneficiary_id, *sorted(need.servers)]
+    one_way = sa.and_(b.person_id == volunteer_id, b.other_id.in_(there))
+    other_way = sa.and_(b.other_id == volunteer_id, b.person_id.in_(there))
+    return sa.exists().where(sa.or_(one_way, other_way))
+
+
 def _days(need: Need) -> tuple[date, date]:
     return need.window_start.astimezone(SHANGHAI).date(), need.window_end.astimezone(SHANGHAI).date()
 
@@ -243,6 +253,7 @@ def _facts(row: Mapping[str, Any], need: Need) -> VolunteerFacts:
         insured_until=row["insured_until"] if need.insurance_required else None,
         available=available(row["weekly"], row["exceptions"], need.window_start, need.window_end),
         busy=bool(row["overlapping"]),
+        kept_apart=row["kept_apart"],
         related=row["related"],
         offers_today=row["offers_today"],
         served_here=row["served_here"],

@@ -13,8 +13,11 @@ from contracts.volunteers import (
     ConsentWithdrawn,
     InsuranceRecorded,
     LicenceRecorded,
+    PersonBlocked,
     PersonErased,
+    PersonMoved,
     PersonRegistered,
+    PersonUnblocked,
     ProxyAuthorised,
     ProxyEnded,
     RelationDeclared,
@@ -75,6 +78,16 @@ relations = sa.Table(
     sa.Index("relations_by_a", "person_a_id"),
     sa.Index("relations_by_b", "person_b_id"),
 )
+blocks = sa.Table(
+    "blocks",
+    metadata,
+    sa.Column("block_id", sa.Uuid, primary_key=True),
+    sa.Column("person_id", sa.Uuid, nullable=False),
+    sa.Column("other_id", sa.Uuid, nullable=False),
+    sa.Index("blocks_by_person", "person_id"),
+    sa.Index("blocks_by_other", "other_id"),
+)
+"""Who is not to be brought together; a block that was taken back leaves no row."""
 roles = sa.Table(
     "roles",
     metadata,
@@ -131,7 +144,7 @@ class PeopleCopy(ReadModel):
 
     source: ClassVar[str] = "volunteers"
     metadata: ClassVar[sa.MetaData] = metadata
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def apply(self, recorded: Recorded, rows: Rows) -> None:
         """See the functions below, one an event."""
@@ -140,7 +153,7 @@ class PeopleCopy(ReadModel):
             fold(recorded.event, rows)
 
 
-def _person(event: PersonRegistered, rows: Rows) -> None:
+def _person(event: PersonRegistered | PersonMoved, rows: Rows) -> None:
     place = {"household_id": event.household_id, "entrance_id": event.entrance_id, "grid_id": event.grid_id}
     rows.upsert(people, person_id=event.person_id, **place)
 
@@ -178,6 +191,14 @@ def _relation(event: RelationDeclared, rows: Rows) -> None:
 
 def _relation_ended(event: RelationEnded, rows: Rows) -> None:
     rows.update(relations, event.relation_id, ended_at=event.ended_at)
+
+
+def _block(event: PersonBlocked, rows: Rows) -> None:
+    rows.insert(blocks, block_id=event.block_id, person_id=event.person_id, other_id=event.other_id)
+
+
+def _unblock(event: PersonUnblocked, rows: Rows) -> None:
+    rows.delete(blocks, event.block_id)
 
 
 def _role(event: RoleGranted, rows: Rows) -> None:
@@ -245,6 +266,9 @@ def _availability(event: AvailabilitySet, rows: Rows) -> None:
 
 _FOLDS: dict[type, Fold] = {
     PersonRegistered: _person,
+    PersonMoved: _person,
+    PersonBlocked: _block,
+    PersonUnblocked: _unblock,
     PersonErased: _erased,
     ConsentGiven: _consent_given,
     ConsentWithdrawn: _consent_withdrawn,

@@ -106,12 +106,20 @@ def pool_for(volunteer_id: UUID, at: datetime) -> sa.ColumnElement[bool]:
         p.licences.c.expires_on >= sa.func.date(sa.func.timezone("Asia/Shanghai", o.c.window_end)),
     )
     home = sa.select(p.people.c.household_id).where(p.people.c.person_id == volunteer_id).scalar_subquery()
+    b = p.blocks.c
+    kept_apart = sa.exists().where(
+        sa.or_(
+            sa.and_(b.person_id == volunteer_id, b.other_id == o.c.beneficiary_id),
+            sa.and_(b.other_id == volunteer_id, b.person_id == o.c.beneficiary_id),
+        )
+    )
     return sa.and_(
         o.c.state == "OPEN",
         o.c.window_end > at,
         o.c.beneficiary_id != volunteer_id,
         sa.exists().where(v.c.volunteer_id == volunteer_id, v.c.state == "ACTIVE"),
         sa.or_(o.c.household_id.is_(None), home.is_(None), o.c.household_id != home),
+        ~kept_apart,
         has_skills,
         sa.or_(o.c.licence.is_(None), has_licence),
     )

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import date, datetime
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
@@ -14,8 +14,10 @@ from pydantic import TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.command import Ask, Command, Refused
+from contracts.ids import uuid7
 from eventstore.executor import Plan
-from eventstore.vault import ErasureList
+from eventstore.model import VaultChange
+from eventstore.vault import ErasureList, PersonIsErased
 from servicekit.http import CommandContext, command
 from servicekit.process import Runtime
 from services.volunteers.commands.hours import SHANGHAI
@@ -23,6 +25,8 @@ from services.volunteers.read_models import queries
 
 PROFILE = "profile"
 """The vault's purpose, and the sealed document's field, for name, phone and birth date."""
+WORDS = "words"
+"""The vault's purpose for what is said about a person in words: why a block, why a suspension."""
 ERASED = "已删除"
 RACES_MAX = 8
 LOST_RACES = frozenset({"day_total_moved", "hours_overlap", "volunteer_no_taken"})
@@ -114,6 +118,22 @@ async def profile_of(runtime: Runtime, profile_ref: UUID | None) -> dict[str, An
         return None
     profile: dict[str, Any] = json.loads(opened[PROFILE])
     return profile
+
+
+async def words_sealed(
+    runtime: Runtime, person_id: UUID, field: str, words: str | None
+) -> tuple[UUID | None, str | None, Sequence[VaultChange]]:
+    """Seal what somebody said about a person under that person's key: ref, commitment, and what the append writes.
+
+    Nothing said is nothing sealed. Raises Refused for a person whose key was destroyed.
+    """
+    if words is None:
+        return None, None, ()
+    try:
+        sealed = await runtime.vault.seal(person_id, WORDS, uuid7(), {field: words})
+    except PersonIsErased:
+        raise Refused("person_erased") from None
+    return sealed.ref, sealed.commitments[field], sealed.changes
 
 
 def masked(profile: dict[str, Any]) -> dict[str, Any]:

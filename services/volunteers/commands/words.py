@@ -8,9 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field
 ConsentPurpose = Literal["personal_data", "contact", "service", "volunteering", "publish_name"]
 """What a person can agree to (个人信息保护法 §13–15): that we keep their data at all; that we call them;
 that somebody comes to help them; that they help others; that their name is shown."""
+VOLUNTEERING: ConsentPurpose = "volunteering"
+PUBLISH_NAME: ConsentPurpose = "publish_name"
 ConsentForm = Literal["written", "spoken", "web"]
 RelationKind = Literal["spouse", "parent", "child", "sibling", "relative", "guardian", "carer", "colleague"]
 """`kind` says what person a is to person b: a is b's parent."""
+Words = Annotated[str, Field(min_length=1, max_length=500)]
+"""What a person says in their own words: it goes to the vault and nowhere else."""
 SkillLevel = Annotated[int, Field(ge=1, le=3)]
 
 GUARDIAN_KINDS = frozenset({"parent", "guardian"})
@@ -67,3 +71,12 @@ class AgePolicy(BaseModel):
     volunteer_years_min: int = 6
     accompanied_below_years: int = 10
     guardian_below_years: int = 14
+
+
+class Policy(BaseModel):
+    """The figures that volunteers goes by; all are configuration (policy.py)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ages: AgePolicy = AgePolicy()
+    hours: HoursPolicy = HoursPolicy()

@@ -77,6 +77,19 @@ proxies = sa.Table(
     sa.Index("proxies_by_principal", "principal_id"),
     sa.Index("proxies_by_proxy", "proxy_id"),
 )
+blocks = sa.Table(
+    "blocks",
+    metadata,
+    sa.Column("block_id", sa.Uuid, primary_key=True),
+    sa.Column("person_id", sa.Uuid, nullable=False),
+    sa.Column("other_id", sa.Uuid, nullable=False),
+    sa.Column("reason_ref", sa.Uuid),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("blocked_at", _TIME, nullable=False),
+    sa.Column("unblocked_at", _TIME),
+    sa.Index("blocks_by_person", "person_id"),
+    sa.Index("blocks_by_other", "other_id"),
+)
 volunteers = sa.Table(
     "volunteers",
     metadata,
