@@ -38,6 +38,7 @@ _CODES = {
     "insurance": "accident",
     "reasons": "same_grid",
     "tags": "on_time",
+    "asked_for": "address",
     "purpose": "erasable_profile",
     "scope": "orders",
     "kind": "kin",
@@ -62,6 +63,9 @@ _OF_EVENT = {
 _NUMBERS = {
     "minutes": 42,
     "expected_minutes": 40,
+    "left_minutes": 95,
+    "paused_minutes": 130,
+    "late_minutes": 20,
     "day_minutes": 42,
     "amount_fen": 20_000,
     "score": 5,
@@ -73,8 +77,16 @@ _ROLES = {
     "ServiceItemPublished": "DISPATCHER",
     "ServiceItemRetired": "DISPATCHER",
     **dict.fromkeys(
-        ("OrderVerified", "OrderRefused", "OrderDispatched", "OrderOpened", "OrderUnfulfilled"), "DISPATCHER"
+        (
+            *("OrderInfoRequested", "OrderVerified", "OrderRefused", "OrderDispatched", "OrderOpened"),
+            *("OrderUnfulfilled", "VolunteerNoShowRecorded"),
+        ),
+        "DISPATCHER",
     ),
+    "OrderInfoProvided": "RESIDENT",
+    "ResidentAbsentRecorded": "VOLUNTEER",
+    "ServiceRecordedAfterwards": "TEAM_LEADER",
+    "WelfareCheckRaised": "VOLUNTEER",
     **dict.fromkeys(
         ("OfferExpired", "OrderEscalated", "ServiceAutoClosed", "CompletionPresumed", "OrderClosed"), "SYSTEM"
     ),
@@ -91,6 +103,7 @@ _ROLES = {
 _STATES = {
     **dict.fromkeys(("OrderVerified", "OfferDeclined", "OfferExpired", "AcceptanceWithdrawn"), "VERIFIED"),
     **dict.fromkeys(("AssignmentLapsed", "OrderEscalated"), "VERIFIED"),
+    **dict.fromkeys(("VolunteerNoShowRecorded", "ResidentAbsentRecorded"), "VERIFIED"),
     "OrderRefused": "REFUSED",
     "OrderDispatched": "OFFERED",
     "OrderOpened": "OPEN",
@@ -99,6 +112,7 @@ _STATES = {
     "ServiceStarted": "IN_SERVICE",
     "ServiceFinished": "SERVED",
     "ServiceAutoClosed": "SERVED",
+    "ServiceRecordedAfterwards": "SERVED",
     **dict.fromkeys(("CompletionConfirmed", "CompletionPresumed"), "COMPLETED"),
     "OrderRated": "RATED",
     "OrderClosed": "CLOSED",

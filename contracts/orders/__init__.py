@@ -15,6 +15,7 @@ from contracts.orders.beside import (
     ServiceItemEvent,
     ServiceItemPublished,
     ServiceItemRetired,
+    WelfareCheckEvent,
 )
 from contracts.orders.facts import (
     DueFor,
@@ -31,6 +32,13 @@ from contracts.orders.facts import (
     ServiceOutcome,
     Staffing,
 )
+from contracts.orders.missing import (
+    CheckCause,
+    ResidentAbsentRecorded,
+    ServiceRecordedAfterwards,
+    VolunteerNoShowRecorded,
+    WelfareCheckRaised,
+)
 from contracts.orders.placing import (
     AcceptanceWithdrawn,
     AssignmentLapsed,
@@ -40,6 +48,8 @@ from contracts.orders.placing import (
     OrderCancelled,
     OrderDispatched,
     OrderEscalated,
+    OrderInfoProvided,
+    OrderInfoRequested,
     OrderOpened,
     OrderPlaced,
     OrderRefused,
@@ -60,6 +70,7 @@ from contracts.orders.serving import (
 __all__ = [
     "AcceptanceWithdrawn",
     "AssignmentLapsed",
+    "CheckCause",
     "CompletionConfirmed",
     "CompletionPresumed",
     "DueFor",
@@ -79,6 +90,8 @@ __all__ = [
     "OrderEscalated",
     "OrderEvent",
     "OrderFact",
+    "OrderInfoProvided",
+    "OrderInfoRequested",
     "OrderMode",
     "OrderNotice",
     "OrderOpened",
@@ -94,12 +107,17 @@ __all__ = [
     "PolicyEvent",
     "PresenceEvidence",
     "RefusalReason",
+    "ResidentAbsentRecorded",
     "ServiceAutoClosed",
     "ServiceFinished",
     "ServiceItemEvent",
     "ServiceItemPublished",
     "ServiceItemRetired",
     "ServiceOutcome",
+    "ServiceRecordedAfterwards",
     "ServiceStarted",
     "Staffing",
+    "VolunteerNoShowRecorded",
+    "WelfareCheckEvent",
+    "WelfareCheckRaised",
 ]

@@ -15,6 +15,12 @@ from contracts.event import (
     PolicyAdoptedFields,
     UnitCode,
 )
+from contracts.orders.missing import (
+    ResidentAbsentRecorded,
+    ServiceRecordedAfterwards,
+    VolunteerNoShowRecorded,
+    WelfareCheckRaised,
+)
 from contracts.orders.placing import (
     AcceptanceWithdrawn,
     AssignmentLapsed,
@@ -24,6 +30,8 @@ from contracts.orders.placing import (
     OrderCancelled,
     OrderDispatched,
     OrderEscalated,
+    OrderInfoProvided,
+    OrderInfoRequested,
     OrderOpened,
     OrderPlaced,
     OrderRefused,
@@ -102,6 +110,8 @@ class PolicyAdopted(PolicyAdoptedFields, service="orders", audience="public"):
 
 OrderEvent = (
     OrderPlaced
+    | OrderInfoRequested
+    | OrderInfoProvided
     | OrderVerified
     | OrderRefused
     | OrderDispatched
@@ -113,9 +123,12 @@ OrderEvent = (
     | AcceptanceWithdrawn
     | AssignmentLapsed
     | OrderEscalated
+    | VolunteerNoShowRecorded
+    | ResidentAbsentRecorded
     | ServiceStarted
     | ServiceFinished
     | ServiceAutoClosed
+    | ServiceRecordedAfterwards
     | CompletionConfirmed
     | CompletionPresumed
     | OrderRated
@@ -126,6 +139,9 @@ OrderEvent = (
 
 
 InquiryEvent = InquiryRecorded
+
+
+WelfareCheckEvent = WelfareCheckRaised
 
 
 ServiceItemEvent = ServiceItemPublished | ServiceItemRetired

@@ -56,22 +56,27 @@ LapseCause = Literal[
     "person_erased",
     "not_reconfirmed",
     "not_started",
+    "time_overlap",
+    "unfit",
 ]
+"""`time_overlap`: promised elsewhere at the new time of a moved order; `unfit`: may not serve at that time."""
 
 
 EscalationCause = Literal[
-    "triage_overdue", "dispatch_overdue", "unstaffed", "window_over", "not_started", "by_dispatcher"
+    "triage_overdue", "info_overdue", "dispatch_overdue", "unstaffed", "window_over", "not_started", "by_dispatcher"
 ]
 
 
 DueFor = Literal[
     "triage",
+    "info",
     "dispatch",
     "wave",
     "offer",
     "staffing",
     "window",
     "decision",
+    "reconfirmation",
     "start",
     "checkout",
     "confirmation",

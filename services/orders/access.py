@@ -12,6 +12,8 @@ accept, so that who comes second reads 已有人接了 and not "forbidden".
 from contracts.command import Role
 from servicekit.access import AccessTable
 from services.orders.commands.beside import PublishServiceItem, RecordInquiry, RetireServiceItem
+from services.orders.commands.info import ProvideInfo, RequestInfo
+from services.orders.commands.missing import RecordResidentAbsent, RecordServiceAfterwards, RecordVolunteerNoShow
 from services.orders.commands.placing import (
     AcceptOrder,
     CancelOrder,
@@ -65,7 +67,8 @@ def _asking(table: AccessTable) -> None:
     for role in (Role.GRID_WORKER, Role.BUILDING_LEAD, Role.VOLUNTEER):
         table.rule(RecordInquiry, role)
     table.rule(CreateOrderFromInquiry, Role.STATION_MANAGER, "station_covers")
-    for command in (VerifyOrder, RefuseOrder, DispatchOrder, OpenOrder, EscalateOrder, CloseOrder):
+    _residents_side(table, ProvideInfo)
+    for command in (RequestInfo, VerifyOrder, RefuseOrder, DispatchOrder, OpenOrder, EscalateOrder, CloseOrder):
         table.rule(command, Role.DISPATCHER)
     _residents_side(table, CancelOrder)
     table.rule(CancelOrder, Role.DISPATCHER)
@@ -83,6 +86,17 @@ def _serving(table: AccessTable) -> None:
     for presence in (StartService, FinishService):
         table.rule(presence, Role.VOLUNTEER, "assigned")
         table.rule(presence, Role.TEAM_LEADER, unless=("assigned", "own", "household"))
+    _residents_side(table, RecordVolunteerNoShow)
+    for role in (Role.TEAM_LEADER, Role.DISPATCHER):
+        table.rule(RecordVolunteerNoShow, role, unless=("assigned",))
+    table.rule(RecordResidentAbsent, Role.VOLUNTEER, "serving")
+    table.rule(RecordResidentAbsent, Role.DISPATCHER)
+    for role, relation in (
+        (Role.TEAM_LEADER, "any"),
+        (Role.DISPATCHER, "any"),
+        (Role.STATION_MANAGER, "station_covers"),
+    ):
+        table.rule(RecordServiceAfterwards, role, relation, unless=("assigned", "own", "household"))
     _residents_side(table, ConfirmCompletion)
     _residents_side(table, RateOrder)
     table.rule(RateOrder, Role.REVIEWER, unless=("assigned", "own", "household"))

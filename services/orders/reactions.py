@@ -17,7 +17,7 @@ from eventstore.consumer.reactions import RefusalOutcome
 from eventstore.executor import Plan
 from services.orders.commands.beside import EraseVaultData
 from services.orders.commands.placing import CancelOrder, LapseAssignment
-from services.orders.decider.lifecycle import BEFORE_SERVICE
+from services.orders.decider.states import BEFORE_SERVICE
 from services.orders.policy import current_policy
 from services.orders.read_models import queries
 from services.orders.read_models.facts import SERVICE

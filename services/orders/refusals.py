@@ -38,6 +38,8 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
     "referral_needed": (422, "写明转到哪里:{allowed}。", "An emergency is referred to one of {allowed}."),
     "words_needed": (422, "写明原因。", "Reason `other` needs words."),
     "reason_needed": (422, "写明原因。", "A dispatcher says why: reason_code."),
+    "info_requested_already": (409, "已经在等居民补充信息。", "The resident was asked already and has not answered."),
+    "info_not_requested": (409, "现在没有要补充的信息。", "Nothing was asked of the resident."),
     # 派单
     "candidate_unfit": (409, "这位志愿者现在不能派:{why}。", "Volunteer {volunteer_id} cannot be asked: {why}."),
     "candidate_twice": (422, "同一位志愿者写了两次。", "Volunteer {volunteer_id} is named twice."),
@@ -86,6 +88,20 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
         "Too many wrong codes; wait, or ask a leader.",
     ),
     "leader_is_server": (403, "不能给自己作证。", "Nobody vouches for their own presence."),
+    # 爽约, 扑空, 补录
+    "reports_themselves": (403, "自己去不了，用退单。", "Whoever cannot come withdraws; others report a no-show."),
+    "volunteer_not_assigned": (409, "这位志愿者没有接这一单。", "This volunteer fills no slot of the order."),
+    "not_late_yet": (409, "还没有迟到{minutes}分钟，再等一等。", "A no-show is recorded from {late_at} on."),
+    "recorder_is_server": (403, "自己的服务要由别人来补录。", "Nobody records their own service."),
+    "not_over_yet": (422, "服务还没有结束，不能补录。", "The service has not ended yet."),
+    "record_too_late": (409, "超过{days_max}天，不能再补录。", "A service is recorded within {days_max} days."),
+    "before_verification": (
+        422,
+        "受理之前没有服务，看看时间。",
+        "No service comes before verification at {verified_at}.",
+    ),
+    "check_raised_already": (409, "已经派人去看了。", "The welfare check is raised already."),
+    "welfare_check_open": (409, "平安核查还没有结果，先去看人。", "A welfare check of this order has no outcome yet."),
     # 确认, 评单, 结束
     "not_served": (409, "服务还没有结束。", "The service is not over yet."),
     "confirmed_already": (409, "已经确认过了。", "The completion is confirmed already."),

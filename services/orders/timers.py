@@ -12,6 +12,7 @@ from servicekit.definition import Runtime
 from services.orders.api.dispatching import proposals
 from services.orders.candidates import invited, next_wave, rank, waves_are_over
 from services.orders.commands.placing import DispatchOrder, LapseAssignment, OpenOrder, OrderCommand
+from services.orders.commands.serving import CloseOrder
 from services.orders.commands.words import order_stream
 from services.orders.decider.due import falls_due
 from services.orders.decider.fitness import need_of
@@ -55,6 +56,10 @@ def _deadline(runtime: Runtime, order_id: UUID) -> Callable[[], Awaitable[Plan]]
         command = falls_due(order, at, policy)
         if command is None and order.due_for == "wave" and order.due_at is not None and order.due_at <= at:
             command = await _next_wave(runtime, order, at)
+        if isinstance(command, CloseOrder):
+            async with runtime.log.queries() as connection:
+                checks_open = await queries.checks_open(connection, order_id)
+            command = command.model_copy(update={"checks_open": checks_open})
         if command is None:
             raise Refused("not_due", due_at=order.due_at)
         return Plan([command])

@@ -308,3 +308,79 @@ def consented(person_id: UUID = WANG, purpose: str = "contact") -> volunteers.Co
     return volunteers.ConsentGiven(
         person_id=person_id, purpose=purpose, form="spoken", role=Role.RESIDENT, given_at=NOON
     )
+
+
+def info_requested() -> orders.OrderInfoRequested:
+    return orders.OrderInfoRequested(
+        **notice("PLACED", Role.DISPATCHER), asked_for=("address",), left_minutes=90, info_requested_at=NOON
+    )
+
+
+def info_provided() -> orders.OrderInfoProvided:
+    return orders.OrderInfoProvided(
+        **notice("PLACED", Role.RESIDENT), channel=Channel.WEB, paused_minutes=600, info_provided_at=NOON
+    )
+
+
+def no_show() -> orders.VolunteerNoShowRecorded:
+    return orders.VolunteerNoShowRecorded(
+        **notice("VERIFIED", Role.RESIDENT),
+        **COUNTS,
+        assignment_id=ASSIGNMENT,
+        volunteer_id=ANNA,
+        reported_by=WANG,
+        late_minutes=20,
+        remaining=(BO,),
+        contest_until=NOON + timedelta(days=7),
+        recorded_at=NOON,
+    )
+
+
+def absent() -> orders.ResidentAbsentRecorded:
+    return orders.ResidentAbsentRecorded(
+        **notice("VERIFIED", Role.VOLUNTEER),
+        reported_by=ANNA,
+        on_absence="welfare_check",
+        check_id=EVENT,
+        came=(ANNA, BO),
+        released_assignments=(ASSIGNMENT, OTHER_ASSIGNMENT),
+        recorded_at=NOON,
+    )
+
+
+def recorded_afterwards(served: bool = True) -> orders.ServiceRecordedAfterwards:
+    return orders.ServiceRecordedAfterwards(
+        **notice("SERVED", Role.TEAM_LEADER, next_due_for="confirmation"),
+        assignment_id=ASSIGNMENT,
+        volunteer_id=ANNA,
+        started_at=START,
+        finished_at=END,
+        minutes=60,
+        attachment_hash="a" * 64,
+        recorded_by=LEE,
+        channel=Channel.PAPER,
+        new_assignment=False,
+        slots_filled=1,
+        served=served,
+        recorded_at=NOON,
+    )
+
+
+def check_raised() -> orders.WelfareCheckRaised:
+    return orders.WelfareCheckRaised(
+        check_id=EVENT,
+        order_id=ORDER,
+        beneficiary_id=WANG,
+        cause="resident_absent",
+        grid_id=GRID,
+        order_no=NUMBER,
+        item_code="haircut",
+        window_start=START,
+        window_end=END,
+        role=Role.VOLUNTEER,
+        raised_by=ANNA,
+        owner_role=Role.GRID_WORKER,
+        level=1,
+        due_at=DUE,
+        raised_at=NOON,
+    )

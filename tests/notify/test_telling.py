@@ -11,8 +11,7 @@ from contracts.event import EVENTS, Event
 from services.notify.reactions import ledger as hears_ledger
 from services.notify.reactions import orders as hears_orders
 from services.notify.reactions import volunteers as hears_volunteers
-from services.notify.reactions.ledger import on_donation_receipted, on_donation_received, on_entry_posted
-from services.notify.reactions.orders import (
+from services.notify.reactions.desk import (
     on_acceptance_withdrawn,
     on_assignment_lapsed,
     on_completion_confirmed,
@@ -24,6 +23,8 @@ from services.notify.reactions.orders import (
     on_order_closed,
     on_order_dispatched,
     on_order_escalated,
+    on_order_info_provided,
+    on_order_info_requested,
     on_order_opened,
     on_order_placed,
     on_order_rated,
@@ -35,21 +36,31 @@ from services.notify.reactions.orders import (
     on_service_finished,
     on_service_started,
 )
+from services.notify.reactions.ledger import on_donation_receipted, on_donation_received, on_entry_posted
+from services.notify.reactions.missing import (
+    on_resident_absent_recorded,
+    on_service_recorded_afterwards,
+    on_volunteer_no_show_recorded,
+    on_welfare_check_raised,
+)
 from services.notify.reactions.telling import reason_of
 from services.notify.templates import render
 from tests.notify import said
-from tests.notify.examples import ANNA, ASSIGNMENT, BO, DONOR, OFFER, ORDER, START, WANG
+from tests.notify.examples import ANNA, ASSIGNMENT, BO, DONOR, OFFER, ORDER, OTHER_ASSIGNMENT, START, WANG
 
 ORDER_KEY, ASSIGNMENT_KEY, OFFER_KEY = f"order:{ORDER}", f"assignment:{ASSIGNMENT}", f"offer:{OFFER}"
-TRIAGE, VISIT, LOOKING, CONFIRM, RATE = (
-    f"{word}:{ORDER}" for word in ("triage", "visit", "looking", "confirm", "rate")
+TRIAGE, INFO, VISIT, LOOKING, CONFIRM, RATE = (
+    f"{word}:{ORDER}" for word in ("triage", "info", "visit", "looking", "confirm", "rate")
 )
+OTHER_KEY = f"assignment:{OTHER_ASSIGNMENT}"
 DISPATCHER = Role.DISPATCHER
 
 TABLE: list[tuple[Any, Event, list[tuple[str, UUID | Role]], set[str]]] = [
     (on_order_placed, said.placed(), [("order_received", WANG), ("order_to_triage", DISPATCHER)], set()),
     (on_order_placed, said.placed(mode="inquiry"), [("order_made", WANG)], set()),
-    (on_order_verified, said.verified(), [], {TRIAGE}),
+    (on_order_info_requested, said.info_requested(), [("info_needed", WANG)], {TRIAGE}),
+    (on_order_info_provided, said.info_provided(), [("info_provided", DISPATCHER)], {INFO}),
+    (on_order_verified, said.verified(), [], {TRIAGE, INFO}),
     (on_order_refused, said.refused(), [("order_refused", WANG)], {ORDER_KEY, TRIAGE}),
     (on_order_dispatched, said.dispatched(), [("offer", ANNA)], set()),
     (on_offer_declined, said.declined(), [], {OFFER_KEY}),
@@ -123,6 +134,31 @@ TABLE: list[tuple[Any, Event, list[tuple[str, UUID | Role]], set[str]]] = [
     (on_service_finished, said.finished(), [("please_confirm", WANG)], set()),
     (on_service_finished, said.finished(served=False), [], set()),
     (on_service_auto_closed, said.auto_closed(), [("enter_times", ANNA)], set()),
+    (
+        on_volunteer_no_show_recorded,
+        said.no_show(),
+        [("call_looking_again", WANG), ("slot_lost", DISPATCHER), ("partner_left", BO), ("no_show_recorded", ANNA)],
+        {ASSIGNMENT_KEY, VISIT},
+    ),
+    (
+        on_resident_absent_recorded,
+        said.absent(),
+        [("call_absent", WANG), ("absent_thanks", ANNA), ("absent_thanks", BO)],
+        {ASSIGNMENT_KEY, OTHER_KEY, VISIT},
+    ),
+    (
+        on_service_recorded_afterwards,
+        said.recorded_afterwards(),
+        [("please_confirm", WANG)],
+        {ASSIGNMENT_KEY, VISIT, LOOKING},
+    ),
+    (on_service_recorded_afterwards, said.recorded_afterwards(served=False), [], {ASSIGNMENT_KEY, VISIT, LOOKING}),
+    (
+        on_welfare_check_raised,
+        said.check_raised(),
+        [("welfare_check", Role.GRID_WORKER), ("call_welfare_check", WANG)],
+        set(),
+    ),
     (on_completion_confirmed, said.confirmed(), [("please_rate", WANG)], {CONFIRM}),
     (on_completion_presumed, said.presumed(), [("please_rate", WANG)], {CONFIRM}),
     (on_order_rated, said.rated(), [], {RATE}),
@@ -200,7 +236,8 @@ def test_reminders_come_a_day_and_three_hours_before_and_end_when_it_begins() ->
 def test_every_pending_notice_about_a_living_order_ends_with_it() -> None:
     """What reports an end stands by itself; everything else goes when the order is cancelled."""
     ends = {"order_refused", "order_cancelled", "visit_cancelled", "call_visit_cancelled", "call_unfulfilled",
-            "call_low_rating", "assignment_lapsed", "enter_times", "pool_digest"}  # fmt: skip
+            "call_low_rating", "assignment_lapsed", "enter_times", "pool_digest", "no_show_recorded", "absent_thanks",
+            "welfare_check", "call_welfare_check"}  # fmt: skip
     for react, event, _, _ in TABLE:
         if event.service == "orders":
             for tell in react(event).tells:

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from contracts.command import SYSTEM, Refused
-from contracts.orders import OrderRated, OrderState, OrderVerified, ServiceStarted
+from contracts.orders import OrderRated, OrderState, OrderVerified, ServiceRecordedAfterwards, ServiceStarted
+from services.orders.commands.info import ProvideInfo, RequestInfo
+from services.orders.commands.missing import RecordResidentAbsent
 from services.orders.commands.placing import (
     AcceptOrder,
     CancelOrder,
@@ -21,8 +23,10 @@ from services.orders.commands.placing import (
 )
 from services.orders.commands.serving import AutoCloseService, CloseOrder, PresumeCompletion
 from services.orders.decider.due import falls_due
-from services.orders.decider.lifecycle import ENDED, LIFECYCLE
+from services.orders.decider.lifecycle import LIFECYCLE
 from services.orders.decider.state import FILLING, LIVE, Served
+from services.orders.decider.states import ENDED
+from tests.orders.fittings import fitting
 from tests.orders.samples import (
     ANNA,
     BO,
@@ -35,10 +39,13 @@ from tests.orders.samples import (
     ask,
     confirming,
     finishing,
-    fitting,
     from_inquiry,
+    no_show,
+    past,
     rating,
+    recording,
     starting,
+    uid,
     unfulfilled,
 )
 
@@ -113,6 +120,18 @@ class Orders(RuleBasedStateMachine):
         }
         self._try(commands[what])
 
+    @rule(volunteer_id=VOLUNTEERS, what=st.sampled_from(["ask", "answer", "no_show", "absent", "afterwards"]))
+    def it_goes_otherwise(self, volunteer_id: UUID, what: str) -> None:
+        story = self.story
+        commands = {
+            "ask": fitting(RequestInfo, story),
+            "answer": fitting(ProvideInfo, story),
+            "no_show": no_show(story.at, volunteer_id),
+            "absent": ask(RecordResidentAbsent, DISPATCHER, story.at, check_id=uid(901)),
+            "afterwards": recording(story.at, story, past(story, volunteer_id)),
+        }
+        self._try(commands[what])
+
     @rule(minutes=st.sampled_from([1, 15, 45, 240, 1440, 4320]))
     def time_passes(self, minutes: int) -> None:
         self.story.at += timedelta(minutes=minutes)
@@ -150,7 +169,9 @@ class Orders(RuleBasedStateMachine):
     def no_service_without_verification(self) -> None:
         """I4."""
         events = self.story.events
-        started = next((n for n, event in enumerate(events) if isinstance(event, ServiceStarted)), None)
+        started = next(
+            (n for n, event in enumerate(events) if isinstance(event, ServiceStarted | ServiceRecordedAfterwards)), None
+        )
         if started is not None:
             assert any(isinstance(event, OrderVerified) for event in events[:started])
 

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter
 
-from services.orders.api import beside, dispatching, placing, reading, serving
+from services.orders.api import beside, dispatching, missing, placing, reading, serving
 
 ROUTERS: Sequence[APIRouter] = (
     placing.router,
     dispatching.router,
     serving.router,
+    missing.router,
     beside.router,
     reading.router,
 )

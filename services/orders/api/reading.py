@@ -23,7 +23,7 @@ from services.orders.read_models.fetching import Row
 router = APIRouter(prefix="/v1", tags=["reading"])
 
 Mine = Literal["own", "proxy", "assigned", "pool"]
-HIDDEN = frozenset({"details_ref", "comment_ref", "reason_ref"})
+HIDDEN = frozenset({"details_ref", "answer_ref", "question_ref", "comment_ref", "reason_ref"})
 BEFORE_ACCEPTING = frozenset(
     {
         "order_id",
@@ -163,14 +163,27 @@ async def _from_the_vault(runtime: Runtime, caller: Caller, row: Row, stands: fr
     opened = await runtime.vault.open_many(refs)
     sealed = opened.get(row["details_ref"])
     if may_read:
-        shown["details"] = read(sealed)
-        for name, ref in (("comment", row["comment_ref"]), ("refusal_words", row["reason_ref"])):
+        answer = read(opened.get(row["answer_ref"])) if row["answer_ref"] is not None else None
+        shown["details"] = _newest(read(sealed), answer)
+        words = (
+            ("question", row["question_ref"]),
+            ("comment", row["comment_ref"]),
+            ("refusal_words", row["reason_ref"]),
+        )
+        for name, ref in words:
             if ref is not None and "serving" not in stands:
                 shown[name] = opened[ref][WORDS] if ref in opened else read(None)
     if may_show_code and sealed is not None:
         shown["service_code"] = sealed[SERVICE_CODE]
         shown["qr"] = sealed[QR]
     return shown
+
+
+def _newest(details: Any, answer: Any) -> Any:
+    """What was said when it was placed, and over it what was answered later."""
+    if not isinstance(details, dict) or not isinstance(answer, dict):
+        return answer if details is None else details
+    return {**details, **answer}
 
 
 def _may(caller: Caller, query: str, stands: frozenset[str]) -> bool:

@@ -12,14 +12,14 @@ from fastapi.responses import JSONResponse
 from pydantic import TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contracts.command import By, Refused
+from contracts.command import By, Command, Refused
 from eventstore.executor import Plan
 from eventstore.model import VaultChange
 from eventstore.vault import PersonIsErased, Sealed
 from servicekit.definition import Runtime
 from servicekit.http import CommandContext, command
 from services.orders import emergency
-from services.orders.commands.placing import DetailsAsk, OrderCommand
+from services.orders.commands.placing import DetailsAsk, Ending, OrderCommand
 from services.orders.commands.words import order_stream
 from services.orders.decider.state import Order
 from services.orders.policy import current_policy
@@ -69,6 +69,8 @@ class Facts:
     fields: dict[str, Any] = field(default_factory=dict)
     vault: Sequence[VaultChange] = ()
     answer: dict[str, Any] = field(default_factory=dict)
+    also: Sequence[Command] = ()
+    """Commands on other streams, recorded in the same append or not at all."""
 
 
 Gather = Callable[[Asked], Awaitable[Facts]]
@@ -95,9 +97,11 @@ async def ask_of_order(
             acts_for(by, row["beneficiary_id"])
             asked = Asked(runtime, connection, row, by, at, stands)
             facts = await gather(asked) if gather is not None else Facts()
+            if issubclass(command_class, Ending):
+                facts.fields["checks_open"] = await queries.checks_open(connection, order_id)
         wanted = command_class(by=by, at=at, order_id=order_id, policy=current_policy(), **given, **facts.fields)
         expected = context.expecting(wanted.stream)
-        return Plan([wanted], {"order_id": str(order_id), **facts.answer}, facts.vault, expected)
+        return Plan([wanted, *facts.also], {"order_id": str(order_id), **facts.answer}, facts.vault, expected)
 
     return await command(context, build, command_class)
 

@@ -259,13 +259,20 @@ class EscalateOrder(OrderCommand):
     level: int | None = None
 
 
-class CancelOrder(OrderCommand):
+class Ending(OrderCommand):
+    """What ends an order, which nothing does while its welfare check is open (domain.md §4.1, Endings)."""
+
+    checks_open: int = 0
+    """Welfare checks of this order without an outcome."""
+
+
+class CancelOrder(Ending):
     """Cancel before the service begins."""
 
     reason_code: Code | None = None
 
 
-class DeclareUnfulfilled(OrderCommand):
+class DeclareUnfulfilled(Ending):
     """Say that nobody was found."""
 
     reason_code: Code

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from contracts.command import Ask
 from contracts.event import Code, Digest
 from contracts.orders import PresenceEvidence, ServiceOutcome
-from services.orders.commands.placing import OrderCommand
+from services.orders.commands.placing import Ending, OrderCommand
 from services.orders.commands.words import SpokenCode, Text
 
 QrToken = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
@@ -101,5 +101,5 @@ class RateOrder(_Judging):
     comment_commitment: Digest | None = None
 
 
-class CloseOrder(OrderCommand):
+class CloseOrder(Ending):
     """Close the order when its time for rating, or for amending, is over."""

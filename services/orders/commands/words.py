@@ -42,6 +42,11 @@ def erasure_stream(person_id: UUID) -> str:
     return f"erasure-{person_id}"
 
 
+def welfare_check_stream(check_id: UUID) -> str:
+    """The stream of a welfare check, `welfare_check-<uuid>`."""
+    return f"welfare_check-{check_id}"
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -73,6 +78,8 @@ class Policy(_Frozen):
 
     triage_office_minutes: int = 120
     triage_urgent_minutes: int = 15
+    info_minutes: int = 4_320
+    """How long the resident has to answer what triage asks; its own clock stands still meanwhile."""
     office_from_minute: int = 510
     office_to_minute: int = 1050
     office_weekdays: tuple[int, ...] = (1, 2, 3, 4, 5)
@@ -95,6 +102,12 @@ class Policy(_Frozen):
     start_early_minutes: int = 30
     start_late_minutes: int = 60
     autoclose_minutes: int = 240
+    no_show_minutes: int = 15
+    """So late somebody may say that a volunteer did not come."""
+    no_show_contest_days: int = 7
+    welfare_check_minutes: int = 30
+    afterwards_days: int = 7
+    """So long after it a service may still be entered from paper."""
     confirm_minutes: int = 4_320
     rate_days: int = 30
     close_rated_days: int = 7

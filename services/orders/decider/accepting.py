@@ -17,9 +17,10 @@ from services.orders.decider.deadlines import minutes_after
 from services.orders.decider.dispatching import after_offers
 from services.orders.decider.evolve import evolve
 from services.orders.decider.fitness import checked, need_of, told, unfit
-from services.orders.decider.lifecycle import ENDED, require
+from services.orders.decider.lifecycle import require
 from services.orders.decider.saying import lead_minutes, say, staffing
 from services.orders.decider.state import DONE, LIVE, Assignment, Order, Served
+from services.orders.decider.states import ENDED
 
 Events = Sequence[OrderEvent]
 
@@ -82,7 +83,7 @@ def withdraw(command: WithdrawAcceptance, order: Order) -> Events:
         raise Refused("not_assigned")
     if held.served is not Served.HELD:
         raise Refused("service_begun", state=order.state.value)
-    state, filled, remaining = _without(order, held)
+    state, filled, remaining = without(order, held)
     withdrawn = say(
         order,
         command,
@@ -110,7 +111,7 @@ def lapse(command: LapseAssignment, order: Order) -> Events:
 
 def lapsed(order: Order, held: Assignment, command: LapseAssignment) -> AssignmentLapsed:
     """The event of a slot that falls free."""
-    state, filled, remaining = _without(order, held)
+    state, filled, remaining = without(order, held)
     return say(
         order,
         command,
@@ -132,7 +133,7 @@ def _still_searching(order: Order, offers_left: int) -> OrderState:
     return OrderState.OPEN if order.state is OrderState.OPEN else after_offers(offers_left)
 
 
-def _without(order: Order, held: Assignment) -> tuple[OrderState, int, tuple[UUID, ...]]:
+def without(order: Order, held: Assignment) -> tuple[OrderState, int, tuple[UUID, ...]]:
     """The state after losing one slot, how many are still filled, and by whom (domain.md §4.1, Assignments)."""
     others = [one for one in order.assignments if one.assignment_id != held.assignment_id]
     filled = order.filled - 1

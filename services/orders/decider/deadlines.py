@@ -1,5 +1,6 @@
 """Whose turn an order is and until when (I6): exactly one owner role and one next deadline while it is open."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from typing import assert_never
@@ -67,12 +68,28 @@ def duty(order: Order, at: datetime, policy: Policy) -> Duty:
 
 
 def _triage(order: Order, at: datetime, policy: Policy) -> Duty:
-    if order.level == 0 and order.urgent:
-        return Duty(Role.DISPATCHER, minutes_after(order.placed_at, policy.triage_urgent_minutes), "triage")
+    if order.info_requested_at is not None:
+        if "info_overdue" in order.escalated_for:
+            return Duty(Role.DISPATCHER, minutes_after(at, policy.decision_minutes), "decision")
+        return Duty(Role.RESIDENT, minutes_after(order.info_requested_at, policy.info_minutes), "info")
     if order.level == 0:
-        end = office_minutes_after(order.placed_at, policy.triage_office_minutes, policy)
+        since, left = order.triage_from or order.placed_at, order.triage_left_minutes
+        if order.urgent:
+            end = minutes_after(since, policy.triage_urgent_minutes if left is None else left)
+        else:
+            end = office_minutes_after(since, policy.triage_office_minutes if left is None else left, policy)
         return Duty(Role.DISPATCHER, end, "triage")
-    return _next_level(order, order.placed_at, at, policy, "triage")
+    return _next_level(order, order.clock_from or order.placed_at, at, policy, "triage")
+
+
+def triage_left_minutes(order: Order, at: datetime, policy: Policy) -> int:
+    """What is left of triage's deadline at `at`, rounded up: office minutes where the deadline counts these."""
+    assert order.due_at is not None
+    if order.level == 0 and not order.urgent:
+        left = office_time_between(at, order.due_at, policy)
+    else:
+        left = max(order.due_at - at, timedelta())
+    return -(-left // timedelta(minutes=1))
 
 
 def _next_level(order: Order, since: datetime, at: datetime, policy: Policy, due_for: DueFor) -> Duty:
@@ -85,7 +102,8 @@ def _next_level(order: Order, since: datetime, at: datetime, policy: Policy, due
 def _search(order: Order, at: datetime, policy: Policy) -> Duty:
     """The earliest of: the offers' end, the next wave, the next level, the end of the window."""
     over = at >= order.window_end
-    told = "window_over" in order.escalated_for
+    # Where nobody was there, people telephone first: that the window ends is no news.
+    told = order.absent or "window_over" in order.escalated_for
     if over and not told:
         return Duty(Role.DISPATCHER, at, "window")
     since = order.waiting_since or order.placed_at
@@ -103,6 +121,8 @@ def _search(order: Order, at: datetime, policy: Policy) -> Duty:
 
 
 def _goes_on_by_itself(order: Order, policy: Policy) -> bool:
+    if order.absent:
+        return False
     if order.round_waves or order.returned:
         return policy.waves_by_timer
     return policy.dispatch_by_timer
@@ -110,17 +130,34 @@ def _goes_on_by_itself(order: Order, policy: Policy) -> bool:
 
 def office_minutes_after(moment: datetime, minutes: int, policy: Policy) -> datetime:
     """The moment when so many office minutes have passed. Raises ValueError when the policy has no office hours."""
+    left = timedelta(minutes=minutes)
+    for begins, ends in _office_hours(moment, policy):
+        if begins + left <= ends:
+            return (begins + left).astimezone(UTC)
+        left -= ends - begins
+    raise AssertionError("office hours never end")
+
+
+def office_time_between(moment: datetime, until: datetime, policy: Policy) -> timedelta:
+    """How much of office hours lies between the two; nothing when `until` is not later. Raises as above."""
+    total = timedelta()
+    for begins, ends in _office_hours(moment, policy):
+        if begins >= until:
+            return total
+        total += min(ends, until) - begins
+    raise AssertionError("office hours never end")
+
+
+def _office_hours(moment: datetime, policy: Policy) -> Iterator[tuple[datetime, datetime]]:
+    """Every stretch of office hours from `moment` on, without end."""
     length = policy.office_to_minute - policy.office_from_minute
     if length <= 0 or not set(policy.office_weekdays) & set(range(1, 8)):
         raise ValueError("the policy has no office hours")
     local = moment.astimezone(SHANGHAI)
-    left = timedelta(minutes=minutes)
     day = local.replace(hour=0, minute=0, second=0, microsecond=0)
     while True:
         begins = max(local, minutes_after(day, policy.office_from_minute))
         ends = minutes_after(day, policy.office_to_minute)
         if day.isoweekday() in policy.office_weekdays and begins < ends:
-            if begins + left <= ends:
-                return (begins + left).astimezone(UTC)
-            left -= ends - begins
+            yield begins, ends
         day += timedelta(days=1)

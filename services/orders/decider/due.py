@@ -10,6 +10,7 @@ from services.orders.decider.state import Order
 
 _COMMANDS: dict[str, type[OrderCommand]] = {
     "triage": EscalateOrder,
+    "info": EscalateOrder,
     "dispatch": EscalateOrder,
     "staffing": EscalateOrder,
     "window": EscalateOrder,

@@ -1,6 +1,7 @@
 """How each event changes an order."""
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, assert_never
 from uuid import UUID
 
@@ -17,6 +18,8 @@ from contracts.orders import (
     OrderDispatched,
     OrderEscalated,
     OrderEvent,
+    OrderInfoProvided,
+    OrderInfoRequested,
     OrderOpened,
     OrderPlaced,
     OrderRated,
@@ -25,9 +28,12 @@ from contracts.orders import (
     OrderState,
     OrderUnfulfilled,
     OrderVerified,
+    ResidentAbsentRecorded,
     ServiceAutoClosed,
     ServiceFinished,
+    ServiceRecordedAfterwards,
     ServiceStarted,
+    VolunteerNoShowRecorded,
 )
 from services.orders.decider.state import Assignment, Item, LiveOffer, Order, Served
 
@@ -51,13 +57,18 @@ def _changes(order: Order, event: OrderEvent) -> dict[str, Any]:
     match event:
         case OrderPlaced():
             return {}
+        case OrderInfoRequested():
+            asked = {"info_requested_at": event.info_requested_at, "triage_left_minutes": event.left_minutes}
+            return asked | {"escalated_for": order.escalated_for - {"info_overdue"}}
+        case OrderInfoProvided():
+            return _answered(order, event)
         case OrderVerified():
             return _verified(order, event)
         case OrderDispatched():
             return _dispatched(order, event)
         case OrderOpened():
             waves = {"waves": order.waves + 1, "round_waves": order.round_waves + 1}
-            return {**_without_offers(order, event.offers_ended), **waves}
+            return {**_without_offers(order, event.offers_ended), **waves, "absent": False}
         case OfferDeclined():
             return {**_without_offers(order, (event.offer_id,)), "answered": order.answered | {event.volunteer_id}}
         case OfferExpired():
@@ -73,6 +84,11 @@ def _changes(order: Order, event: OrderEvent) -> dict[str, Any]:
             return _lost(order, event, Served.WITHDRAWN)
         case AssignmentLapsed():
             return _lost(order, event, Served.LAPSED)
+        case VolunteerNoShowRecorded():
+            return _lost(order, event, Served.NO_SHOW)
+        case ResidentAbsentRecorded():
+            search = {"absent": True, "returned": False, "waiting_since": event.recorded_at, "round_waves": 0}
+            return _released(order) | search | {"escalated_for": order.escalated_for - {"not_started"}}
         case OrderEscalated():
             return {"level": event.level, "escalated_for": order.escalated_for | {event.cause}}
         case ServiceStarted():
@@ -84,6 +100,8 @@ def _changes(order: Order, event: OrderEvent) -> dict[str, Any]:
         case ServiceAutoClosed():
             done = _served(order, event.assignment_id, Served.AUTO_CLOSED)
             return {**done, "served_at": event.closed_at if event.served else None}
+        case ServiceRecordedAfterwards():
+            return _recorded_afterwards(order, event)
         case CompletionConfirmed():
             return {"completed_at": event.confirmed_at}
         case CompletionPresumed():
@@ -129,6 +147,16 @@ def _placed(event: OrderPlaced) -> Order:
     )
 
 
+def _answered(order: Order, event: OrderInfoProvided) -> dict[str, Any]:
+    stood_still = event.info_provided_at - (order.info_requested_at or event.info_provided_at)
+    return {
+        "info_requested_at": None,
+        "triage_from": event.info_provided_at,
+        "clock_from": (order.clock_from or order.placed_at) + stood_still,
+        "escalated_for": order.escalated_for - {"info_overdue"},
+    }
+
+
 def _verified(order: Order, event: OrderVerified) -> dict[str, Any]:
     item = replace(
         order.item,
@@ -138,7 +166,14 @@ def _verified(order: Order, event: OrderVerified) -> dict[str, Any]:
         insurance_required=event.insurance_required,
     )
     staff = order.staff | {event.verified_by} if event.verified_by is not None else order.staff
-    return {"item": item, "verified": True, "waiting_since": event.verified_at, "staff": staff}
+    return {
+        "item": item,
+        "verified_at": event.verified_at,
+        "on_absence": event.on_absence,
+        "info_requested_at": None,
+        "waiting_since": event.verified_at,
+        "staff": staff,
+    }
 
 
 def _dispatched(order: Order, event: OrderDispatched) -> dict[str, Any]:
@@ -149,14 +184,18 @@ def _dispatched(order: Order, event: OrderDispatched) -> dict[str, Any]:
         "waves": event.wave,
         "round_waves": order.round_waves + 1,
         "staff": staff,
+        "absent": False,
     }
 
 
-def _lost(order: Order, event: AcceptanceWithdrawn | AssignmentLapsed, how: Served) -> dict[str, Any]:
+Loss = AcceptanceWithdrawn | AssignmentLapsed | VolunteerNoShowRecorded
+
+
+def _lost(order: Order, event: Loss, how: Served) -> dict[str, Any]:
     """A slot fell free. When the order goes back to searching, its clock and its waves begin anew."""
     changes = _served(order, event.assignment_id, how)
     changes["answered"] = order.answered | {event.volunteer_id}
-    at = event.withdrawn_at if isinstance(event, AcceptanceWithdrawn) else event.lapsed_at
+    at = _lost_at(event)
     if event.state is OrderState.SERVED:
         changes["served_at"] = at
     elif event.state is OrderState.VERIFIED and order.state is OrderState.ACCEPTED:
@@ -167,6 +206,26 @@ def _lost(order: Order, event: AcceptanceWithdrawn | AssignmentLapsed, how: Serv
             "escalated_for": order.escalated_for - {"not_started"},
         }
     return changes
+
+
+def _lost_at(event: Loss) -> datetime:
+    match event:
+        case AcceptanceWithdrawn():
+            return event.withdrawn_at
+        case AssignmentLapsed():
+            return event.lapsed_at
+        case VolunteerNoShowRecorded():
+            return event.recorded_at
+
+
+def _recorded_afterwards(order: Order, event: ServiceRecordedAfterwards) -> dict[str, Any]:
+    minutes: dict[str, Any] = {"started_at": event.started_at, "minutes": event.minutes}
+    if event.new_assignment:
+        taken = Assignment(event.assignment_id, event.volunteer_id, Served.FINISHED, **minutes)
+        changes: dict[str, Any] = {"assignments": (*order.assignments, taken)}
+    else:
+        changes = _served(order, event.assignment_id, Served.FINISHED, **minutes)
+    return {**changes, "absent": False, "served_at": event.recorded_at if event.served else None}
 
 
 def _served(order: Order, assignment_id: UUID, served: Served, **changes: Any) -> dict[str, Any]:

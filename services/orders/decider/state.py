@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from contracts.orders import DueFor, EscalationCause, OrderMode, OrderState
+from contracts.orders import DueFor, EscalationCause, OnAbsence, OrderMode, OrderState
 
 
 class Served(StrEnum):
@@ -18,6 +18,7 @@ class Served(StrEnum):
     WITHDRAWN = "WITHDRAWN"
     LAPSED = "LAPSED"
     RELEASED = "RELEASED"
+    NO_SHOW = "NO_SHOW"
 
 
 LIVE = frozenset({Served.HELD, Served.STARTED})
@@ -82,7 +83,17 @@ class Order:
     urgent: bool
     details_ref: UUID | None
     placed_at: datetime
-    verified: bool = False
+    info_requested_at: datetime | None = None
+    """Since when the resident is asked for more: the clock of triage stands still."""
+    triage_from: datetime | None = None
+    """Since when the clock of triage runs, where it stood still before; with `triage_left_minutes` to go."""
+    triage_left_minutes: int | None = None
+    clock_from: datetime | None = None
+    """Whence the levels of triage count: when it was placed, and the time that the clock stood still."""
+    verified_at: datetime | None = None
+    on_absence: OnAbsence = "call"
+    absent: bool = False
+    """Nobody was there: nothing goes out by itself until a person has decided how to go on."""
     waiting_since: datetime | None = None
     """Since when nobody was found: from verification, or from the loss of a volunteer."""
     returned: bool = False

@@ -36,7 +36,9 @@ from contracts.orders import (
 )
 from eventstore.read_model import ReadModel
 from eventstore.rows import Rows
+from services.orders.read_models import own_missing
 from services.orders.read_models import tables as t
+from services.orders.read_models.own_missing import Changes
 
 NO_OVERLAP = """ALTER TABLE {schema}.assignments ADD CONSTRAINT assignments_no_overlap EXCLUDE USING gist (
     {engine}.uuidrange(volunteer_id, volunteer_id, '[]') WITH =, tstzrange(busy_from, busy_until) WITH &&
@@ -48,7 +50,7 @@ class OrdersModel(ReadModel):
 
     source: ClassVar[str] = "orders"
     metadata: ClassVar[sa.MetaData] = t.metadata
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     ddl: ClassVar[tuple[str, ...]] = (NO_OVERLAP,)
 
     def apply(self, recorded: Recorded, rows: Rows) -> None:
@@ -67,10 +69,6 @@ class OrdersModel(ReadModel):
                 next_due_for=event.next_due_for,
                 **changes,
             )
-
-
-Changes = dict[str, Any]
-"""Columns of the order's row that an event sets beside its state."""
 
 
 def _placed(event: OrderPlaced, rows: Rows) -> Changes:
@@ -120,6 +118,7 @@ def _verified(event: OrderVerified, _rows: Rows) -> Changes:
         "licence": event.licence,
         "insurance_required": event.insurance_required,
         "on_absence": event.on_absence,
+        "info_requested_at": None,
     }
 
 
@@ -338,4 +337,5 @@ _FOLDS: dict[type, Callable[[Any, Rows], Changes]] = {
     ServiceItemPublished: _published,
     ServiceItemRetired: _retired,
     PersonDataErased: _erased,
+    **own_missing.FOLDS,
 }

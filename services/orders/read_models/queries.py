@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.orders import OrderState
 from services.orders.decider.due import FIRED
-from services.orders.decider.lifecycle import ENDED
+from services.orders.decider.states import ENDED
 from services.orders.read_models import people as p
 from services.orders.read_models import relations
 from services.orders.read_models import tables as t
@@ -180,12 +180,23 @@ async def counts_by_state(connection: AsyncConnection) -> dict[str, int]:
     return {row[0]: row[1] for row in await connection.execute(query)}
 
 
+async def checks_open(connection: AsyncConnection, order_id: UUID) -> int:
+    """How many welfare checks of this order have no outcome yet."""
+    c = t.welfare_checks
+    query = sa.select(sa.func.count()).where(c.c.order_id == order_id, c.c.closed_at.is_(None))
+    return int((await connection.execute(query)).scalar_one())
+
+
 async def due_orders(connection: AsyncConnection, at: datetime, limit: int) -> list[Row]:
-    """Orders whose deadline has passed and on which SYSTEM acts, the longest overdue first."""
-    o = t.orders
+    """Orders whose deadline has passed and on which SYSTEM acts, the longest overdue first.
+
+    One that would close while its welfare check is open waits: the check's own deadline is what is due.
+    """
+    o, c = t.orders, t.welfare_checks
+    checked = sa.exists().where(c.c.order_id == o.c.order_id, c.c.closed_at.is_(None))
     query = (
         sa.select(o.c.order_id, o.c.next_due_at, o.c.next_due_for, o.c.version)
-        .where(o.c.next_due_at <= at, o.c.next_due_for.in_(FIRED))
+        .where(o.c.next_due_at <= at, o.c.next_due_for.in_(FIRED), ~((o.c.next_due_for == "closing") & checked))
         .order_by(o.c.next_due_at, o.c.order_id)
         .limit(limit)
     )

@@ -45,6 +45,10 @@ orders = sa.Table(
     sa.Column("window_start", _TIME, nullable=False),
     sa.Column("window_end", _TIME, nullable=False),
     sa.Column("details_ref", sa.Uuid),
+    sa.Column("asked_for", JSONB),
+    sa.Column("question_ref", sa.Uuid),
+    sa.Column("info_requested_at", _TIME),
+    sa.Column("answer_ref", sa.Uuid),
     sa.Column("placed_at", _TIME, nullable=False),
     sa.Column("served_at", _TIME),
     sa.Column("completed_at", _TIME),
@@ -98,11 +102,30 @@ assignments = sa.Table(
     sa.Column("finished_at", _TIME),
     sa.Column("minutes", sa.Integer),
     sa.Column("outcome", sa.Text),
+    sa.Column("attachment_hash", sa.Text),
+    sa.Column("contest_until", _TIME),
     sa.Index("assignments_by_volunteer", "volunteer_id", "window_start"),
     sa.Index("assignments_by_order", "order_id"),
     sa.Index("assignments_by_beneficiary", "beneficiary_id"),
 )
 """`live`: the volunteer's time is promised; the exclusion constraint `assignments_no_overlap` counts these (I3)."""
+welfare_checks = sa.Table(
+    "welfare_checks",
+    metadata,
+    sa.Column("check_id", sa.Uuid, primary_key=True),
+    sa.Column("order_id", sa.Uuid),
+    sa.Column("beneficiary_id", sa.Uuid, nullable=False),
+    sa.Column("cause", sa.Text, nullable=False),
+    sa.Column("grid_id", sa.Text, nullable=False),
+    sa.Column("entrance_id", sa.Text),
+    sa.Column("owner_role", sa.Text),
+    sa.Column("level", sa.Integer, nullable=False),
+    sa.Column("due_at", _TIME),
+    sa.Column("raised_at", _TIME, nullable=False),
+    sa.Column("closed_at", _TIME),
+    sa.Index("welfare_checks_by_order", "order_id"),
+)
+"""A check without `closed_at` is open, and no order ends while one of its own is."""
 last_services = sa.Table(
     "last_services",
     metadata,

@@ -1,8 +1,6 @@
 """What is told when orders says something (domain.md §4.9, rows 5, 6, 8, 10–14, 16, 19, 22, 26)."""
 
 from datetime import timedelta
-from typing import Any
-from uuid import UUID
 
 from contracts.command import Role
 from contracts.notify import NoticeParams
@@ -18,7 +16,8 @@ from contracts.orders import (
     OrderClosed,
     OrderDispatched,
     OrderEscalated,
-    OrderNotice,
+    OrderInfoProvided,
+    OrderInfoRequested,
     OrderOpened,
     OrderPlaced,
     OrderRated,
@@ -30,69 +29,55 @@ from contracts.orders import (
     ServiceFinished,
     ServiceStarted,
 )
-from eventstore.consumer import Reactions
+from services.notify.reactions.about_orders import (
+    SOON_MINUTES,
+    ask_to_confirm,
+    order_key,
+    orders,
+    params_of,
+    slot_lost,
+    to_call,
+    to_resident,
+    to_staff,
+    to_volunteer,
+)
 from services.notify.reactions.telling import Tell, Telling, tells
 
-orders = Reactions("orders")
-
-SOON_MINUTES = 120
-"""Closer to the window than this, people are telephoned instead (domain.md §4.1, row 13)."""
 LOW_SCORE = 2
 REMINDERS = (("visit_tomorrow", timedelta(hours=24)), ("visit_in_hours", timedelta(hours=3)))
-
-
-def params_of(event: OrderNotice, **more: Any) -> NoticeParams:
-    """What every notice about an order may say."""
-    return NoticeParams(
-        order_no=event.order_no,
-        item_code=event.item_code,
-        window_start=event.window_start,
-        window_end=event.window_end,
-        **more,
-    )
-
-
-def _order(event_id: UUID) -> str:
-    return f"order:{event_id}"
-
-
-def _resident(event: OrderNotice, code: str, *keys: str, **more: Any) -> Tell:
-    """To the beneficiary, and to the proxy who asked for it."""
-    timing = {name: more.pop(name) for name in ("not_before", "expires_at") if name in more}
-    params = params_of(event, **more)
-    keyed = (*keys, _order(event.order_id))
-    return Tell(code, params, ref=event.beneficiary_id, also=event.requested_by, keys=keyed, **timing)
-
-
-def _call(event: OrderNotice, code: str, *keys: str, **more: Any) -> Tell:
-    """A call to the beneficiary. Without keys it stands: the order's end does not cancel what reports that end."""
-    return Tell(code, params_of(event, **more), ref=event.beneficiary_id, grid_id=event.grid_id, keys=keys)
-
-
-def _staff(event: OrderNotice, code: str, role: Role, *keys: str, **more: Any) -> Tell:
-    keyed = (*keys, _order(event.order_id))
-    return Tell(code, params_of(event, **more), role=role, grid_id=event.grid_id, keys=keyed)
-
-
-def _volunteer(event: OrderNotice, code: str, volunteer_id: UUID, *keys: str, **timing: Any) -> Tell:
-    return Tell(code, params_of(event), ref=volunteer_id, keys=keys, **timing)
 
 
 @tells(orders, OrderPlaced)
 def on_order_placed(event: OrderPlaced) -> Telling:
     """The resident hears the number and by when somebody answers; the dispatcher, that there is something to triage."""
     if event.mode == "inquiry":
-        return Telling(event.order_id, [_resident(event, "order_made")])
+        return Telling(event.order_id, [to_resident(event, "order_made")])
     due_at = event.next_due_at or event.placed_at
-    received = _resident(event, "order_received", due_at=due_at)
-    triage = _staff(event, "order_to_triage", Role.DISPATCHER, f"triage:{event.order_id}", due_at=due_at)
+    received = to_resident(event, "order_received", due_at=due_at)
+    triage = to_staff(event, "order_to_triage", Role.DISPATCHER, f"triage:{event.order_id}", due_at=due_at)
     return Telling(event.order_id, [received, triage])
+
+
+@tells(orders, OrderInfoRequested)
+def on_order_info_requested(event: OrderInfoRequested) -> Telling:
+    """The resident is asked; until they answer nobody triages it."""
+    due_at = event.next_due_at or event.info_requested_at
+    asked = to_resident(event, "info_needed", f"info:{event.order_id}", due_at=due_at)
+    return Telling(event.order_id, [asked], [f"triage:{event.order_id}"])
+
+
+@tells(orders, OrderInfoProvided)
+def on_order_info_provided(event: OrderInfoProvided) -> Telling:
+    """The dispatcher has it back, with the time that was left."""
+    due_at = event.next_due_at or event.info_provided_at
+    triage = to_staff(event, "info_provided", Role.DISPATCHER, f"triage:{event.order_id}", due_at=due_at)
+    return Telling(event.order_id, [triage], [f"info:{event.order_id}"])
 
 
 @tells(orders, OrderVerified)
 def on_order_verified(event: OrderVerified) -> Telling:
-    """Nobody is asked to triage it any more."""
-    return Telling(event.order_id, cancels=[f"triage:{event.order_id}"])
+    """Nobody is asked to triage it any more, nor what it lacks."""
+    return Telling(event.order_id, cancels=[f"triage:{event.order_id}", f"info:{event.order_id}"])
 
 
 @tells(orders, OrderRefused)
@@ -105,7 +90,7 @@ def on_order_refused(event: OrderRefused) -> Telling:
         ref=event.beneficiary_id,
         also=event.requested_by,
     )
-    return Telling(event.order_id, [refused], [_order(event.order_id), f"triage:{event.order_id}"])
+    return Telling(event.order_id, [refused], [order_key(event.order_id), f"triage:{event.order_id}"])
 
 
 @tells(orders, OrderDispatched)
@@ -116,7 +101,7 @@ def on_order_dispatched(event: OrderDispatched) -> Telling:
             "offer",
             params_of(event, due_at=offer.expires_at),
             ref=offer.volunteer_id,
-            keys=(f"offer:{offer.offer_id}", _order(event.order_id)),
+            keys=(f"offer:{offer.offer_id}", order_key(event.order_id)),
             expires_at=offer.expires_at,
         )
         for offer in event.offers
@@ -153,14 +138,14 @@ def on_order_accepted(event: OrderAccepted) -> Telling:
     if event.slots_filled < event.slots_required:
         counts = {"slots_filled": event.slots_filled, "slots_required": event.slots_required}
         told.append(
-            _resident(event, "someone_coming", f"visit:{event.order_id}", expires_at=event.window_end, **counts)
+            to_resident(event, "someone_coming", f"visit:{event.order_id}", expires_at=event.window_end, **counts)
         )
-    keys = (f"assignment:{event.assignment_id}", _order(event.order_id))
+    keys = (f"assignment:{event.assignment_id}", order_key(event.order_id))
     for code, before in REMINDERS:
         not_before = event.window_start - before
         if not_before > event.accepted_at:
             timing = {"not_before": not_before, "expires_at": event.window_start}
-            told.append(_volunteer(event, code, event.volunteer_id, *keys, **timing))
+            told.append(to_volunteer(event, code, event.volunteer_id, *keys, **timing))
     cancels = [] if event.offer_id is None else [f"offer:{event.offer_id}"]
     return Telling(event.order_id, told, cancels)
 
@@ -169,42 +154,28 @@ def on_order_accepted(event: OrderAccepted) -> Telling:
 def on_order_staffed(event: OrderStaffed) -> Telling:
     """The resident hears that everybody is found, and is reminded three hours before."""
     visit = f"visit:{event.order_id}"
-    told = [_resident(event, "all_found", visit, expires_at=event.window_end)]
+    told = [to_resident(event, "all_found", visit, expires_at=event.window_end)]
     not_before = event.window_start - timedelta(hours=3)
     if not_before > event.staffed_at:
         timing = {"not_before": not_before, "expires_at": event.window_start}
-        told.append(_resident(event, "visit_soon", visit, **timing))
+        told.append(to_resident(event, "visit_soon", visit, **timing))
     ended = [f"offer:{offer_id}" for offer_id in event.offers_ended]
     return Telling(event.order_id, told, [f"looking:{event.order_id}", *ended])
-
-
-def _slot_lost(event: AcceptanceWithdrawn | AssignmentLapsed) -> list[Tell]:
-    counts = {"slots_filled": event.slots_filled, "slots_required": event.slots_required}
-    looking = f"looking:{event.order_id}"
-    if event.lead_minutes < SOON_MINUTES:
-        resident = _call(event, "call_looking_again", looking, _order(event.order_id))
-    else:
-        resident = _resident(event, "looking_again", looking, expires_at=event.window_end)
-    partners = [
-        _volunteer(event, "partner_left", volunteer_id, _order(event.order_id), expires_at=event.window_end)
-        for volunteer_id in event.remaining
-    ]
-    return [resident, _staff(event, "slot_lost", Role.DISPATCHER, **counts), *partners]
 
 
 @tells(orders, AcceptanceWithdrawn)
 def on_acceptance_withdrawn(event: AcceptanceWithdrawn) -> Telling:
     """Reminders end; the resident, the dispatcher and who still comes are told, by telephone when it is soon."""
     gone = [f"assignment:{event.assignment_id}", f"visit:{event.order_id}"]
-    return Telling(event.order_id, _slot_lost(event), gone)
+    return Telling(event.order_id, slot_lost(event), gone)
 
 
 @tells(orders, AssignmentLapsed)
 def on_assignment_lapsed(event: AssignmentLapsed) -> Telling:
     """As after a withdrawal, and the volunteer learns that it is theirs no longer."""
-    told = _slot_lost(event)
+    told = slot_lost(event)
     if event.cause != "person_erased":
-        told.append(_volunteer(event, "assignment_lapsed", event.volunteer_id, expires_at=event.window_end))
+        told.append(to_volunteer(event, "assignment_lapsed", event.volunteer_id, expires_at=event.window_end))
     return Telling(event.order_id, told, [f"assignment:{event.assignment_id}", f"visit:{event.order_id}"])
 
 
@@ -212,20 +183,20 @@ def on_assignment_lapsed(event: AssignmentLapsed) -> Telling:
 def on_order_escalated(event: OrderEscalated) -> Telling:
     """The next role; and where nobody checked in, the dispatcher telephones (row 13)."""
     more = {"level": event.level, "reason_code": event.cause, "due_at": event.next_due_at or event.escalated_at}
-    told = [_staff(event, "order_escalated", event.to_role, **more)]
+    told = [to_staff(event, "order_escalated", event.to_role, **more)]
     if event.cause in {"window_over", "not_started"}:
-        told.append(_call(event, "call_nobody_came", f"visit:{event.order_id}", _order(event.order_id)))
+        told.append(to_call(event, "call_nobody_came", f"visit:{event.order_id}", order_key(event.order_id)))
     return Telling(event.order_id, told)
 
 
 def _released(event: OrderCancelled | OrderUnfulfilled, *, soon: bool) -> list[Tell]:
     code = "call_visit_cancelled" if soon else "visit_cancelled"
-    return [_volunteer(event, code, each, expires_at=event.window_end) for each in dict.fromkeys(event.released)]
+    return [to_volunteer(event, code, each, expires_at=event.window_end) for each in dict.fromkeys(event.released)]
 
 
 def _ends_all(event: OrderCancelled | OrderUnfulfilled) -> list[str]:
     ended = [f"assignment:{each}" for each in event.released_assignments]
-    return [_order(event.order_id), *ended, *(f"offer:{each}" for each in event.offers_ended)]
+    return [order_key(event.order_id), *ended, *(f"offer:{each}" for each in event.offers_ended)]
 
 
 @tells(orders, OrderCancelled)
@@ -239,7 +210,7 @@ def on_order_cancelled(event: OrderCancelled) -> Telling:
 @tells(orders, OrderUnfulfilled)
 def on_order_unfulfilled(event: OrderUnfulfilled) -> Telling:
     """The resident gets a call (row 26)."""
-    call = _call(event, "call_unfulfilled", due_at=event.reopen_until)
+    call = to_call(event, "call_unfulfilled", due_at=event.reopen_until)
     return Telling(event.order_id, [call, *_released(event, soon=False)], _ends_all(event))
 
 
@@ -249,48 +220,41 @@ def on_service_started(event: ServiceStarted) -> Telling:
     return Telling(event.order_id, cancels=[f"assignment:{event.assignment_id}", f"visit:{event.order_id}"])
 
 
-def _ask_to_confirm(event: ServiceFinished | ServiceAutoClosed) -> list[Tell]:
-    if not event.served or event.next_due_at is None or event.next_due_for != "confirmation":
-        return []
-    due_at = event.next_due_at
-    return [_resident(event, "please_confirm", f"confirm:{event.order_id}", due_at=due_at, expires_at=due_at)]
-
-
 @tells(orders, ServiceFinished)
 def on_service_finished(event: ServiceFinished) -> Telling:
     """Once everybody has finished, the resident is asked whether it is done."""
-    return Telling(event.order_id, _ask_to_confirm(event))
+    return Telling(event.order_id, ask_to_confirm(event))
 
 
 @tells(orders, ServiceAutoClosed)
 def on_service_auto_closed(event: ServiceAutoClosed) -> Telling:
     """The volunteer is asked for the times, since none are assumed."""
-    times = _volunteer(event, "enter_times", event.volunteer_id)
-    return Telling(event.order_id, [times, *_ask_to_confirm(event)])
+    times = to_volunteer(event, "enter_times", event.volunteer_id)
+    return Telling(event.order_id, [times, *ask_to_confirm(event)])
 
 
 @tells(orders, CompletionConfirmed)
 def on_completion_confirmed(event: CompletionConfirmed) -> Telling:
     """The resident is asked how it was."""
-    rate = _resident(event, "please_rate", f"rate:{event.order_id}")
+    rate = to_resident(event, "please_rate", f"rate:{event.order_id}")
     return Telling(event.order_id, [rate], [f"confirm:{event.order_id}"])
 
 
 @tells(orders, CompletionPresumed)
 def on_completion_presumed(event: CompletionPresumed) -> Telling:
     """The same, though nobody answered."""
-    rate = _resident(event, "please_rate", f"rate:{event.order_id}")
+    rate = to_resident(event, "please_rate", f"rate:{event.order_id}")
     return Telling(event.order_id, [rate], [f"confirm:{event.order_id}"])
 
 
 @tells(orders, OrderRated)
 def on_order_rated(event: OrderRated) -> Telling:
     """A low score: a reviewer telephones (rows 22, 26)."""
-    low = [_call(event, "call_low_rating", score=event.score)] if event.score <= LOW_SCORE else []
+    low = [to_call(event, "call_low_rating", score=event.score)] if event.score <= LOW_SCORE else []
     return Telling(event.order_id, low, [f"rate:{event.order_id}"])
 
 
 @tells(orders, OrderClosed)
 def on_order_closed(event: OrderClosed) -> Telling:
     """Nothing about it needs to be told any more."""
-    return Telling(event.order_id, cancels=[_order(event.order_id)])
+    return Telling(event.order_id, cancels=[order_key(event.order_id)])
