@@ -9,9 +9,9 @@ _RELATIONS = ("RelationDeclared", "RelationEnded", "RoleGranted", "RoleRevoked")
 _CANDIDATES = (
     *("VolunteerRegistered", "VolunteerActivated", "VolunteerResumed", "VolunteerReinstated", "SkillDeclared"),
     *("SkillVerified", "LicenceRecorded", "InsuranceRecorded", "AvailabilitySet"),
-    *("PersonBlocked", "PersonUnblocked"),
+    *("TrainingCompleted", "GuardianConsentRecorded", "PersonBlocked", "PersonUnblocked"),
 )
-_LAPSING = ("VolunteerPaused", "VolunteerSuspended", "VolunteerWithdrawn", "PersonErased")
+_LAPSING = ("VolunteerPaused", "VolunteerSuspended", "VolunteerWithdrawn", "LicenceExpired", "PersonErased")
 
 _ARROWS: list[tuple[str, tuple[str, ...], str, str]] = [
     ("volunteers", _PEOPLE + _RELATIONS, "orders", _COPY),

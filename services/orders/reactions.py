@@ -11,7 +11,14 @@ from contracts.command import SYSTEM, Command
 from contracts.envelope import Recorded
 from contracts.event import KeptData
 from contracts.orders import LapseCause
-from contracts.volunteers import ConsentWithdrawn, PersonErased, VolunteerPaused, VolunteerSuspended, VolunteerWithdrawn
+from contracts.volunteers import (
+    ConsentWithdrawn,
+    LicenceExpired,
+    PersonErased,
+    VolunteerPaused,
+    VolunteerSuspended,
+    VolunteerWithdrawn,
+)
 from eventstore.consumer import ReactionContext, Reactions
 from eventstore.consumer.reactions import RefusalOutcome
 from eventstore.executor import Plan
@@ -21,6 +28,7 @@ from services.orders.decider.states import BEFORE_SERVICE
 from services.orders.policy import current_policy
 from services.orders.read_models import queries
 from services.orders.read_models.facts import SERVICE
+from services.orders.read_models.fetching import Row
 
 PERSON_ERASED = "person_erased"
 """Why an order was cancelled whose beneficiary is to be forgotten: nobody could find the door."""
@@ -43,10 +51,14 @@ async def _lapses(
 ) -> list[Command]:
     async with context.log.queries() as connection:
         held = await queries.held_assignments(connection, volunteer_id)
+    return _lapse_each(recorded, held, cause, max(context.now(), at))
+
+
+def _lapse_each(recorded: Recorded, held: Sequence[Row], cause: LapseCause, at: datetime) -> list[Command]:
     return [
         LapseAssignment(
             by=SYSTEM,
-            at=max(context.now(), at),
+            at=at,
             order_id=row["order_id"],
             policy=current_policy(),
             assignment_id=row["assignment_id"],
@@ -79,6 +91,16 @@ async def on_volunteer_withdrawn(recorded: Recorded, context: ReactionContext) -
     event = recorded.event
     assert isinstance(event, VolunteerWithdrawn)
     return await _lapses(recorded, context, event.volunteer_id, "volunteer_withdrawn", event.withdrawn_at)
+
+
+@volunteers.on(LicenceExpired, fresh=True, refusals=GONE)
+async def on_licence_expired(recorded: Recorded, context: ReactionContext) -> Sequence[Command]:
+    """A slot that takes this licence on a later day falls free, unless another one covers it."""
+    event = recorded.event
+    assert isinstance(event, LicenceExpired)
+    async with context.log.queries() as connection:
+        held = await queries.held_without_licence(connection, event.volunteer_id, event.licence, event.licence_id)
+    return _lapse_each(recorded, held, "licence_expired", max(context.now(), event.expired_at))
 
 
 @volunteers.on(PersonErased, refusals=GONE, name="release_erased_person")

@@ -25,6 +25,7 @@ _CAUSES: dict[str, LapseCause] = {
     "PENDING": "volunteer_withdrawn",
     "PAUSED": "volunteer_paused",
     "SUSPENDED": "volunteer_suspended",
+    "REJECTED": "volunteer_withdrawn",
     "WITHDRAWN": "volunteer_withdrawn",
 }
 _LAPSES_MAX = 50

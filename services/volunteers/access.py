@@ -10,10 +10,13 @@ from servicekit.access import AccessTable
 from services.volunteers.commands.helping import (
     DeclareSkill,
     PauseVolunteer,
+    RecordGuardianConsent,
     RecordInsurance,
     RecordLicence,
+    RecordTraining,
     RegisterVolunteer,
     ReinstateVolunteer,
+    RejectVolunteer,
     ResumeVolunteer,
     SetAvailability,
     SuspendVolunteer,
@@ -44,6 +47,7 @@ FIND_PERSON = "find_person"
 READ_ROLES = "read_roles"
 READ_BLOCKS = "read_blocks"
 READ_VOLUNTEER = "read_volunteer"
+READ_STATEMENT = "read_statement"
 READ_HOURS = "read_hours"
 READ_CLAIMS = "read_claims"
 
@@ -105,18 +109,22 @@ def _people(table: AccessTable) -> None:
 def _helping(table: AccessTable) -> None:
     _self(table, RegisterVolunteer, "guardian")
     _allow(table, RegisterVolunteer, DOORSTEP)
-    _allow(table, VerifyIdentity, (Role.STATION_MANAGER,), unless="own")
+    _allow(table, RecordGuardianConsent, (Role.RESIDENT, Role.VOLUNTEER), "guardian")
+    _allow(table, RecordGuardianConsent, DOORSTEP, unless="own")
+    for answer in (VerifyIdentity, RejectVolunteer):
+        _allow(table, answer, (Role.STATION_MANAGER,), unless="own")
     for command in (DeclareSkill, SetAvailability):
         _self(table, command)
         _allow(table, command, (Role.STATION_MANAGER, Role.TEAM_LEADER))
     _allow(table, VerifySkill, (Role.TEAM_LEADER, Role.STATION_MANAGER), unless="own")
     for paper in (RecordLicence, RecordInsurance):
         _allow(table, paper, (Role.STATION_MANAGER,), unless="own")
+    _allow(table, RecordTraining, (Role.STATION_MANAGER, Role.SOCIAL_WORKER), unless="own")
     for wish in (PauseVolunteer, ResumeVolunteer, WithdrawVolunteer):
         _self(table, wish)
         _allow(table, wish, (Role.STATION_MANAGER,))
     for measure in (SuspendVolunteer, ReinstateVolunteer):
-        _allow(table, measure, (Role.SOCIAL_WORKER, Role.STATION_MANAGER), unless="own")
+        _allow(table, measure, (Role.SOCIAL_WORKER, Role.STATION_MANAGER), unless=" ".join(KIN))
 
 
 def _hours(table: AccessTable) -> None:
@@ -139,4 +147,6 @@ def _reading(table: AccessTable) -> None:
     for query in (READ_VOLUNTEER, READ_HOURS):
         _self(table, query, "guardian")
         _allow(table, query, (*DESK, Role.TEAM_LEADER, *WATCH))
+    _self(table, READ_STATEMENT, "guardian")
+    _allow(table, READ_STATEMENT, (Role.SOCIAL_WORKER, Role.STATION_MANAGER))
     _allow(table, READ_CLAIMS, (Role.HOURS_AUDITOR, Role.SOCIAL_WORKER, Role.STATION_MANAGER, Role.AUDITOR))

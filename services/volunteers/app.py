@@ -4,7 +4,7 @@ import asyncio
 
 from eventstore.aggregate import Aggregate
 from servicekit.definition import Background, Runtime, ServiceDefinition
-from services.volunteers import reactions
+from services.volunteers import reactions, timers
 from services.volunteers.access import build_access
 from services.volunteers.api import ROUTERS
 from services.volunteers.api.shared import list_erasures
@@ -40,7 +40,7 @@ definition = ServiceDefinition(
     reactions=(reactions.orders, reactions.ledger),
     constraints=CONSTRAINTS,
     sentences=REFUSALS,
-    timers=reactions.due_of,
+    timers=timers.due_of,
     background=(Background("erasures", keep_list_of_erasures),),
 )
 """volunteers, whole."""

@@ -22,7 +22,8 @@ NAMES = {  # domain.md §4.8, as far as built
         ConsentWithdrawn ProxyAuthorised ProxyEnded
         RelationDeclared RelationEnded RoleGranted RoleRevoked VolunteerRegistered IdentityVerified VolunteerActivated
         VolunteerPaused VolunteerResumed VolunteerSuspended VolunteerReinstated VolunteerWithdrawn SkillDeclared
-        SkillVerified LicenceRecorded InsuranceRecorded AvailabilitySet HoursClaimed HoursConfirmed HoursApproved
+        SkillVerified VolunteerRejected GuardianConsentRecorded LicenceExpired TrainingCompleted
+        LicenceRecorded InsuranceRecorded AvailabilitySet HoursClaimed HoursConfirmed HoursApproved
         HoursRejected HoursHeld HoursLogged CorrectionRequested PersonDataErased PolicyAdopted""",
     "ledger": """EntryPosted EntryReversed EntryRefused DonationPledged DonationReceived DonationReceipted ReceiptWaived
         PersonDataErased PolicyAdopted""",

@@ -41,6 +41,14 @@ async def live_a_little(quarter: Quarter) -> None:
         volunteers.RelationDeclared(
             relation_id=uuid4(), person_a_id=WANG, person_b_id=BO, kind="sibling", role=RESIDENT, declared_at=TOMORROW
         ),
+        volunteers.TrainingCompleted(
+            training_id=uuid4(),
+            volunteer_id=ANNA,
+            training="safety",
+            completed_on=date(2026, 1, 1),
+            role=Role.STATION_MANAGER,
+            recorded_at=MONDAY_NINE,
+        ),
         volunteers.PersonBlocked(block_id=uuid4(), person_id=WANG, other_id=GUO, role=RESIDENT, blocked_at=MONDAY_NINE),
     )
     refused = await quarter.place()

@@ -14,7 +14,9 @@ from services.volunteers.commands import helping, hours, people, words
 WANG, ANNA, BO, LEE, ZHAO = (UUID(int=(0x0197 << 112) | (7 << 76) | (2 << 62) | number) for number in range(1, 6))
 """Wang the resident, Anna and Bo the volunteers, Lee the station manager, Zhao the auditor; all invented."""
 ORDER, ASSIGNMENT, GRANT, RELATION, PROXY, PAPER, CORRECTION, EVENT = (UUID(int=100 + number) for number in range(8))
-BLOCK = UUID(int=120)
+BLOCK, LICENCE = UUID(int=120), UUID(int=121)
+EXPIRED = datetime(2026, 12, 31, 16, 0, tzinfo=UTC)
+"""The moment after 31 December 2026 in Shanghai."""
 CLAIM = words.claim_id_of(ASSIGNMENT)
 HOUSEHOLD = UUID(int=50)
 NOON = datetime(2026, 3, 18, 4, 0, tzinfo=UTC)
@@ -88,7 +90,14 @@ def volunteer_commands() -> dict[str, Any]:
             entrance_id="entrance-001",
             grid_id="grid-01",
             age_years=64,
-            guardian_consented=False,
+        ),
+        "RecordGuardianConsent": helping.RecordGuardianConsent(
+            **own, guardian_id=WANG, guardian_related=True, form="written", age_years=8
+        ),
+        "RejectVolunteer": helping.RejectVolunteer(**checked, reason_code="not_shown"),
+        "ExpireLicence": helping.ExpireLicence(**checked | {"by": SYSTEM, "at": EXPIRED}, licence_id=LICENCE),
+        "RecordTraining": helping.RecordTraining(
+            **checked, training_id=PAPER, training="safety", completed_on=date(2026, 3, 17)
         ),
         "VerifyIdentity": helping.VerifyIdentity(**checked, method="id_card_seen"),
         "DeclareSkill": helping.DeclareSkill(**own, skill="plumbing", level=1),

@@ -14,7 +14,7 @@ TABLE = build_access()
 RELATIONS = ("own", "proxy", "guardian", "party", "household", "related")
 STANDINGS = [frozenset(some) for size in range(3) for some in combinations(RELATIONS, size)]
 """Nobody in particular, each relation alone, and every two of them together."""
-SYSTEM_ONLY = {"BootstrapAdmin", "ClaimHours", "ConfirmHours", "LogHours", "RequestCorrection"}
+SYSTEM_ONLY = {"BootstrapAdmin", "ExpireLicence", "ClaimHours", "ConfirmHours", "LogHours", "RequestCorrection"}
 """Asked by the service itself, or with the bootstrap token: in nobody's row."""
 
 SELF = {Role.RESIDENT: {"own"}, Role.VOLUNTEER: {"own"}, Role.PROXY: {"proxy"}}
@@ -43,7 +43,11 @@ EXPECTED: dict[str, dict[Role, set[str]]] = {
     | everybody(*DOORSTEP),
     "ErasePerson": everybody(Role.ADMIN),
     "RegisterVolunteer": SELF_OR_GUARDIAN | everybody(*DOORSTEP),
+    "RecordGuardianConsent": {Role.RESIDENT: {"guardian"}, Role.VOLUNTEER: {"guardian"}} | everybody(*DOORSTEP),
     "VerifyIdentity": everybody(Role.STATION_MANAGER),
+    "RejectVolunteer": everybody(Role.STATION_MANAGER),
+    "RecordTraining": everybody(Role.STATION_MANAGER, Role.SOCIAL_WORKER),
+    "read_statement": SELF_OR_GUARDIAN | everybody(Role.STATION_MANAGER, Role.SOCIAL_WORKER),
     "DeclareSkill": SELF | everybody(Role.STATION_MANAGER, Role.TEAM_LEADER),
     "SetAvailability": SELF | everybody(Role.STATION_MANAGER, Role.TEAM_LEADER),
     "VerifySkill": everybody(Role.TEAM_LEADER, Role.STATION_MANAGER),
@@ -69,11 +73,13 @@ UNLESS: dict[str, set[str]] = {
     "EndRelation": {"own", "party"},
     "ErasePerson": {"own"},
     "VerifyIdentity": {"own"},
+    "RejectVolunteer": {"own"},
+    "RecordTraining": {"own"},
     "VerifySkill": {"own"},
     "RecordLicence": {"own"},
     "RecordInsurance": {"own"},
-    "SuspendVolunteer": {"own"},
-    "ReinstateVolunteer": {"own"},
+    "SuspendVolunteer": {"own", "household", "related"},
+    "ReinstateVolunteer": {"own", "household", "related"},
     "ApproveHours": {"own", "household", "related"},
     "RejectHours": {"own", "household", "related"},
 }
@@ -83,6 +89,8 @@ NOT_FOR_A_PARTY = {"AuthoriseProxy", "BlockPerson", "UnblockPerson"}
 
 def expected(command: str, role: Role, standing: frozenset[str]) -> bool:
     if standing & UNLESS.get(command, set()):
+        return False
+    if command == "RecordGuardianConsent" and role in DOORSTEP and "own" in standing:
         return False
     if command in NOT_FOR_A_PARTY and role not in SELF and "party" in standing:
         return False

@@ -9,6 +9,7 @@ import pytest
 import services.volunteers
 from servicekit.problems import SHARED_SENTENCES
 from services.volunteers.decider.hours import ENTRY_TOO_LONG, OVERLAP
+from services.volunteers.decider.lifecycle import VOLUNTEER_LIFECYCLE
 from services.volunteers.read_models.own import VolunteersModel
 from services.volunteers.refusals import CONSTRAINTS, REFUSALS
 
@@ -17,6 +18,10 @@ ROOM = Path(services.volunteers.__file__).parent
 
 def codes_raised() -> set[str]:
     found = {f"{cause}_not_approvable" for cause in (ENTRY_TOO_LONG, OVERLAP)} | set(CONSTRAINTS.values())
+    for lifecycle in (VOLUNTEER_LIFECYCLE,):
+        for row in lifecycle.rows:
+            answers = {lifecycle.refusal(row.command, state) for state in lifecycle.states}
+            found |= {code for code in answers if code is not None}
     for file in ROOM.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Call) or getattr(node.func, "id", "") != "Refused" or not node.args:

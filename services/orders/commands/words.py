@@ -157,7 +157,7 @@ class VolunteerFacts(_Frozen):
     """
 
     volunteer_id: UUID
-    state: Literal["PENDING", "ACTIVE", "PAUSED", "SUSPENDED", "WITHDRAWN"] | None
+    state: Literal["PENDING", "ACTIVE", "PAUSED", "SUSPENDED", "REJECTED", "WITHDRAWN"] | None
     """None: nobody registered under this id."""
     household_id: UUID | None = None
     entrance_id: UnitCode | None = None

@@ -11,7 +11,9 @@ from contracts.volunteers import (
     AvailabilitySet,
     ConsentGiven,
     ConsentWithdrawn,
+    GuardianConsentRecorded,
     InsuranceRecorded,
+    LicenceExpired,
     LicenceRecorded,
     PersonBlocked,
     PersonErased,
@@ -26,10 +28,12 @@ from contracts.volunteers import (
     RoleRevoked,
     SkillDeclared,
     SkillVerified,
+    TrainingCompleted,
     VolunteerActivated,
     VolunteerPaused,
     VolunteerRegistered,
     VolunteerReinstated,
+    VolunteerRejected,
     VolunteerResumed,
     VolunteerSuspended,
     VolunteerWithdrawn,
@@ -125,6 +129,16 @@ licences = sa.Table(
     sa.Column("licence", sa.Text, nullable=False),
     sa.Column("expires_on", sa.Date, nullable=False),
     sa.Index("licences_by_volunteer", "volunteer_id"),
+)
+"""Licences in force: one that expired leaves no row."""
+trainings = sa.Table(
+    "trainings",
+    metadata,
+    sa.Column("training_id", sa.Uuid, primary_key=True),
+    sa.Column("volunteer_id", sa.Uuid, nullable=False),
+    sa.Column("training", sa.Text, nullable=False),
+    sa.Column("expires_on", sa.Date),
+    sa.Index("trainings_by_volunteer", "volunteer_id"),
 )
 insurances = sa.Table(
     "insurances",
@@ -248,6 +262,24 @@ def _licence(event: LicenceRecorded, rows: Rows) -> None:
     )
 
 
+def _licence_expired(event: LicenceExpired, rows: Rows) -> None:
+    rows.delete(licences, event.licence_id)
+
+
+def _training(event: TrainingCompleted, rows: Rows) -> None:
+    rows.upsert(
+        trainings,
+        training_id=event.training_id,
+        volunteer_id=event.volunteer_id,
+        training=event.training,
+        expires_on=event.expires_on,
+    )
+
+
+def _guardian(event: GuardianConsentRecorded, rows: Rows) -> None:
+    rows.update(volunteers, event.volunteer_id, accompanied_only=event.accompanied_only)
+
+
 def _insurance(event: InsuranceRecorded, rows: Rows) -> None:
     rows.upsert(
         insurances,
@@ -287,7 +319,11 @@ _FOLDS: dict[type, Fold] = {
     VolunteerWithdrawn: _became("WITHDRAWN"),
     SkillDeclared: _skill_declared,
     SkillVerified: _skill_verified,
+    VolunteerRejected: _became("REJECTED"),
+    GuardianConsentRecorded: _guardian,
     LicenceRecorded: _licence,
+    LicenceExpired: _licence_expired,
+    TrainingCompleted: _training,
     InsuranceRecorded: _insurance,
     AvailabilitySet: _availability,
 }

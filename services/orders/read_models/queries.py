@@ -224,6 +224,25 @@ async def held_assignments(connection: AsyncConnection, volunteer_id: UUID) -> l
     return await rows_of(connection, query.order_by(a.c.assignment_id))
 
 
+async def held_without_licence(
+    connection: AsyncConnection, volunteer_id: UUID, licence: str, expired_id: UUID
+) -> list[Row]:
+    """A volunteer's slots that have not begun, need a licence, and end on a day that no other such licence covers."""
+    a, o, c = t.assignments, t.orders, p.licences.c
+    covered = sa.exists().where(
+        c.volunteer_id == volunteer_id,
+        c.licence == licence,
+        c.licence_id != expired_id,
+        c.expires_on >= sa.func.date(sa.func.timezone("Asia/Shanghai", o.c.window_end)),
+    )
+    query = (
+        sa.select(a)
+        .join(o, o.c.order_id == a.c.order_id)
+        .where(a.c.volunteer_id == volunteer_id, a.c.live, a.c.served == "HELD", o.c.licence == licence, ~covered)
+    )
+    return await rows_of(connection, query.order_by(a.c.assignment_id))
+
+
 async def orders_in(connection: AsyncConnection, beneficiary_id: UUID, states: Collection[str]) -> list[UUID]:
     """A person's orders in these states."""
     o = t.orders

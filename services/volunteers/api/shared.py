@@ -20,6 +20,7 @@ from eventstore.model import VaultChange
 from eventstore.vault import ErasureList, PersonIsErased
 from servicekit.http import CommandContext, command
 from servicekit.process import Runtime
+from services.volunteers.commands.helping import VolunteerCommand
 from services.volunteers.commands.hours import SHANGHAI
 from services.volunteers.read_models import queries
 
@@ -84,6 +85,14 @@ async def ask_about(
         return Plan([asked], answer, expected_versions=context.expecting(asked.stream))
 
     return await command(context, build, command_class, status=status)
+
+
+async def ask_of_volunteer(
+    context: CommandContext, volunteer_id: UUID, command_class: type[VolunteerCommand], **fields: Any
+) -> JSONResponse:
+    """One command about one volunteer; ids made for it are in the answer."""
+    answer = {"volunteer_id": volunteer_id} | {name: value for name, value in fields.items() if name.endswith("_id")}
+    return await ask_about(context, volunteer_id, command_class, answer, volunteer_id=volunteer_id, **fields)
 
 
 async def guards(connection: AsyncConnection, guardian_id: UUID | None, person_id: UUID, at: datetime) -> bool:

@@ -30,7 +30,7 @@ class VolunteersModel(ReadModel):
 
     source: ClassVar[str] = "volunteers"
     metadata: ClassVar[sa.MetaData] = t.metadata
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     ddl: ClassVar[tuple[str, ...]] = (NO_OVERLAP,)
 
     def needs(self, recorded: Recorded) -> Iterable[tuple[sa.Table, Any]]:

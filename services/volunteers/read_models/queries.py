@@ -114,13 +114,14 @@ async def row_of(connection: AsyncConnection, table: sa.Table, key: UUID) -> Row
     return await one(connection, sa.select(table).where(column == key))
 
 
-async def guardian_consented(connection: AsyncConnection, person_id: UUID) -> bool:
-    """Whether a guardian's consent to volunteering stands."""
+async def consenting_guardian(connection: AsyncConnection, person_id: UUID) -> UUID | None:
+    """The guardian whose consent to volunteering stands."""
     c = t.consents.c
     statement = sa.select(c.guardian_id).where(
         c.person_id == person_id, c.purpose == "volunteering", c.guardian_id.is_not(None), c.withdrawn_at.is_(None)
     )
-    return await one(connection, statement) is not None
+    row = await one(connection, statement)
+    return None if row is None else row["guardian_id"]
 
 
 async def volunteer(connection: AsyncConnection, volunteer_id: UUID) -> dict[str, Any] | None:
@@ -129,7 +130,8 @@ async def volunteer(connection: AsyncConnection, volunteer_id: UUID) -> dict[str
     if found is None:
         return None
     parts: dict[str, Any] = {}
-    for name, table in (("skills", t.skills), ("licences", t.licences), ("insurances", t.insurances)):
+    for name in ("skills", "licences", "trainings", "insurances"):
+        table = t.metadata.tables[name]
         statement = sa.select(table).where(table.c.volunteer_id == volunteer_id).order_by(*table.primary_key.columns)
         parts[name] = [dict(row) for row in await many(connection, statement)]
     hours = await row_of(connection, t.availability, volunteer_id)

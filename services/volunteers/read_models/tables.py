@@ -102,7 +102,11 @@ volunteers = sa.Table(
     sa.Column("registered_at", _TIME, nullable=False),
     sa.Column("verified_by", sa.Text),
     sa.Column("verified_at", _TIME),
+    sa.Column("guardian_id", sa.Uuid),
     sa.Column("until", _TIME),
+    sa.Column("reason_code", sa.Text),
+    sa.Column("statement_ref", sa.Uuid),
+    sa.Index("volunteers_by_until", "until", postgresql_where=sa.text("until IS NOT NULL")),
     sa.UniqueConstraint("volunteer_no", name="volunteers_one_number", deferrable=True, initially="DEFERRED"),
 )
 skills = sa.Table(
@@ -122,8 +126,22 @@ licences = sa.Table(
     sa.Column("volunteer_id", sa.Uuid, nullable=False),
     sa.Column("licence", sa.Text, nullable=False),
     sa.Column("expires_on", sa.Date, nullable=False),
+    sa.Column("due_at", _TIME, nullable=False),
     sa.Column("recorded_at", _TIME, nullable=False),
+    sa.Column("expired_at", _TIME),
     sa.Index("licences_by_volunteer", "volunteer_id"),
+    sa.Index("licences_by_due", "due_at", postgresql_where=sa.text("expired_at IS NULL")),
+)
+trainings = sa.Table(
+    "trainings",
+    metadata,
+    sa.Column("training_id", sa.Uuid, primary_key=True),
+    sa.Column("volunteer_id", sa.Uuid, nullable=False),
+    sa.Column("training", sa.Text, nullable=False),
+    sa.Column("completed_on", sa.Date, nullable=False),
+    sa.Column("expires_on", sa.Date),
+    sa.Column("recorded_at", _TIME, nullable=False),
+    sa.Index("trainings_by_volunteer", "volunteer_id"),
 )
 insurances = sa.Table(
     "insurances",
