@@ -6,9 +6,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from services.orders.decider import drawing as orders
+from services.volunteers.decider import drawing as volunteers
 
 ROOT = Path(__file__).resolve().parent.parent
-DRAWN: Mapping[str, Callable[[str], str]] = {"services/orders/README.md": orders.put_into}
+DRAWN: Mapping[str, Callable[[str], str]] = {
+    "services/orders/README.md": orders.put_into,
+    "services/volunteers/README.md": volunteers.put_into,
+}
 """README → what puts its drawing into it."""
 
 
