@@ -10,7 +10,7 @@ import nats.errors
 import typer
 
 from cli.client import ProblemError
-from cli.commands import care, history, living, proof, running
+from cli.commands import care, history, living, policy, proof, running
 from cli.embedded import EmbeddedError
 from cli.output import err
 from cli.seed.order_life import NotAsPlanned
@@ -30,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for part in (running, living, history, proof, care):
+for part in (running, living, history, proof, care, policy):
     part.register(app)
 
 

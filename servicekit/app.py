@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from servicekit import health, problems
+from servicekit import adoption, health, problems
 from servicekit.definition import Runtime, ServiceDefinition
 from servicekit.http import BodyLimit, body_model, reader
 from servicekit.metrics import Metrics
@@ -73,6 +73,8 @@ def build(definition: ServiceDefinition, runtime: Runtime) -> FastAPI:
         for route in router.routes:
             _check_body_is_strict(route)
         app.include_router(router)
+    if definition.policy is not None:
+        app.include_router(adoption.router(definition.policy))
     app.include_router(health.router(runtime))
     app.add_middleware(BodyLimit)
     app.add_middleware(Observed, metrics=runtime.metrics)

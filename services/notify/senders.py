@@ -7,7 +7,7 @@ outcome, found after a crash, is recorded as unknown; it is repeated only on a c
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Literal, Protocol
@@ -23,7 +23,6 @@ from eventstore.log import Log
 from eventstore.model import Call, Metadata
 from servicekit.definition import Runtime
 from services.notify.commands import (
-    DEFAULT_POLICY,
     NOT_WANTED,
     CallInstead,
     CancelNotices,
@@ -36,6 +35,7 @@ from services.notify.commands import (
     topic_stream,
 )
 from services.notify.decider.notices import Notice, next_channel
+from services.notify.policy import current_policy
 from services.notify.read_models import queries
 from services.notify.templates import Text, render, template
 
@@ -108,7 +108,7 @@ class Sender:
         executor: Executor,
         clock: Clock,
         channels: Mapping[NoticeChannel, OutsideChannel],
-        policy: SendingPolicy = DEFAULT_POLICY,
+        policy: Callable[[], SendingPolicy] = current_policy,
     ) -> None:
         self._log = log
         self._executor = executor
@@ -190,7 +190,7 @@ class Sender:
             ids = frozenset({notice.queued.notification_id})
             return CancelNotices(by=SYSTEM, at=now, topic_id=topic_id, notification_ids=ids, reason_code=reason_code)
         reachable = self._reachable(notice, reach)
-        channel = next_channel(notice, reachable, self._policy)
+        channel = next_channel(notice, reachable, self._policy())
         if channel is None and notice.queued.ref in reach.left_in_peace:
             ids = frozenset({notice.queued.notification_id})
             return CancelNotices(by=SYSTEM, at=now, topic_id=topic_id, notification_ids=ids, reason_code=NOT_WANTED)
@@ -295,7 +295,7 @@ class Sender:
             reason_code=reason_code,
             reachable=reachable,
             call=call,
-            policy=self._policy,
+            policy=self._policy(),
         )
 
     async def _record(self, *commands: TopicCommand) -> None:

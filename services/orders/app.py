@@ -12,6 +12,7 @@ from services.orders.commands.beside import EraseVaultData, PublishServiceItem, 
 from services.orders.commands.missing import RaiseWelfareCheck
 from services.orders.decider import catalogue, decide, erasure, evolve, inquiry, welfare_check
 from services.orders.decider.lifecycle import LIFECYCLE
+from services.orders.policy import POLICY
 from services.orders.read_models import queries
 from services.orders.read_models.own import OrdersModel
 from services.orders.read_models.people import PeopleCopy
@@ -54,6 +55,7 @@ definition = ServiceDefinition(
     aggregates=(ORDER, INQUIRY, ITEM, WELFARE_CHECK, ERASURE),
     access=build_access(),
     build_app=lambda _runtime: ROUTERS,
+    policy=POLICY,
     reactions=(reactions.volunteers,),
     constraints=CONSTRAINTS,
     sentences=REFUSALS,

@@ -12,6 +12,7 @@ from services.volunteers.commands.helping import VOLUNTEER_COMMANDS
 from services.volunteers.commands.hours import CLAIM_COMMANDS
 from services.volunteers.commands.people import PERSON_COMMANDS
 from services.volunteers.decider import helping, hours, people
+from services.volunteers.policy import POLICY
 from services.volunteers.read_models.copies import LedgerCopy, OrdersCopy
 from services.volunteers.read_models.own import VolunteersModel
 from services.volunteers.refusals import CONSTRAINTS, REFUSALS
@@ -37,6 +38,7 @@ definition = ServiceDefinition(
     aggregates=(PERSON, VOLUNTEER, CLAIM),
     access=build_access(),
     build_app=lambda _runtime: ROUTERS,
+    policy=POLICY,
     reactions=(reactions.orders, reactions.ledger),
     constraints=CONSTRAINTS,
     sentences=REFUSALS,
