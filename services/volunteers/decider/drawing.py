@@ -26,9 +26,9 @@ def diagram(lifecycle: Lifecycle) -> str:
                     arrows.setdefault((origin.value, target.value), []).append(row.chinese)
     order = {state.value: number for number, state in enumerate(lifecycle.states)}
     lines = ["```mermaid", "stateDiagram-v2"]
-    for (start, target), names in sorted(arrows.items(), key=lambda arrow: (order[arrow[0][0]], order[arrow[0][1]])):
+    for (start, end), names in sorted(arrows.items(), key=lambda arrow: (order[arrow[0][0]], order[arrow[0][1]])):
         begins = "[*]" if start == lifecycle.nothing else start
-        lines.append(f"    {begins} --> {target}: {' · '.join(names)}")
+        lines.append(f"    {begins} --> {end}: {' · '.join(names)}")
     return "\n".join([*lines, "```"])
 
 

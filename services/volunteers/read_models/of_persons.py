@@ -55,6 +55,12 @@ def fold(recorded: Recorded, rows: Rows) -> None:
             _role(recorded, event, rows)
         case RoleRevoked() as event:
             rows.update(t.roles, event.grant_id, revoked_at=event.revoked_at)
+        case _:
+            _tie(recorded, rows)
+
+
+def _tie(recorded: Recorded, rows: Rows) -> None:
+    match recorded.event:
         case RelationDeclared() as event:
             rows.insert(
                 t.relations,
