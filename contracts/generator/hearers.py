@@ -10,6 +10,7 @@ _CANDIDATES = (
     *("VolunteerRegistered", "VolunteerActivated", "VolunteerResumed", "VolunteerReinstated", "SkillDeclared"),
     *("SkillVerified", "LicenceRecorded", "InsuranceRecorded", "AvailabilitySet"),
     *("TrainingCompleted", "GuardianConsentRecorded", "PersonBlocked", "PersonUnblocked"),
+    *("MemberJoined", "MemberLeft", "LeaderAppointed", "TeamDissolved"),
 )
 _LAPSING = ("VolunteerPaused", "VolunteerSuspended", "VolunteerWithdrawn", "LicenceExpired", "PersonErased")
 

@@ -60,6 +60,17 @@ from contracts.volunteers.people import (
     RoleRevoked,
     RoleScope,
 )
+from contracts.volunteers.teams import (
+    LeaderAppointed,
+    MemberJoined,
+    MemberLeft,
+    TeamDissolved,
+    TeamDormant,
+    TeamEvent,
+    TeamFact,
+    TeamFounded,
+    TeamRegistered,
+)
 
 __all__ = [
     "Approval",
@@ -82,8 +93,11 @@ __all__ = [
     "HoursSource",
     "IdentityVerified",
     "InsuranceRecorded",
+    "LeaderAppointed",
     "LicenceExpired",
     "LicenceRecorded",
+    "MemberJoined",
+    "MemberLeft",
     "MinuteOfDay",
     "PersonBlocked",
     "PersonDataErased",
@@ -104,6 +118,12 @@ __all__ = [
     "ServedInterval",
     "SkillDeclared",
     "SkillVerified",
+    "TeamDissolved",
+    "TeamDormant",
+    "TeamEvent",
+    "TeamFact",
+    "TeamFounded",
+    "TeamRegistered",
     "TrainingCompleted",
     "VolunteerActivated",
     "VolunteerEvent",

@@ -2,7 +2,8 @@
 
 Relations are looked up in this service's own read models: `own` (it is about the caller), `proxy` (a live authorisation
 with scope `all` or `volunteers`), `guardian` (a declared parent or guardian), `party` (the caller is the other side of
-the relation or authorisation), `household` (same household) and `related` (any declared relation).
+the relation or authorisation), `household` (same household), `related` (any declared relation) and `leads` (the person
+is in a team that the caller leads now); to a team, `leads_team` and `member`.
 """
 
 from contracts.command import Role
@@ -40,7 +41,17 @@ from services.volunteers.commands.people import (
     UnblockPerson,
     WithdrawConsent,
 )
+from services.volunteers.commands.teams import (
+    AppointLeader,
+    DissolveTeam,
+    FoundTeam,
+    JoinTeam,
+    LeaveTeam,
+    RegisterTeam,
+)
 
+READ_TEAMS = "read_teams"
+READ_MEMBERS = "read_members"
 READ_PERSON = "read_person"
 REVEAL_PERSON = "reveal_person"
 FIND_PERSON = "find_person"
@@ -64,6 +75,7 @@ def build_access() -> AccessTable:
     table = AccessTable()
     _people(table)
     _helping(table)
+    _teams(table)
     _hours(table)
     _reading(table)
     return table
@@ -115,7 +127,8 @@ def _helping(table: AccessTable) -> None:
         _allow(table, answer, (Role.STATION_MANAGER,), unless="own")
     for command in (DeclareSkill, SetAvailability):
         _self(table, command)
-        _allow(table, command, (Role.STATION_MANAGER, Role.TEAM_LEADER))
+        _allow(table, command, (Role.STATION_MANAGER,))
+        _allow(table, command, (Role.TEAM_LEADER,), "leads")
     _allow(table, VerifySkill, (Role.TEAM_LEADER, Role.STATION_MANAGER), unless="own")
     for paper in (RecordLicence, RecordInsurance):
         _allow(table, paper, (Role.STATION_MANAGER,), unless="own")
@@ -125,6 +138,22 @@ def _helping(table: AccessTable) -> None:
         _allow(table, wish, (Role.STATION_MANAGER,))
     for measure in (SuspendVolunteer, ReinstateVolunteer):
         _allow(table, measure, (Role.SOCIAL_WORKER, Role.STATION_MANAGER), unless=" ".join(KIN))
+
+
+def _teams(table: AccessTable) -> None:
+    _allow(table, FoundTeam, (Role.VOLUNTEER,), "own")
+    _allow(table, FoundTeam, (Role.STATION_MANAGER, Role.SOCIAL_WORKER))
+    for wish in (JoinTeam, LeaveTeam):
+        _self(table, wish, "guardian")
+        _allow(table, wish, (Role.TEAM_LEADER,), "leads_team")
+        _allow(table, wish, (Role.STATION_MANAGER, Role.SOCIAL_WORKER))
+    for measure in (RegisterTeam, DissolveTeam):
+        _allow(table, measure, (Role.STATION_MANAGER,))
+    _allow(table, AppointLeader, (Role.STATION_MANAGER, Role.SOCIAL_WORKER))
+    _allow(table, READ_TEAMS, tuple(role for role in Role if role is not Role.SYSTEM))
+    _allow(table, READ_MEMBERS, (Role.VOLUNTEER,), "member")
+    _allow(table, READ_MEMBERS, (Role.TEAM_LEADER,), "leads_team")
+    _allow(table, READ_MEMBERS, (*DESK, *WATCH))
 
 
 def _hours(table: AccessTable) -> None:
@@ -146,7 +175,8 @@ def _reading(table: AccessTable) -> None:
     _allow(table, READ_BLOCKS, (Role.STATION_MANAGER, Role.SOCIAL_WORKER))
     for query in (READ_VOLUNTEER, READ_HOURS):
         _self(table, query, "guardian")
-        _allow(table, query, (*DESK, Role.TEAM_LEADER, *WATCH))
+        _allow(table, query, (*DESK, *WATCH))
+        _allow(table, query, (Role.TEAM_LEADER,), "leads")
     _self(table, READ_STATEMENT, "guardian")
     _allow(table, READ_STATEMENT, (Role.SOCIAL_WORKER, Role.STATION_MANAGER))
     _allow(table, READ_CLAIMS, (Role.HOURS_AUDITOR, Role.SOCIAL_WORKER, Role.STATION_MANAGER, Role.AUDITOR))

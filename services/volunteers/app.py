@@ -11,7 +11,8 @@ from services.volunteers.api.shared import list_erasures
 from services.volunteers.commands.helping import VOLUNTEER_COMMANDS
 from services.volunteers.commands.hours import CLAIM_COMMANDS
 from services.volunteers.commands.people import PERSON_COMMANDS
-from services.volunteers.decider import helping, hours, people
+from services.volunteers.commands.teams import TEAM_COMMANDS
+from services.volunteers.decider import helping, hours, people, teams
 from services.volunteers.policy import POLICY
 from services.volunteers.read_models.copies import LedgerCopy, OrdersCopy
 from services.volunteers.read_models.own import VolunteersModel
@@ -21,6 +22,7 @@ ERASURES_LISTED_SECONDS = 60.0
 
 PERSON = Aggregate("person", people.initial, people.decide, people.evolve, PERSON_COMMANDS)
 VOLUNTEER = Aggregate("volunteer", helping.initial, helping.decide, helping.evolve, VOLUNTEER_COMMANDS)
+TEAM = Aggregate("team", teams.initial, teams.decide, teams.evolve, TEAM_COMMANDS)
 CLAIM = Aggregate("claim", hours.initial, hours.decide, hours.evolve, CLAIM_COMMANDS)
 
 
@@ -35,7 +37,7 @@ definition = ServiceDefinition(
     name="volunteers",
     title="People, volunteers and their hours: who may act for whom, who can help with what, and which minutes count.",
     read_models=(VolunteersModel(), OrdersCopy(), LedgerCopy()),
-    aggregates=(PERSON, VOLUNTEER, CLAIM),
+    aggregates=(PERSON, VOLUNTEER, TEAM, CLAIM),
     access=build_access(),
     build_app=lambda _runtime: ROUTERS,
     policy=POLICY,

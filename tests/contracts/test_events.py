@@ -23,6 +23,7 @@ NAMES = {  # domain.md §4.8, as far as built
         RelationDeclared RelationEnded RoleGranted RoleRevoked VolunteerRegistered IdentityVerified VolunteerActivated
         VolunteerPaused VolunteerResumed VolunteerSuspended VolunteerReinstated VolunteerWithdrawn SkillDeclared
         SkillVerified VolunteerRejected GuardianConsentRecorded LicenceExpired TrainingCompleted
+        TeamFounded TeamRegistered TeamDormant TeamDissolved MemberJoined MemberLeft LeaderAppointed
         LicenceRecorded InsuranceRecorded AvailabilitySet HoursClaimed HoursConfirmed HoursApproved
         HoursRejected HoursHeld HoursLogged CorrectionRequested PersonDataErased PolicyAdopted""",
     "ledger": """EntryPosted EntryReversed EntryRefused DonationPledged DonationReceived DonationReceipted ReceiptWaived

@@ -9,7 +9,7 @@ import pytest
 
 from contracts.command import SYSTEM, By, Channel, Refused, Role
 from contracts.volunteers import WeeklySlot
-from services.volunteers.commands import helping, hours, people, words
+from services.volunteers.commands import helping, hours, people, teams, words
 
 WANG, ANNA, BO, LEE, ZHAO = (UUID(int=(0x0197 << 112) | (7 << 76) | (2 << 62) | number) for number in range(1, 6))
 """Wang the resident, Anna and Bo the volunteers, Lee the station manager, Zhao the auditor; all invented."""
@@ -126,6 +126,25 @@ def volunteer_commands() -> dict[str, Any]:
         ),
         "ReinstateVolunteer": helping.ReinstateVolunteer(**checked),
         "WithdrawVolunteer": helping.WithdrawVolunteer(**own),
+    }
+
+
+TEAM = "haircut-team"
+
+
+def team_commands() -> dict[str, Any]:
+    """One good command of each kind about the barbers' team, which Anna, Bo and Wang are in."""
+    about: dict[str, Any] = {"by": MANAGER, "at": NOON, "team_code": TEAM}
+    return {
+        "FoundTeam": teams.FoundTeam(**about | {"by": by(ANNA, Role.VOLUNTEER)}, founder_id=ANNA, active=True),
+        "JoinTeam": teams.JoinTeam(**about, volunteer_id=ZHAO, active=True),
+        "LeaveTeam": teams.LeaveTeam(**about, volunteer_id=BO),
+        "AppointLeader": teams.AppointLeader(**about, leader_id=BO),
+        "RegisterTeam": teams.RegisterTeam(**about),
+        "MarkTeamDormant": teams.MarkTeamDormant(
+            **about | {"by": SYSTEM, "at": NOON + timedelta(days=90)}, last_activity_at=NOON
+        ),
+        "DissolveTeam": teams.DissolveTeam(**about, reason_code="members_wish"),
     }
 
 

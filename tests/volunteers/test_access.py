@@ -9,16 +9,23 @@ from services.volunteers.access import DESK, DOORSTEP, WATCH, build_access
 from services.volunteers.commands.helping import VOLUNTEER_COMMANDS
 from services.volunteers.commands.hours import CLAIM_COMMANDS
 from services.volunteers.commands.people import PERSON_COMMANDS
+from services.volunteers.commands.teams import TEAM_COMMANDS
 
 TABLE = build_access()
-RELATIONS = ("own", "proxy", "guardian", "party", "household", "related")
+RELATIONS = ("own", "proxy", "guardian", "party", "household", "related", "leads", "leads_team", "member")
 STANDINGS = [frozenset(some) for size in range(3) for some in combinations(RELATIONS, size)]
 """Nobody in particular, each relation alone, and every two of them together."""
-SYSTEM_ONLY = {"BootstrapAdmin", "ExpireLicence", "ClaimHours", "ConfirmHours", "LogHours", "RequestCorrection"}
+SYSTEM_ONLY = {
+    *("BootstrapAdmin", "ExpireLicence", "MarkTeamDormant"),
+    *("ClaimHours", "ConfirmHours", "LogHours", "RequestCorrection"),
+}
 """Asked by the service itself, or with the bootstrap token: in nobody's row."""
 
 SELF = {Role.RESIDENT: {"own"}, Role.VOLUNTEER: {"own"}, Role.PROXY: {"proxy"}}
 SELF_OR_GUARDIAN = {Role.RESIDENT: {"own", "guardian"}, Role.VOLUNTEER: {"own", "guardian"}, Role.PROXY: {"proxy"}}
+
+LEADER = {Role.TEAM_LEADER: {"leads"}}
+TEAM_LEADER = {Role.TEAM_LEADER: {"leads_team"}}
 
 
 def everybody(*roles: Role) -> dict[Role, set[str]]:
@@ -48,8 +55,16 @@ EXPECTED: dict[str, dict[Role, set[str]]] = {
     "RejectVolunteer": everybody(Role.STATION_MANAGER),
     "RecordTraining": everybody(Role.STATION_MANAGER, Role.SOCIAL_WORKER),
     "read_statement": SELF_OR_GUARDIAN | everybody(Role.STATION_MANAGER, Role.SOCIAL_WORKER),
-    "DeclareSkill": SELF | everybody(Role.STATION_MANAGER, Role.TEAM_LEADER),
-    "SetAvailability": SELF | everybody(Role.STATION_MANAGER, Role.TEAM_LEADER),
+    "DeclareSkill": SELF | everybody(Role.STATION_MANAGER) | LEADER,
+    "SetAvailability": SELF | everybody(Role.STATION_MANAGER) | LEADER,
+    "FoundTeam": {Role.VOLUNTEER: {"own"}} | everybody(Role.STATION_MANAGER, Role.SOCIAL_WORKER),
+    "JoinTeam": SELF_OR_GUARDIAN | TEAM_LEADER | everybody(Role.STATION_MANAGER, Role.SOCIAL_WORKER),
+    "LeaveTeam": SELF_OR_GUARDIAN | TEAM_LEADER | everybody(Role.STATION_MANAGER, Role.SOCIAL_WORKER),
+    "AppointLeader": everybody(Role.STATION_MANAGER, Role.SOCIAL_WORKER),
+    "RegisterTeam": everybody(Role.STATION_MANAGER),
+    "DissolveTeam": everybody(Role.STATION_MANAGER),
+    "read_teams": everybody(*(role for role in Role if role is not Role.SYSTEM)),
+    "read_members": {Role.VOLUNTEER: {"member"}} | TEAM_LEADER | everybody(*DESK, *WATCH),
     "VerifySkill": everybody(Role.TEAM_LEADER, Role.STATION_MANAGER),
     "RecordLicence": everybody(Role.STATION_MANAGER),
     "RecordInsurance": everybody(Role.STATION_MANAGER),
@@ -64,8 +79,8 @@ EXPECTED: dict[str, dict[Role, set[str]]] = {
     "reveal_person": SELF_OR_GUARDIAN | everybody(*DESK),
     "find_person": everybody(*DESK),
     "read_roles": SELF | everybody(Role.ADMIN, Role.AUDITOR),
-    "read_volunteer": SELF_OR_GUARDIAN | everybody(*DESK, Role.TEAM_LEADER, *WATCH),
-    "read_hours": SELF_OR_GUARDIAN | everybody(*DESK, Role.TEAM_LEADER, *WATCH),
+    "read_volunteer": SELF_OR_GUARDIAN | everybody(*DESK, *WATCH) | LEADER,
+    "read_hours": SELF_OR_GUARDIAN | everybody(*DESK, *WATCH) | LEADER,
     "read_claims": everybody(Role.HOURS_AUDITOR, Role.SOCIAL_WORKER, Role.STATION_MANAGER, Role.AUDITOR),
 }
 UNLESS: dict[str, set[str]] = {
@@ -106,7 +121,9 @@ def test_every_cell_is_as_listed(command: str):
 
 
 def test_every_command_of_a_person_is_in_the_table():
-    commands = {command.__name__ for command in (*PERSON_COMMANDS, *VOLUNTEER_COMMANDS, *CLAIM_COMMANDS)}
+    commands = {
+        command.__name__ for command in (*PERSON_COMMANDS, *VOLUNTEER_COMMANDS, *TEAM_COMMANDS, *CLAIM_COMMANDS)
+    }
     queries = {name for name in EXPECTED if name.islower()}
     assert set(TABLE.commands) == set(EXPECTED)
     assert set(EXPECTED) == (commands - SYSTEM_ONLY) | queries

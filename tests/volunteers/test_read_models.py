@@ -11,6 +11,7 @@ from eventstore.model import Metadata
 from eventstore.replay import replay
 from services.volunteers.app import definition
 from services.volunteers.commands.helping import ExpireLicence, RecordLicence
+from services.volunteers.commands.teams import MarkTeamDormant
 from services.volunteers.commands.words import claim_id_of
 from services.volunteers.read_models import queries
 from services.volunteers.read_models.copies import LedgerCopy, OrdersCopy
@@ -64,6 +65,7 @@ async def live_a_little(town: Town) -> UUID:
     await town.done(f"/roles/{grant['grant_id']}/revoke", {}, *as_admin)
     await town.done(f"{path}/withdraw", {})
     await childhood(town)
+    await a_team(town)
     await town.done(f"/persons/{wang}/erase", {"confirmed_person_id": str(wang)}, *as_admin)
     return anna
 
@@ -82,6 +84,22 @@ async def childhood(town: Town) -> None:
     recorded = RecordLicence(by=manager, at=at, licence="medical", expires_on=at.date() + timedelta(days=1), **about)
     await record(town, recorded, ExpireLicence(by=SYSTEM, at=at + timedelta(days=3), **about))
     await town.done(f"/volunteers/{child}/reject", {"reason_code": "not_shown"})
+
+
+async def a_team(town: Town) -> None:
+    """A team from its beginning to its end; last of all one member leaves another team."""
+    bo, chen, duan = [await town.volunteer(name) for name in ("薄示例", "陈示例", "段示例")]
+    await town.done("/teams", {"team_code": "meals-team", "founder_id": str(bo)})
+    for member in (chen, duan):
+        await town.done("/teams/meals-team/join", {"volunteer_id": str(member)})
+    await town.done("/teams/meals-team/leader", {"leader_id": str(chen)})
+    await town.done("/teams/meals-team/register", {})
+    now = datetime.now(UTC)
+    dormant: dict[str, Any] = {"by": SYSTEM, "at": now + timedelta(days=91), "last_activity_at": now}
+    await record(town, MarkTeamDormant(team_code="meals-team", **dormant))
+    await town.done("/teams/meals-team/dissolve", {"reason_code": "dormant"})
+    await town.done("/teams", {"team_code": "law-team", "founder_id": str(bo)})
+    await town.done("/teams/law-team/leave", {"volunteer_id": str(bo)})
 
 
 async def hours_of(town: Town, volunteer_id: UUID) -> None:

@@ -9,7 +9,7 @@ import pytest
 import services.volunteers
 from servicekit.problems import SHARED_SENTENCES
 from services.volunteers.decider.hours import ENTRY_TOO_LONG, OVERLAP
-from services.volunteers.decider.lifecycle import VOLUNTEER_LIFECYCLE
+from services.volunteers.decider.lifecycle import TEAM_LIFECYCLE, VOLUNTEER_LIFECYCLE
 from services.volunteers.read_models.own import VolunteersModel
 from services.volunteers.refusals import CONSTRAINTS, REFUSALS
 
@@ -18,7 +18,7 @@ ROOM = Path(services.volunteers.__file__).parent
 
 def codes_raised() -> set[str]:
     found = {f"{cause}_not_approvable" for cause in (ENTRY_TOO_LONG, OVERLAP)} | set(CONSTRAINTS.values())
-    for lifecycle in (VOLUNTEER_LIFECYCLE,):
+    for lifecycle in (VOLUNTEER_LIFECYCLE, TEAM_LIFECYCLE):
         for row in lifecycle.rows:
             answers = {lifecycle.refusal(row.command, state) for state in lifecycle.states}
             found |= {code for code in answers if code is not None}

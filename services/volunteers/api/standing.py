@@ -9,6 +9,7 @@ from contracts.command import Role
 from eventstore.executor import Plan
 from servicekit.http import Commanding, Reading, command, not_found
 from services.volunteers.access import READ_STATEMENT, READ_VOLUNTEER
+from services.volunteers.api.ending import memberships_end
 from services.volunteers.api.shared import (
     ERASED,
     NothingMore,
@@ -30,6 +31,7 @@ from services.volunteers.commands.helping import (
     WithdrawVolunteerAsk,
 )
 from services.volunteers.read_models import queries
+from services.volunteers.read_models.team_queries import teams_of
 
 router = APIRouter(prefix="/v1/volunteers", tags=["volunteers"])
 _SUSPENDERS = (Role.SOCIAL_WORKER, Role.STATION_MANAGER)
@@ -99,8 +101,18 @@ async def reinstate_volunteer(volunteer_id: UUID, ask: ReinstateVolunteerAsk, co
 
 @router.post("/{volunteer_id}/withdraw")
 async def withdraw_volunteer(volunteer_id: UUID, ask: WithdrawVolunteerAsk, context: Commanding) -> JSONResponse:
-    """End volunteering; the person stays a resident."""
-    return await ask_of_volunteer(context, volunteer_id, WithdrawVolunteer, reason_code=ask.reason_code)
+    """End volunteering; the person stays a resident. Teams are left in the same append."""
+    runtime = context.runtime
+
+    async def build() -> Plan:
+        at = runtime.clock.now()
+        by = context.by(WithdrawVolunteer, await relations_to(runtime, context.actor_id, volunteer_id))
+        ended = WithdrawVolunteer(by=by, at=at, volunteer_id=volunteer_id, reason_code=ask.reason_code)
+        leavings = await memberships_end(runtime, by, at, volunteer_id)
+        expected = context.expecting(ended.stream)
+        return Plan([ended, *leavings], {"volunteer_id": volunteer_id}, expected_versions=expected)
+
+    return await command(context, build, WithdrawVolunteer)
 
 
 @router.get("/{volunteer_id}")
@@ -111,9 +123,10 @@ async def read_volunteer(volunteer_id: UUID, caller: Reading, runtime: Running) 
         caller.by(READ_VOLUNTEER, relations)
         found = await queries.volunteer(connection, volunteer_id)
         minutes = await queries.totals(connection, volunteer_id)
+        teams = await teams_of(connection, volunteer_id)
     if found is None:
         raise not_found(volunteer_id=volunteer_id)
-    return json_answer({**found, "minutes_by_grade": minutes})
+    return json_answer({**found, "teams": [dict(row) for row in teams], "minutes_by_grade": minutes})
 
 
 @router.get("/{volunteer_id}/statement")

@@ -18,6 +18,7 @@ Words = Annotated[str, Field(min_length=1, max_length=500)]
 SkillLevel = Annotated[int, Field(ge=1, le=3)]
 
 GUARDIAN_KINDS = frozenset({"parent", "guardian"})
+_TEAMS = UUID("018f6a3e-7c00-7000-8000-7ea350000001")
 _CLAIMS = UUID("018f6a3e-7c00-7000-8000-c1a1a5000001")
 
 
@@ -29,6 +30,16 @@ def person_stream(person_id: UUID) -> str:
 def volunteer_stream(volunteer_id: UUID) -> str:
     """The stream of a volunteer, `volunteer-<uuid>`; the id is the person's."""
     return f"volunteer-{volunteer_id}"
+
+
+def team_id_of(team_code: str) -> UUID:
+    """The id of a team: derived from its code, so that one code is one team."""
+    return uuid5(_TEAMS, team_code)
+
+
+def team_stream(team_code: str) -> str:
+    """The stream of a team, `team-<uuid>`."""
+    return f"team-{team_id_of(team_code)}"
 
 
 def claim_stream(claim_id: UUID) -> str:
@@ -73,6 +84,21 @@ class AgePolicy(BaseModel):
     guardian_below_years: int = 14
 
 
+class TeamPolicy(BaseModel):
+    """The figures of domain.md §4.3 about teams; all [P]."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    members_min: Annotated[int, Field(ge=1)] = 3
+    """So many must have joined before a team is registered."""
+    dormant_days: Annotated[int, Field(ge=1)] = 90
+    """Without anybody joining and without a member's credited hours."""
+    term_days: Annotated[int, Field(ge=1)] = 365
+    """How long a leader leads, unless said otherwise …"""
+    term_days_max: Annotated[int, Field(ge=1)] = 1_096
+    """… and at most."""
+
+
 class Policy(BaseModel):
     """The figures that volunteers goes by; all are configuration (policy.py)."""
 
@@ -80,3 +106,4 @@ class Policy(BaseModel):
 
     ages: AgePolicy = AgePolicy()
     hours: HoursPolicy = HoursPolicy()
+    teams: TeamPolicy = TeamPolicy()

@@ -6,11 +6,11 @@
 import re
 from collections.abc import Mapping
 
-from services.volunteers.decider.lifecycle import VOLUNTEER_LIFECYCLE
+from services.volunteers.decider.lifecycle import TEAM_LIFECYCLE, VOLUNTEER_LIFECYCLE
 from services.volunteers.decider.transitions import Lifecycle
 
 BEGINS, ENDS = "<!-- drawn from decider/lifecycle.py by `make contracts` -->", "<!-- end of what is drawn -->"
-LIFECYCLES: Mapping[str, Lifecycle] = {"A volunteer": VOLUNTEER_LIFECYCLE}
+LIFECYCLES: Mapping[str, Lifecycle] = {"A volunteer": VOLUNTEER_LIFECYCLE, "A team": TEAM_LIFECYCLE}
 """Heading → what is drawn under it."""
 
 
@@ -22,7 +22,7 @@ def diagram(lifecycle: Lifecycle) -> str:
             if origin not in row.allowed:
                 continue
             for target in lifecycle.states:
-                if target != origin and re.search(rf"\b{target}\b", row.leads_to):
+                if target != origin and _leads(row.leads_to, origin, target):
                     arrows.setdefault((origin.value, target.value), []).append(row.chinese)
     order = {state.value: number for number, state in enumerate(lifecycle.states)}
     lines = ["```mermaid", "stateDiagram-v2"]
@@ -30,6 +30,15 @@ def diagram(lifecycle: Lifecycle) -> str:
         begins = "[*]" if start == lifecycle.nothing else start
         lines.append(f"    {begins} --> {end}: {' · '.join(names)}")
     return "\n".join([*lines, "```"])
+
+
+def _leads(leads_to: str, origin: str, target: str) -> bool:
+    """`PENDING, under …` leads to PENDING from anywhere; `ACTIVE from DORMANT` from there only."""
+    for part in leads_to.split(";"):
+        named, _, only = part.partition(" from ")
+        if re.search(rf"\b{target}\b", named) and (not only or origin == only.strip()):
+            return True
+    return False
 
 
 def drawn() -> str:

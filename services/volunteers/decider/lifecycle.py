@@ -1,4 +1,4 @@
-"""The lifecycle of a volunteer as data (domain.md §4.3): state × command → allowed, or the code of the refusal."""
+"""The lifecycles of volunteer and team as data (domain.md §4.3): state × command → allowed, or a refusal's code."""
 
 from collections.abc import Iterable
 
@@ -21,6 +21,16 @@ from services.volunteers.commands.helping import (
     VolunteerCommand,
     WithdrawVolunteer,
 )
+from services.volunteers.commands.teams import (
+    AppointLeader,
+    DissolveTeam,
+    FoundTeam,
+    JoinTeam,
+    LeaveTeam,
+    MarkTeamDormant,
+    RegisterTeam,
+)
+from services.volunteers.decider.team import TeamState
 from services.volunteers.decider.transitions import Lifecycle, Row
 from services.volunteers.decider.volunteer import LIVE, VolunteerState
 
@@ -102,3 +112,46 @@ VOLUNTEER_LIFECYCLE = Lifecycle(
     elsewhere="wrong_state",
 )
 """Every command about a volunteer. Nothing is ever `wrong_state`: each row says what it answers."""
+
+T = TeamState
+_MEETING = (T.FOUNDED, T.ACTIVE, T.DORMANT)
+
+TEAM_LIFECYCLE = Lifecycle(
+    states=TeamState,
+    rows=(
+        Row(
+            FoundTeam,
+            "发起队伍",
+            frozenset({T.NONE, T.DISSOLVED}),
+            "FOUNDED",
+            ("TeamFounded", "MemberJoined"),
+            dict.fromkeys(_MEETING, "team_exists"),
+        ),
+        Row(JoinTeam, "加入", frozenset(_MEETING), "the same; ACTIVE from DORMANT", ("MemberJoined",)),
+        Row(LeaveTeam, "离开", frozenset(_MEETING), SAME, ("MemberLeft",)),
+        Row(AppointLeader, "任命队长", frozenset(_MEETING), SAME, ("LeaderAppointed",)),
+        Row(
+            RegisterTeam,
+            "登记队伍",
+            frozenset({T.FOUNDED, T.DORMANT}),
+            "ACTIVE",
+            ("TeamRegistered",),
+            {T.ACTIVE: "team_registered_already"},
+        ),
+        Row(
+            MarkTeamDormant,
+            "休眠",
+            frozenset({T.ACTIVE}),
+            "DORMANT",
+            ("TeamDormant",),
+            {T.FOUNDED: "team_not_registered", T.DORMANT: "dormant_already"},
+        ),
+        Row(DissolveTeam, "解散", frozenset(_MEETING), "DISSOLVED", ("TeamDissolved",)),
+    ),
+    nothing=T.NONE,
+    missing="team_unknown",
+    ends=frozenset({T.DISSOLVED}),
+    ended="team_dissolved",
+    elsewhere="wrong_state",
+)
+"""Every command about a team."""

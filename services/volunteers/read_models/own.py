@@ -17,7 +17,7 @@ from contracts.volunteers import (
 )
 from eventstore.read_model import ReadModel
 from eventstore.rows import Rows
-from services.volunteers.read_models import of_persons, of_volunteers
+from services.volunteers.read_models import of_persons, of_teams, of_volunteers
 from services.volunteers.read_models import tables as t
 
 NO_OVERLAP = """ALTER TABLE {schema}.claims ADD CONSTRAINT claims_no_overlap EXCLUDE USING gist (
@@ -26,11 +26,11 @@ NO_OVERLAP = """ALTER TABLE {schema}.claims ADD CONSTRAINT claims_no_overlap EXC
 
 
 class VolunteersModel(ReadModel):
-    """People and their ties, volunteers, claims of hours."""
+    """People and their ties, volunteers, teams, claims of hours."""
 
     source: ClassVar[str] = "volunteers"
     metadata: ClassVar[sa.MetaData] = t.metadata
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     ddl: ClassVar[tuple[str, ...]] = (NO_OVERLAP,)
 
     def needs(self, recorded: Recorded) -> Iterable[tuple[sa.Table, Any]]:
@@ -52,8 +52,11 @@ class VolunteersModel(ReadModel):
             of_persons.fold(recorded, rows)
         elif family == "volunteer":
             of_volunteers.fold(recorded, rows)
+        elif family == "team":
+            of_teams.fold(recorded, rows)
         elif family == "claim":
             _claim(recorded, rows)
+            of_teams.fold(recorded, rows)
 
 
 def _claim(recorded: Recorded, rows: Rows) -> None:

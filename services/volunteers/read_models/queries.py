@@ -14,6 +14,7 @@ from services.volunteers.commands.hours import DayFacts
 from services.volunteers.commands.words import GUARDIAN_KINDS
 from services.volunteers.read_models import tables as t
 from services.volunteers.read_models.copies import ledger_hours_entries
+from services.volunteers.read_models.leading import leads
 
 PROXY_SCOPES = ("all", "volunteers")
 Row = RowMapping
@@ -50,7 +51,7 @@ async def erased_persons(connection: AsyncConnection) -> Sequence[UUID]:
 
 
 async def relations_to(connection: AsyncConnection, actor_id: UUID, subject_id: UUID, at: datetime) -> frozenset[str]:
-    """How the actor stands to the subject now: own, proxy, guardian, household, related (see access.py)."""
+    """How the actor stands to the subject now: own, proxy, guardian, household, related, leads (see access.py)."""
     if actor_id == subject_id:
         return frozenset({"own"})
     r, p = t.relations.c, t.proxies.c
@@ -79,6 +80,7 @@ async def relations_to(connection: AsyncConnection, actor_id: UUID, subject_id: 
             sa.exists(sa.select(r.relation_id).where(guards, r.ended_at.is_(None))).label("guardian"),
             sa.exists(same_home).label("household"),
             sa.exists(sa.select(r.relation_id).where(between, r.ended_at.is_(None))).label("related"),
+            leads(actor_id, subject_id, at).label("leads"),
         ),
     )
     return frozenset(name for name, holds in (row or {}).items() if holds)

@@ -162,6 +162,37 @@ availability = sa.Table(
     sa.Column("exceptions", JSONB, nullable=False),
     sa.Column("set_at", _TIME, nullable=False),
 )
+teams = sa.Table(
+    "teams",
+    metadata,
+    sa.Column("team_id", sa.Uuid, primary_key=True),
+    sa.Column("team_code", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("members", sa.Integer, nullable=False, default=0),
+    sa.Column("leader_id", sa.Uuid),
+    sa.Column("term_until", _TIME),
+    sa.Column("founded_at", _TIME, nullable=False),
+    sa.Column("active_at", _TIME, nullable=False),
+    sa.Column("due_at", _TIME),
+    sa.Index("teams_by_code", "team_code"),
+    sa.Index("teams_by_leader", "leader_id"),
+)
+team_members = sa.Table(
+    "team_members",
+    metadata,
+    sa.Column("team_id", sa.Uuid, primary_key=True),
+    sa.Column("volunteer_id", sa.Uuid, primary_key=True),
+    sa.Column("joined_at", _TIME, nullable=False),
+    sa.Column("left_at", _TIME),
+    sa.Index("team_members_by_volunteer", "volunteer_id"),
+)
+"""Who is a member, and who was. Of a team that was dissolved and begun anew, only who joined since then counts."""
+last_hours = sa.Table(
+    "last_hours",
+    metadata,
+    sa.Column("volunteer_id", sa.Uuid, primary_key=True),
+    sa.Column("logged_at", _TIME, nullable=False),
+)
 claims = sa.Table(
     "claims",
     metadata,
