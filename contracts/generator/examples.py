@@ -25,6 +25,10 @@ _TIMES = {
     "valid_until": 365 * 24 * 60,
     "until": 30 * 365 * 24 * 60,
     "reopen_until": 30 * 24 * 60,
+    "from_window_start": 20 * 60,
+    "from_window_end": 21 * 60,
+    "reconfirm_until": 12 * 60,
+    "contest_until": 8 * 24 * 60,
 }
 _CODES = {
     "item_code": "haircut_at_home",
@@ -71,7 +75,13 @@ _NUMBERS = {
     "score": 5,
     "to_minute": 720,
 }
-_TEXTS = {"order_no": "20260305", "orders": "20260305", "receipt_no": "TJ-2026-000017", "volunteer_no": "300012"}
+_TEXTS = {
+    "order_no": "20260305",
+    "into_order_no": "20260304",
+    "orders": "20260305",
+    "receipt_no": "TJ-2026-000017",
+    "volunteer_no": "300012",
+}
 _ROLES = {
     "InquiryRecorded": "GRID_WORKER",
     "ServiceItemPublished": "DISPATCHER",
@@ -79,11 +89,12 @@ _ROLES = {
     **dict.fromkeys(
         (
             *("OrderInfoRequested", "OrderVerified", "OrderRefused", "OrderDispatched", "OrderOpened"),
-            *("OrderUnfulfilled", "VolunteerNoShowRecorded"),
+            *("OrderUnfulfilled", "VolunteerNoShowRecorded", "OrderMerged", "OrderRedispatched"),
         ),
         "DISPATCHER",
     ),
-    "OrderInfoProvided": "RESIDENT",
+    **dict.fromkeys(("OrderInfoProvided", "OrderRescheduled", "OrderReopened"), "RESIDENT"),
+    "AssignmentReconfirmed": "VOLUNTEER",
     "ResidentAbsentRecorded": "VOLUNTEER",
     "ServiceRecordedAfterwards": "TEAM_LEADER",
     "WelfareCheckRaised": "VOLUNTEER",
@@ -106,9 +117,14 @@ _STATES = {
     **dict.fromkeys(("VolunteerNoShowRecorded", "ResidentAbsentRecorded"), "VERIFIED"),
     "OrderRefused": "REFUSED",
     "OrderDispatched": "OFFERED",
+    "OrderRedispatched": "OFFERED",
+    "OrderMerged": "MERGED",
+    "OrderReopened": "VERIFIED",
+    "CompletionContested": "DISPUTED",
+    "OrderRatingAmended": "RATED",
     "OrderOpened": "OPEN",
     "OrderCancelled": "CANCELLED",
-    **dict.fromkeys(("OrderAccepted", "OrderStaffed"), "ACCEPTED"),
+    **dict.fromkeys(("OrderAccepted", "OrderStaffed", "OrderRescheduled", "AssignmentReconfirmed"), "ACCEPTED"),
     "ServiceStarted": "IN_SERVICE",
     "ServiceFinished": "SERVED",
     "ServiceAutoClosed": "SERVED",
@@ -118,7 +134,7 @@ _STATES = {
     "OrderClosed": "CLOSED",
     "OrderUnfulfilled": "UNFULFILLED",
 }
-_ENDED = {"REFUSED", "CANCELLED", "CLOSED", "UNFULFILLED"}
+_ENDED = {"REFUSED", "MERGED", "CANCELLED", "CLOSED", "UNFULFILLED"}
 _LEFT_OUT = {
     "OrderPlaced": {"inquiry_id", "rework_of", "possible_duplicate_of"},
     "EntryPosted": {"donation_id", "receipt_no", "voucher_sha256", "approvals", "subject_commit", "reverses"},

@@ -59,19 +59,30 @@ from contracts.orders.placing import (
 )
 from contracts.orders.serving import (
     CompletionConfirmed,
+    CompletionContested,
     CompletionPresumed,
     OrderClosed,
     OrderRated,
+    OrderRatingAmended,
     ServiceAutoClosed,
     ServiceFinished,
     ServiceStarted,
+)
+from contracts.orders.turning import (
+    AssignmentReconfirmed,
+    OrderMerged,
+    OrderRedispatched,
+    OrderReopened,
+    OrderRescheduled,
 )
 
 __all__ = [
     "AcceptanceWithdrawn",
     "AssignmentLapsed",
+    "AssignmentReconfirmed",
     "CheckCause",
     "CompletionConfirmed",
+    "CompletionContested",
     "CompletionPresumed",
     "DueFor",
     "ErasureEvent",
@@ -92,12 +103,17 @@ __all__ = [
     "OrderFact",
     "OrderInfoProvided",
     "OrderInfoRequested",
+    "OrderMerged",
     "OrderMode",
     "OrderNotice",
     "OrderOpened",
     "OrderPlaced",
     "OrderRated",
+    "OrderRatingAmended",
+    "OrderRedispatched",
     "OrderRefused",
+    "OrderReopened",
+    "OrderRescheduled",
     "OrderStaffed",
     "OrderState",
     "OrderUnfulfilled",

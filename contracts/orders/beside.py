@@ -41,12 +41,21 @@ from contracts.orders.placing import (
 )
 from contracts.orders.serving import (
     CompletionConfirmed,
+    CompletionContested,
     CompletionPresumed,
     OrderClosed,
     OrderRated,
+    OrderRatingAmended,
     ServiceAutoClosed,
     ServiceFinished,
     ServiceStarted,
+)
+from contracts.orders.turning import (
+    AssignmentReconfirmed,
+    OrderMerged,
+    OrderRedispatched,
+    OrderReopened,
+    OrderRescheduled,
 )
 
 
@@ -114,6 +123,7 @@ OrderEvent = (
     | OrderInfoProvided
     | OrderVerified
     | OrderRefused
+    | OrderMerged
     | OrderDispatched
     | OfferDeclined
     | OfferExpired
@@ -121,7 +131,10 @@ OrderEvent = (
     | OrderAccepted
     | OrderStaffed
     | AcceptanceWithdrawn
+    | AssignmentReconfirmed
     | AssignmentLapsed
+    | OrderRedispatched
+    | OrderRescheduled
     | OrderEscalated
     | VolunteerNoShowRecorded
     | ResidentAbsentRecorded
@@ -131,10 +144,13 @@ OrderEvent = (
     | ServiceRecordedAfterwards
     | CompletionConfirmed
     | CompletionPresumed
+    | CompletionContested
     | OrderRated
+    | OrderRatingAmended
     | OrderClosed
     | OrderCancelled
     | OrderUnfulfilled
+    | OrderReopened
 )
 
 

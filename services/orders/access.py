@@ -28,7 +28,22 @@ from services.orders.commands.placing import (
     VerifyOrder,
     WithdrawAcceptance,
 )
-from services.orders.commands.serving import CloseOrder, ConfirmCompletion, FinishService, RateOrder, StartService
+from services.orders.commands.serving import (
+    AmendRating,
+    CloseOrder,
+    ConfirmCompletion,
+    ContestCompletion,
+    FinishService,
+    RateOrder,
+    StartService,
+)
+from services.orders.commands.turning import (
+    MergeOrder,
+    ReconfirmAssignment,
+    RedispatchOrder,
+    ReopenOrder,
+    RescheduleOrder,
+)
 
 READ_ORDER = "read_order"
 READ_DETAILS = "read_details"
@@ -68,8 +83,14 @@ def _asking(table: AccessTable) -> None:
         table.rule(RecordInquiry, role)
     table.rule(CreateOrderFromInquiry, Role.STATION_MANAGER, "station_covers")
     _residents_side(table, ProvideInfo)
-    for command in (RequestInfo, VerifyOrder, RefuseOrder, DispatchOrder, OpenOrder, EscalateOrder, CloseOrder):
+    for command in (RequestInfo, VerifyOrder, RefuseOrder, MergeOrder, DispatchOrder, OpenOrder, RedispatchOrder):
         table.rule(command, Role.DISPATCHER)
+    for watched in (EscalateOrder, CloseOrder):
+        table.rule(watched, Role.DISPATCHER)
+    _residents_side(table, RescheduleOrder)
+    table.rule(RescheduleOrder, Role.DISPATCHER)
+    _residents_side(table, ReopenOrder)
+    table.rule(ReopenOrder, Role.REVIEWER)
     _residents_side(table, CancelOrder)
     table.rule(CancelOrder, Role.DISPATCHER)
     table.rule(DeclareUnfulfilled, Role.DISPATCHER)
@@ -82,7 +103,8 @@ def _asking(table: AccessTable) -> None:
 def _serving(table: AccessTable) -> None:
     table.rule(AcceptOrder, Role.VOLUNTEER)
     table.rule(DeclineOffer, Role.VOLUNTEER)
-    table.rule(WithdrawAcceptance, Role.VOLUNTEER, "assigned")
+    for kept in (WithdrawAcceptance, ReconfirmAssignment):
+        table.rule(kept, Role.VOLUNTEER, "assigned")
     for presence in (StartService, FinishService):
         table.rule(presence, Role.VOLUNTEER, "assigned")
         table.rule(presence, Role.TEAM_LEADER, unless=("assigned", "own", "household"))
@@ -98,8 +120,11 @@ def _serving(table: AccessTable) -> None:
     ):
         table.rule(RecordServiceAfterwards, role, relation, unless=("assigned", "own", "household"))
     _residents_side(table, ConfirmCompletion)
-    _residents_side(table, RateOrder)
-    table.rule(RateOrder, Role.REVIEWER, unless=("assigned", "own", "household"))
+    for rating in (RateOrder, AmendRating):
+        _residents_side(table, rating)
+        table.rule(rating, Role.REVIEWER, unless=("assigned", "own", "household"))
+    _residents_side(table, ContestCompletion)
+    table.rule(ContestCompletion, Role.VOLUNTEER, "assigned")
 
 
 def _reading(table: AccessTable) -> None:

@@ -5,11 +5,12 @@ left is ranked by nearness, skill, past service for this person, days since the 
 load.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from contracts.command import Refused
 from services.orders.commands.words import Policy, VolunteerFacts
 from services.orders.decider.fitness import Need, not_to_be_asked, unfit
 
@@ -54,6 +55,31 @@ def next_wave(ranked: list[Candidate], waves_before: int, policy: Policy) -> lis
 def waves_are_over(waves_before: int, policy: Policy) -> bool:
     """Whether the pool comes next (3 → 8 → pool)."""
     return waves_before >= len(policy.wave_sizes)
+
+
+def chosen_for(
+    known: Sequence[VolunteerFacts],
+    need: Need,
+    at: datetime,
+    policy: Policy,
+    *,
+    named: Sequence[UUID] | None,
+    waves_before: int,
+) -> list[Candidate]:
+    """Those named, in their order, whatever speaks against them; with none named, the next wave.
+
+    Raises Refused("nobody_to_ask").
+    """
+    if named is not None:
+        found = {one.volunteer_id for one in known}
+        unknown = [VolunteerFacts(volunteer_id=one, state=None) for one in named if one not in found]
+        by_id = {one.volunteer_id: one for one in rank([*known, *unknown], need, at, policy)}
+        chosen = [by_id[volunteer_id] for volunteer_id in named]
+    else:
+        chosen = next_wave(rank(known, need, at, policy), waves_before, policy)
+    if not chosen:
+        raise Refused("nobody_to_ask", known=len(known))
+    return chosen
 
 
 def invited(ranked: list[Candidate], need: Need, policy: Policy) -> tuple[UUID, ...]:

@@ -5,7 +5,6 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
     "order_unknown": (404, "没有这张单子。", "There is no such order."),
     "order_exists": (409, "这张单子已经有了。", "The order exists already."),
     "order_ended": (409, "这张单子已经结束。", "The order has ended ({state})."),
-    "wrong_state": (409, "现在不能这样做。", "An order that is {state} does not take this."),
     "order_no_taken": (409, "单号刚被用掉,再试一次。", "The order number was just taken; try again."),
     # 点单
     "item_unknown": (422, "没有这项服务。", "There is no service {item_code}."),
@@ -69,6 +68,18 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
     "accompanied_only": (409, "要有大人一起才能接。", "A child serves beside a grown-up only."),
     "time_overlap": (409, "这个时间您已经有安排了。", "You have promised this time already."),
     "not_assigned": (409, "您没有接这一单。", "This volunteer fills no slot of the order."),
+    # 合并, 改派, 改期, 重开
+    "merge_into_itself": (422, "不能并入自己。", "An order is not merged into itself."),
+    "merge_target_unknown": (422, "没有要并入的那张单子。", "There is no order {into} to merge into."),
+    "merge_target_ended": (409, "要并入的那张单子已经结束。", "The other order has ended ({state})."),
+    "merged_already": (409, "有别的单子并入了这一单，不能再并出去。", "Another order was merged into this one."),
+    "other_household": (422, "不是同一家的单子，不能合并。", "Only orders of one household are merged."),
+    "not_dispatched": (409, "还没有派单，直接派单。", "The order is not sent out; dispatch it."),
+    "name_whom": (422, "人已经找齐，写明换下谁。", "Every slot is taken: say from_volunteer_id."),
+    "same_window": (422, "和原来的时间一样。", "This is the time it has."),
+    "nothing_to_reconfirm": (409, "没有要确认的改期。", "Nothing waits for your answer."),
+    "not_unfulfilled": (409, "只有未能满足的单子可以重开。", "Only an UNFULFILLED order is reopened; it is {state}."),
+    "reopening_over": (409, "重开的时间已过，再点一单。", "Reopening ended at {reopen_until}; place a new order."),
     # 服务
     "not_staffed": (409, "人还没有找齐。", "The order is not staffed."),
     "not_started": (409, "还没有签到。", "The service has not begun."),
@@ -113,6 +124,12 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
     ),
     "not_completed": (409, "还没有确认完成。", "The completion is not confirmed yet."),
     "rated_already": (409, "已经评过了。", "The order is rated already."),
+    "not_rated": (409, "还没有评过。", "The order is not rated yet."),
+    "amending_over": (409, "修改评分的时间已过。", "Amending ended at {amend_until}."),
+    "contest_over": (409, "提出异议的时间已过。", "Contesting ended at {contest_until}."),
+    "contested_already": (409, "已经有人提出异议，正在处理。", "The completion is contested already."),
+    "dispute_open": (409, "异议正在处理，等有了结果再办。", "What was contested is not settled yet."),
+    "follow_up_open": (409, "回访整改还没有结束。", "The follow-up is not closed yet."),
     "rating_over": (409, "评价时间已过。", "Rating ended at {rate_until}."),
     "by_phone_only": (403, "回访员只能电话登记评价。", "A reviewer rates by phone: X-Channel: phone."),
     "dispatcher_reviews": (403, "派过这一单的人不能回访。", "Whoever dispatched the order does not review it."),
@@ -129,5 +146,6 @@ CONSTRAINTS: dict[str, str] = {
     "assignments_no_overlap": "time_overlap",
     "orders_one_per_inquiry": "inquiry_converted",
     "orders_order_no": "order_no_taken",
+    "orders_merge_one_way": "merged_already",
 }
 """Read-model constraint → reason_code: what two racing commands meet that each saw nothing wrong."""

@@ -44,22 +44,32 @@ from services.notify.reactions.missing import (
     on_welfare_check_raised,
 )
 from services.notify.reactions.telling import reason_of
+from services.notify.reactions.turning import (
+    on_assignment_reconfirmed,
+    on_completion_contested,
+    on_order_merged,
+    on_order_rating_amended,
+    on_order_redispatched,
+    on_order_reopened,
+    on_order_rescheduled,
+)
 from services.notify.templates import render
 from tests.notify import said
-from tests.notify.examples import ANNA, ASSIGNMENT, BO, DONOR, OFFER, ORDER, OTHER_ASSIGNMENT, START, WANG
+from tests.notify import said_beside as beside
+from tests.notify.examples import ANNA, ASSIGNMENT, BO, DONOR, NOON, OFFER, ORDER, OTHER_ASSIGNMENT, START, WANG
 
 ORDER_KEY, ASSIGNMENT_KEY, OFFER_KEY = f"order:{ORDER}", f"assignment:{ASSIGNMENT}", f"offer:{OFFER}"
 TRIAGE, INFO, VISIT, LOOKING, CONFIRM, RATE = (
     f"{word}:{ORDER}" for word in ("triage", "info", "visit", "looking", "confirm", "rate")
 )
-OTHER_KEY = f"assignment:{OTHER_ASSIGNMENT}"
+OTHER_KEY, RECONFIRM = f"assignment:{OTHER_ASSIGNMENT}", f"reconfirm:{ASSIGNMENT}"
 DISPATCHER = Role.DISPATCHER
 
 TABLE: list[tuple[Any, Event, list[tuple[str, UUID | Role]], set[str]]] = [
     (on_order_placed, said.placed(), [("order_received", WANG), ("order_to_triage", DISPATCHER)], set()),
     (on_order_placed, said.placed(mode="inquiry"), [("order_made", WANG)], set()),
-    (on_order_info_requested, said.info_requested(), [("info_needed", WANG)], {TRIAGE}),
-    (on_order_info_provided, said.info_provided(), [("info_provided", DISPATCHER)], {INFO}),
+    (on_order_info_requested, beside.info_requested(), [("info_needed", WANG)], {TRIAGE}),
+    (on_order_info_provided, beside.info_provided(), [("info_provided", DISPATCHER)], {INFO}),
     (on_order_verified, said.verified(), [], {TRIAGE, INFO}),
     (on_order_refused, said.refused(), [("order_refused", WANG)], {ORDER_KEY, TRIAGE}),
     (on_order_dispatched, said.dispatched(), [("offer", ANNA)], set()),
@@ -105,7 +115,12 @@ TABLE: list[tuple[Any, Event, list[tuple[str, UUID | Role]], set[str]]] = [
         [("call_looking_again", WANG), ("slot_lost", DISPATCHER)],
         {ASSIGNMENT_KEY, VISIT},
     ),
-    (on_order_escalated, said.escalated(), [("order_escalated", Role.GRID_WORKER)], set()),
+    (
+        on_order_escalated,
+        said.escalated(),
+        [("order_escalated", Role.GRID_WORKER), ("escalated_to_centre", DISPATCHER)],
+        set(),
+    ),
     (
         on_order_escalated,
         said.escalated("window_over", DISPATCHER),
@@ -136,29 +151,81 @@ TABLE: list[tuple[Any, Event, list[tuple[str, UUID | Role]], set[str]]] = [
     (on_service_auto_closed, said.auto_closed(), [("enter_times", ANNA)], set()),
     (
         on_volunteer_no_show_recorded,
-        said.no_show(),
+        beside.no_show(),
         [("call_looking_again", WANG), ("slot_lost", DISPATCHER), ("partner_left", BO), ("no_show_recorded", ANNA)],
         {ASSIGNMENT_KEY, VISIT},
     ),
     (
         on_resident_absent_recorded,
-        said.absent(),
+        beside.absent(),
         [("call_absent", WANG), ("absent_thanks", ANNA), ("absent_thanks", BO)],
         {ASSIGNMENT_KEY, OTHER_KEY, VISIT},
     ),
     (
         on_service_recorded_afterwards,
-        said.recorded_afterwards(),
+        beside.recorded_afterwards(),
         [("please_confirm", WANG)],
         {ASSIGNMENT_KEY, VISIT, LOOKING},
     ),
-    (on_service_recorded_afterwards, said.recorded_afterwards(served=False), [], {ASSIGNMENT_KEY, VISIT, LOOKING}),
+    (on_service_recorded_afterwards, beside.recorded_afterwards(served=False), [], {ASSIGNMENT_KEY, VISIT, LOOKING}),
     (
         on_welfare_check_raised,
-        said.check_raised(),
+        beside.check_raised(),
         [("welfare_check", Role.GRID_WORKER), ("call_welfare_check", WANG)],
         set(),
     ),
+    (
+        on_order_merged,
+        beside.merged(),
+        [("order_merged", WANG), ("visit_cancelled", ANNA)],
+        {ORDER_KEY, TRIAGE, ASSIGNMENT_KEY},
+    ),
+    (
+        on_order_redispatched,
+        beside.redispatched(),
+        [("offer", BO), ("assignment_lapsed", ANNA), ("looking_again", WANG)],
+        {OFFER_KEY, ASSIGNMENT_KEY, VISIT},
+    ),
+    (
+        on_order_redispatched,
+        beside.redispatched(redispatched_at=START - timedelta(minutes=119)),
+        [("offer", BO), ("call_visit_cancelled", ANNA), ("call_looking_again", WANG)],
+        {OFFER_KEY, ASSIGNMENT_KEY, VISIT},
+    ),
+    (
+        on_order_redispatched,
+        beside.redispatched(from_volunteer_id=None, from_assignment_id=None),
+        [("offer", BO)],
+        {OFFER_KEY},
+    ),
+    (
+        on_order_rescheduled,
+        beside.rescheduled(),
+        [("order_moved", WANG), ("please_reconfirm", ANNA), ("please_reconfirm", BO)],
+        {OFFER_KEY, ASSIGNMENT_KEY, OTHER_KEY, VISIT},
+    ),
+    (
+        on_order_rescheduled,
+        beside.rescheduled(from_window_start=NOON + timedelta(minutes=119)),
+        [("order_moved", WANG), ("call_reconfirm", ANNA), ("call_reconfirm", BO)],
+        {OFFER_KEY, ASSIGNMENT_KEY, OTHER_KEY, VISIT},
+    ),
+    (
+        on_assignment_reconfirmed,
+        beside.reconfirmed(1),
+        [("visit_tomorrow", ANNA), ("visit_in_hours", ANNA)],
+        {RECONFIRM},
+    ),
+    (
+        on_assignment_reconfirmed,
+        beside.reconfirmed(0),
+        [("visit_tomorrow", ANNA), ("visit_in_hours", ANNA), ("all_found", WANG), ("visit_soon", WANG)],
+        {RECONFIRM},
+    ),
+    (on_order_reopened, beside.reopened(), [("order_reopened", WANG), ("order_to_dispatch", DISPATCHER)], set()),
+    (on_completion_contested, beside.contested(), [("completion_contested", Role.SOCIAL_WORKER)], {CONFIRM, RATE}),
+    (on_order_rating_amended, beside.amended(2), [("call_low_rating", WANG)], set()),
+    (on_order_rating_amended, beside.amended(4), [], set()),
     (on_completion_confirmed, said.confirmed(), [("please_rate", WANG)], {CONFIRM}),
     (on_completion_presumed, said.presumed(), [("please_rate", WANG)], {CONFIRM}),
     (on_order_rated, said.rated(), [], {RATE}),
@@ -237,7 +304,7 @@ def test_every_pending_notice_about_a_living_order_ends_with_it() -> None:
     """What reports an end stands by itself; everything else goes when the order is cancelled."""
     ends = {"order_refused", "order_cancelled", "visit_cancelled", "call_visit_cancelled", "call_unfulfilled",
             "call_low_rating", "assignment_lapsed", "enter_times", "pool_digest", "no_show_recorded", "absent_thanks",
-            "welfare_check", "call_welfare_check"}  # fmt: skip
+            "welfare_check", "call_welfare_check", "order_merged"}  # fmt: skip
     for react, event, _, _ in TABLE:
         if event.service == "orders":
             for tell in react(event).tells:

@@ -23,12 +23,15 @@ from services.orders.commands.placing import (
     VerifyOrder,
 )
 from services.orders.commands.serving import (
+    AmendRating,
     CloseOrder,
     ConfirmCompletion,
+    ContestCompletion,
     FinishService,
     RateOrder,
     StartService,
 )
+from services.orders.commands.turning import MergeOrder
 from services.orders.commands.words import ItemFacts, Policy, ResidentFacts, VolunteerFacts
 from services.orders.decider.decide import decide
 from services.orders.decider.evolve import evolve
@@ -259,9 +262,32 @@ def rating(at: datetime, **changes: Any) -> RateOrder:
         "judge_household_id": WANG_HOME,
         "server_households": HOUSEHOLDS,
         "score": 5,
+        "rating_id": uid(700),
     } | changes
     rated: RateOrder = ask(RateOrder, asked.pop("by"), at, **asked)
     return rated
+
+
+def amending(at: datetime, **changes: Any) -> AmendRating:
+    asked = dict(rating(at, **({"rating_id": uid(701), "score": 4} | changes)))
+    return AmendRating(**asked)
+
+
+def contesting(at: datetime, by: By = RESIDENT_WANG) -> ContestCompletion:
+    contested: ContestCompletion = ask(ContestCompletion, by, at, dispute_id=uid(800), reason_code="not_done")
+    return contested
+
+
+def merging(at: datetime, **changes: Any) -> MergeOrder:
+    asked: dict[str, Any] = {
+        "into": uid(3),
+        "into_order_no": "20260303",
+        "into_state": OrderState.PLACED,
+        "into_household_id": WANG_HOME,
+        "into_beneficiary_id": WANG,
+    } | changes
+    merged: MergeOrder = ask(MergeOrder, DISPATCHER, at, **asked)
+    return merged
 
 
 def in_state(state: OrderState | None) -> Story:
@@ -280,6 +306,9 @@ def in_state(state: OrderState | None) -> Story:
         return story
     story.verify().later(minutes=10)
     if state is OrderState.VERIFIED:
+        return story
+    if state is OrderState.MERGED:
+        story.do(merging(story.at))
         return story
     if state is OrderState.UNFULFILLED:
         story.until(WINDOW_END).do(unfulfilled(story.at))
@@ -302,6 +331,9 @@ def in_state(state: OrderState | None) -> Story:
     if state is OrderState.COMPLETED:
         return story
     story.later(minutes=5)
+    if state is OrderState.DISPUTED:
+        story.do(contesting(story.at))
+        return story
     if state is OrderState.RATED:
         return story.rate()
     if state is OrderState.CLOSED:
@@ -311,12 +343,12 @@ def in_state(state: OrderState | None) -> Story:
         # Follow-ups are opened by another aggregate; what the order answers there is asked all the same.
         story.rate(2)
         assert story.order is not None
-        story.order = replace(story.order, state=state)
+        story.order = replace(story.order, state=state, follow_up_open=True)
         return story
     raise AssertionError(f"nothing leads to {state}")
 
 
-REACHED = tuple(state for state in OrderState if state not in {OrderState.DISPUTED, OrderState.MERGED})
+REACHED = tuple(OrderState)
 
 
 def unfulfilled(at: datetime, **changes: Any) -> DeclareUnfulfilled:

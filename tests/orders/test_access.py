@@ -45,6 +45,10 @@ EXPECTED: dict[str, dict[Role, set[str]]] = {
     "ProvideInfo": RESIDENTS_SIDE,
     "VerifyOrder": everybody(R.DISPATCHER),
     "RefuseOrder": everybody(R.DISPATCHER),
+    "MergeOrder": everybody(R.DISPATCHER),
+    "RedispatchOrder": everybody(R.DISPATCHER),
+    "RescheduleOrder": RESIDENTS_SIDE | everybody(R.DISPATCHER),
+    "ReopenOrder": RESIDENTS_SIDE | everybody(R.REVIEWER),
     "DispatchOrder": everybody(R.DISPATCHER),
     "OpenOrder": everybody(R.DISPATCHER),
     "EscalateOrder": everybody(R.DISPATCHER),
@@ -56,6 +60,7 @@ EXPECTED: dict[str, dict[Role, set[str]]] = {
     "AcceptOrder": everybody(R.VOLUNTEER),
     "DeclineOffer": everybody(R.VOLUNTEER),
     "WithdrawAcceptance": {R.VOLUNTEER: {"assigned"}},
+    "ReconfirmAssignment": {R.VOLUNTEER: {"assigned"}},
     "StartService": {R.VOLUNTEER: {"assigned"}} | everybody(R.TEAM_LEADER),
     "FinishService": {R.VOLUNTEER: {"assigned"}} | everybody(R.TEAM_LEADER),
     "RecordVolunteerNoShow": RESIDENTS_SIDE | everybody(R.TEAM_LEADER, R.DISPATCHER),
@@ -63,6 +68,8 @@ EXPECTED: dict[str, dict[Role, set[str]]] = {
     "RecordServiceAfterwards": everybody(R.TEAM_LEADER, R.DISPATCHER) | {R.STATION_MANAGER: {"station_covers"}},
     "ConfirmCompletion": RESIDENTS_SIDE,
     "RateOrder": RESIDENTS_SIDE | everybody(R.REVIEWER),
+    "AmendRating": RESIDENTS_SIDE | everybody(R.REVIEWER),
+    "ContestCompletion": RESIDENTS_SIDE | {R.VOLUNTEER: {"assigned"}},
     "read_order": READERS
     | {R.RESIDENT: {"own", "requester"}, R.PROXY: {"proxy", "requester"}}
     | {R.VOLUNTEER: {"assigned", "offered", "pool", "requester"}}
@@ -79,6 +86,7 @@ UNLESS: dict[tuple[str, Role], set[str]] = {
     ("StartService", R.TEAM_LEADER): CLOSE,
     ("FinishService", R.TEAM_LEADER): CLOSE,
     ("RateOrder", R.REVIEWER): CLOSE,
+    ("AmendRating", R.REVIEWER): CLOSE,
     ("RecordVolunteerNoShow", R.TEAM_LEADER): {"assigned"},
     ("RecordVolunteerNoShow", R.DISPATCHER): {"assigned"},
     ("RecordServiceAfterwards", R.TEAM_LEADER): CLOSE,

@@ -20,7 +20,7 @@ from services.orders.read_models.facts import available
 from services.orders.read_models.own import OrdersModel
 from services.orders.read_models.people import PeopleCopy
 from services.orders.read_models.relations import covers
-from tests.orders.lives import besides_the_book
+from tests.orders.lives import another_turn, besides_the_book, said_again
 from tests.orders.quarter import TOMORROW, Quarter, iso
 from tests.orders.samples import ANNA, BO, CHEN, DUAN, GUO, MONDAY_NINE, RUI, WANG, WANG_SON, ZHAN
 from tests.support.servers import TestNats
@@ -69,6 +69,8 @@ async def live_a_little(quarter: Quarter) -> None:
     await quarter.done(f"/orders/{served}/confirm", {}, WANG_SON, Role.PROXY)
     await quarter.done(f"/orders/{served}/rate", {"score": 4, "tags": ["kind"]}, RUI, Role.REVIEWER, X_Channel="phone")
     await besides_the_book(quarter)
+    await another_turn(quarter)
+    await said_again(quarter)
     unclosed = await quarter.accepted(
         window_start=iso(quarter.now() + timedelta(hours=3)), window_end=iso(quarter.now() + timedelta(hours=4))
     )

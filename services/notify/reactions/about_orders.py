@@ -1,5 +1,7 @@
 """Who is told of an order, and with what: the words that every reaction to orders is written in."""
 
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -8,6 +10,7 @@ from contracts.notify import NoticeParams
 from contracts.orders import (
     AcceptanceWithdrawn,
     AssignmentLapsed,
+    Offer,
     OrderNotice,
     ServiceAutoClosed,
     ServiceFinished,
@@ -21,6 +24,8 @@ orders = Reactions("orders")
 
 SOON_MINUTES = 120
 """Closer to the window than this, people are telephoned instead (domain.md §4.1, row 13)."""
+LOW_SCORE = 2
+REMINDERS = (("visit_tomorrow", timedelta(hours=24)), ("visit_in_hours", timedelta(hours=3)))
 
 
 def params_of(event: OrderNotice, **more: Any) -> NoticeParams:
@@ -62,6 +67,40 @@ def to_volunteer(event: OrderNotice, code: str, volunteer_id: UUID, *keys: str, 
     """To one volunteer."""
     timing = {name: more.pop(name) for name in ("not_before", "expires_at") if name in more}
     return Tell(code, params_of(event, **more), ref=volunteer_id, keys=keys, **timing)
+
+
+def offers(event: OrderNotice, made: Sequence[Offer]) -> list[Tell]:
+    """One offer each; pointless once it was answered or its time is over."""
+    return [
+        Tell(
+            "offer",
+            params_of(event, due_at=offer.expires_at),
+            ref=offer.volunteer_id,
+            keys=(f"offer:{offer.offer_id}", order_key(event.order_id)),
+            expires_at=offer.expires_at,
+        )
+        for offer in made
+    ]
+
+
+def reminders(event: OrderNotice, volunteer_id: UUID, at: datetime, *keys: str) -> list[Tell]:
+    """A day and three hours before the visit, as far as these lie after `at`."""
+    told = []
+    for code, before in REMINDERS:
+        not_before = event.window_start - before
+        if not_before > at:
+            timing = {"not_before": not_before, "expires_at": event.window_start}
+            told.append(to_volunteer(event, code, volunteer_id, *keys, **timing))
+    return told
+
+
+def visit_reminder(event: OrderNotice, at: datetime) -> list[Tell]:
+    """The resident's, three hours before."""
+    not_before = event.window_start - timedelta(hours=3)
+    if not_before <= at:
+        return []
+    timing = {"not_before": not_before, "expires_at": event.window_start}
+    return [to_resident(event, "visit_soon", f"visit:{event.order_id}", **timing)]
 
 
 def slot_lost(event: AcceptanceWithdrawn | AssignmentLapsed | VolunteerNoShowRecorded) -> list[Tell]:

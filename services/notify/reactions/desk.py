@@ -1,7 +1,5 @@
 """What is told when orders says something (domain.md §4.9, rows 5, 6, 8, 10–14, 16, 19, 22, 26)."""
 
-from datetime import timedelta
-
 from contracts.command import Role
 from contracts.notify import NoticeParams
 from contracts.orders import (
@@ -30,21 +28,22 @@ from contracts.orders import (
     ServiceStarted,
 )
 from services.notify.reactions.about_orders import (
+    LOW_SCORE,
     SOON_MINUTES,
     ask_to_confirm,
+    offers,
     order_key,
     orders,
     params_of,
+    reminders,
     slot_lost,
     to_call,
     to_resident,
     to_staff,
     to_volunteer,
+    visit_reminder,
 )
 from services.notify.reactions.telling import Tell, Telling, tells
-
-LOW_SCORE = 2
-REMINDERS = (("visit_tomorrow", timedelta(hours=24)), ("visit_in_hours", timedelta(hours=3)))
 
 
 @tells(orders, OrderPlaced)
@@ -96,17 +95,7 @@ def on_order_refused(event: OrderRefused) -> Telling:
 @tells(orders, OrderDispatched)
 def on_order_dispatched(event: OrderDispatched) -> Telling:
     """One offer each; pointless once it was answered or its time is over."""
-    offers = [
-        Tell(
-            "offer",
-            params_of(event, due_at=offer.expires_at),
-            ref=offer.volunteer_id,
-            keys=(f"offer:{offer.offer_id}", order_key(event.order_id)),
-            expires_at=offer.expires_at,
-        )
-        for offer in event.offers
-    ]
-    return Telling(event.order_id, offers)
+    return Telling(event.order_id, offers(event, event.offers))
 
 
 @tells(orders, OfferDeclined)
@@ -141,11 +130,7 @@ def on_order_accepted(event: OrderAccepted) -> Telling:
             to_resident(event, "someone_coming", f"visit:{event.order_id}", expires_at=event.window_end, **counts)
         )
     keys = (f"assignment:{event.assignment_id}", order_key(event.order_id))
-    for code, before in REMINDERS:
-        not_before = event.window_start - before
-        if not_before > event.accepted_at:
-            timing = {"not_before": not_before, "expires_at": event.window_start}
-            told.append(to_volunteer(event, code, event.volunteer_id, *keys, **timing))
+    told += reminders(event, event.volunteer_id, event.accepted_at, *keys)
     cancels = [] if event.offer_id is None else [f"offer:{event.offer_id}"]
     return Telling(event.order_id, told, cancels)
 
@@ -155,10 +140,7 @@ def on_order_staffed(event: OrderStaffed) -> Telling:
     """The resident hears that everybody is found, and is reminded three hours before."""
     visit = f"visit:{event.order_id}"
     told = [to_resident(event, "all_found", visit, expires_at=event.window_end)]
-    not_before = event.window_start - timedelta(hours=3)
-    if not_before > event.staffed_at:
-        timing = {"not_before": not_before, "expires_at": event.window_start}
-        told.append(to_resident(event, "visit_soon", visit, **timing))
+    told += visit_reminder(event, event.staffed_at)
     ended = [f"offer:{offer_id}" for offer_id in event.offers_ended]
     return Telling(event.order_id, told, [f"looking:{event.order_id}", *ended])
 
@@ -181,9 +163,11 @@ def on_assignment_lapsed(event: AssignmentLapsed) -> Telling:
 
 @tells(orders, OrderEscalated)
 def on_order_escalated(event: OrderEscalated) -> Telling:
-    """The next role; and where nobody checked in, the dispatcher telephones (row 13)."""
+    """The next role, at the second level the centre with it; where nobody checked in, the dispatcher telephones."""
     more = {"level": event.level, "reason_code": event.cause, "due_at": event.next_due_at or event.escalated_at}
     told = [to_staff(event, "order_escalated", event.to_role, **more)]
+    if event.to_role is Role.GRID_WORKER:
+        told.append(to_staff(event, "escalated_to_centre", Role.DISPATCHER, **more))
     if event.cause in {"window_over", "not_started"}:
         told.append(to_call(event, "call_nobody_came", f"visit:{event.order_id}", order_key(event.order_id)))
     return Telling(event.order_id, told)

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter
 
-from services.orders.api import beside, dispatching, missing, placing, reading, serving
+from services.orders.api import beside, dispatching, missing, placing, reading, serving, turning
 
 ROUTERS: Sequence[APIRouter] = (
     placing.router,
     dispatching.router,
     serving.router,
     missing.router,
+    turning.router,
     beside.router,
     reading.router,
 )

@@ -11,7 +11,7 @@ from contracts.ids import uuid7
 from servicekit.http import Commanding, Reading
 from services.orders.access import READ_CANDIDATES
 from services.orders.api.shared import Asked, Facts, Running, ask_of_order, json_answer
-from services.orders.candidates import Candidate, invited, next_wave, rank
+from services.orders.candidates import Candidate, chosen_for, invited, rank
 from services.orders.commands.placing import (
     AcceptOrder,
     AcceptOrderAsk,
@@ -29,7 +29,7 @@ from services.orders.commands.placing import (
     WithdrawAcceptance,
     WithdrawAcceptanceAsk,
 )
-from services.orders.commands.words import VolunteerFacts, order_stream
+from services.orders.commands.words import order_stream
 from services.orders.decider import lifecycle
 from services.orders.decider.fitness import need_of
 from services.orders.decider.state import Order
@@ -87,18 +87,8 @@ async def dispatch_order(order_id: UUID, ask: DispatchOrderAsk, context: Command
         if refused is not None:
             raise Refused(refused, state=order.state.value)
         policy, need = current_policy(), need_of(order)
-        named = ask.volunteer_ids
-        known = await facts.volunteers(asked.connection, need, asked.at, named)
-        if named is not None:
-            found = {one.volunteer_id for one in known}
-            known += [VolunteerFacts(volunteer_id=one, state=None) for one in named if one not in found]
-        ranked = rank(known, need, asked.at, policy)
-        if named is not None:
-            chosen = [one for volunteer_id in named for one in ranked if one.volunteer_id == volunteer_id]
-        else:
-            chosen = next_wave(ranked, order.round_waves, policy)
-        if not chosen:
-            raise Refused("nobody_to_ask", known=len(ranked))
+        known = await facts.volunteers(asked.connection, need, asked.at, ask.volunteer_ids)
+        chosen = chosen_for(known, need, asked.at, policy, named=ask.volunteer_ids, waves_before=order.round_waves)
         offered = proposals(chosen)
         offers = [{"offer_id": str(one.offer_id), "volunteer_id": str(one.volunteer_id)} for one in offered]
         return Facts({"proposals": offered}, answer={"offers": offers})

@@ -23,7 +23,15 @@ from services.orders.read_models.fetching import Row
 router = APIRouter(prefix="/v1", tags=["reading"])
 
 Mine = Literal["own", "proxy", "assigned", "pool"]
-HIDDEN = frozenset({"details_ref", "answer_ref", "question_ref", "comment_ref", "reason_ref"})
+WORDS_OF = {
+    "question": "question_ref",
+    "comment": "comment_ref",
+    "first_comment": "first_comment_ref",
+    "contest_words": "contest_ref",
+    "refusal_words": "reason_ref",
+}
+"""What is shown of words in the vault → the column that points at them."""
+HIDDEN = frozenset({"details_ref", "answer_ref", *WORDS_OF.values()})
 BEFORE_ACCEPTING = frozenset(
     {
         "order_id",
@@ -54,6 +62,7 @@ AFTER_ACCEPTING = BEFORE_ACCEPTING | {
     "served_at",
     "completed_at",
     "score",
+    "first_score",
 }
 
 
@@ -165,12 +174,8 @@ async def _from_the_vault(runtime: Runtime, caller: Caller, row: Row, stands: fr
     if may_read:
         answer = read(opened.get(row["answer_ref"])) if row["answer_ref"] is not None else None
         shown["details"] = _newest(read(sealed), answer)
-        words = (
-            ("question", row["question_ref"]),
-            ("comment", row["comment_ref"]),
-            ("refusal_words", row["reason_ref"]),
-        )
-        for name, ref in words:
+        for name, column in WORDS_OF.items():
+            ref = row[column]
             if ref is not None and "serving" not in stands:
                 shown[name] = opened[ref][WORDS] if ref in opened else read(None)
     if may_show_code and sealed is not None:

@@ -134,11 +134,16 @@ def read(opened: dict[str, str] | None) -> Any:
 
 
 def with_numbers(answer: JSONResponse, details: DetailsAsk | None) -> JSONResponse:
+    """The same answer, with the numbers to call first where the note has an emergency word."""
+    return with_numbers_for(answer, details.note if details is not None else None)
+
+
+def with_numbers_for(answer: JSONResponse, words: str | None) -> JSONResponse:
     """The same answer, with the numbers to call before everything else where an emergency word was written (I8).
 
     They are computed from this request and kept nowhere: they say something about a person.
     """
-    numbers = emergency.numbers_for(details.note if details is not None and details.note is not None else "")
+    numbers = emergency.numbers_for(words or "")
     if not numbers:
         return answer
     content = {**emergency.advice(numbers), **json.loads(bytes(answer.body))}

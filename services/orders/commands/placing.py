@@ -30,7 +30,9 @@ class DetailsAsk(Ask):
     note: Text | None = None
 
 
-class _WindowAsk(Ask):
+class WindowAsk(Ask):
+    """A time from when to when."""
+
     window_start: AwareDatetime
     window_end: AwareDatetime
 
@@ -41,7 +43,7 @@ class _WindowAsk(Ask):
         return self
 
 
-class PlaceOrderAsk(_WindowAsk):
+class PlaceOrderAsk(WindowAsk):
     """点单: a resident, or somebody who may act for them, asks for a service."""
 
     item_code: Code
@@ -65,7 +67,7 @@ class VerifyOrderAsk(Ask):
     """Said here so that two are sent; recorded nowhere (the consequence, never the reason)."""
 
 
-class CreateOrderFromInquiryAsk(_WindowAsk):
+class CreateOrderFromInquiryAsk(WindowAsk):
     """制单: the station writes an order from what was asked for at the door."""
 
     on_absence: OnAbsence

@@ -51,6 +51,17 @@ class RateOrderAsk(Ask):
     comment: Text | None = None
 
 
+class AmendRatingAsk(RateOrderAsk):
+    """修改评分, within a week. The first score stays readable."""
+
+
+class ContestCompletionAsk(Ask):
+    """提出异议: what was not as it is recorded, as a code, and in words where a code does not say it."""
+
+    reason_code: Code
+    words: Text | None = None
+
+
 class CloseOrderAsk(Ask):
     """办结."""
 
@@ -92,13 +103,29 @@ class PresumeCompletion(OrderCommand):
     """Take the service as done: nobody confirmed or objected in time."""
 
 
-class RateOrder(_Judging):
-    """Rate the service, once."""
-
+class _Rating(_Judging):
+    rating_id: UUID
     score: Annotated[int, Field(ge=1, le=5)]
     tags: tuple[Code, ...] = ()
     comment_ref: UUID | None = None
     comment_commitment: Digest | None = None
+
+
+class RateOrder(_Rating):
+    """Rate the service, once."""
+
+
+class AmendRating(_Rating):
+    """Change the rating; the one of before is superseded, never overwritten."""
+
+
+class ContestCompletion(OrderCommand):
+    """Say that the service was not as it is recorded."""
+
+    dispute_id: UUID
+    reason_code: Code
+    words_ref: UUID | None = None
+    words_commitment: Digest | None = None
 
 
 class CloseOrder(Ending):

@@ -109,7 +109,15 @@ class Policy(_Frozen):
     afterwards_days: int = 7
     """So long after it a service may still be entered from paper."""
     confirm_minutes: int = 4_320
+    reconfirm_minutes: int = 1_440
+    """How long volunteers have to say whether they come at the new time of a moved order; at most half of what is
+    left until then.
+    """
     rate_days: int = 30
+    amend_days: int = 7
+    contest_days: int = 7
+    dispute_minutes: int = 10_080
+    """By when somebody should have settled what was contested; until then the deadline is only shown."""
     close_rated_days: int = 7
     reopen_days: int = 30
     waves_before_unfulfilled: int = 3

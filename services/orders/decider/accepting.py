@@ -106,6 +106,9 @@ def lapse(command: LapseAssignment, order: Order) -> Events:
     held = order.assignment(command.assignment_id)
     if held is None or held.served is not Served.HELD:
         raise Refused("not_assigned")
+    until = held.reconfirm_until
+    if command.cause == "not_reconfirmed" and (until is None or command.at < until):
+        raise Refused("not_due", due_at=until)
     return [lapsed(order, held, command)]
 
 

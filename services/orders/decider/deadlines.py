@@ -40,6 +40,8 @@ def duty(order: Order, at: datetime, policy: Policy) -> Duty:
         case OrderState.ACCEPTED:
             if "not_started" in order.escalated_for:
                 return Duty(Role.DISPATCHER, minutes_after(at, policy.decision_minutes), "decision")
+            if order.awaiting:
+                return Duty(Role.VOLUNTEER, order.awaiting[0].reconfirm_until, "reconfirmation")
             late = minutes_after(order.window_end, policy.start_late_minutes)
             return Duty(Role.VOLUNTEER, late, "start")
         case OrderState.IN_SERVICE:
@@ -53,15 +55,13 @@ def duty(order: Order, at: datetime, policy: Policy) -> Duty:
             end = (order.rated_at or at) + timedelta(days=policy.close_rated_days)
             bad = order.score is not None and order.score <= _BAD_SCORE
             return Duty(Role.REVIEWER if bad else Role.SYSTEM, end, "closing")
-        case (
-            OrderState.CLOSED
-            | OrderState.CANCELLED
-            | OrderState.REFUSED
-            | OrderState.UNFULFILLED
-            | OrderState.MERGED
-            | OrderState.FOLLOW_UP
-            | OrderState.DISPUTED
-        ):
+        case OrderState.FOLLOW_UP:
+            if order.follow_up_open:
+                return Duty(Role.REVIEWER, minutes_after(at, policy.decision_minutes), "decision")
+            return Duty(Role.SYSTEM, at, "closing")
+        case OrderState.DISPUTED:
+            return Duty(Role.SOCIAL_WORKER, minutes_after(at, policy.dispute_minutes), "decision")
+        case OrderState.CLOSED | OrderState.CANCELLED | OrderState.REFUSED | OrderState.UNFULFILLED | OrderState.MERGED:
             return Duty()
         case _:
             assert_never(state)
@@ -115,6 +115,9 @@ def _search(order: Order, at: datetime, policy: Policy) -> Duty:
         candidates.append(Duty(Role.DISPATCHER, min(offer.expires_at for offer in order.offers), "offer"))
     elif order.state is OrderState.VERIFIED and not over and _goes_on_by_itself(order, policy):
         candidates.append(Duty(Role.DISPATCHER, at, "wave"))
+    if order.awaiting:
+        # Of what is due at once this comes first: the next wave then looks for everybody who is missing.
+        candidates.insert(0, Duty(Role.VOLUNTEER, order.awaiting[0].reconfirm_until, "reconfirmation"))
     if not told:
         candidates.append(Duty(Role.DISPATCHER, order.window_end, "window"))
     return min(candidates, key=lambda one: one.due_at or at)
@@ -123,7 +126,7 @@ def _search(order: Order, at: datetime, policy: Policy) -> Duty:
 def _goes_on_by_itself(order: Order, policy: Policy) -> bool:
     if order.absent:
         return False
-    if order.round_waves or order.returned:
+    if order.begun:
         return policy.waves_by_timer
     return policy.dispatch_by_timer
 

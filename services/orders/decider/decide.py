@@ -23,15 +23,34 @@ from services.orders.commands.placing import (
     WithdrawAcceptance,
 )
 from services.orders.commands.serving import (
+    AmendRating,
     AutoCloseService,
     CloseOrder,
     ConfirmCompletion,
+    ContestCompletion,
     FinishService,
     PresumeCompletion,
     RateOrder,
     StartService,
 )
-from services.orders.decider import accepting, dispatching, ending, info, missing, placing, serving
+from services.orders.commands.turning import (
+    MergeOrder,
+    ReconfirmAssignment,
+    RedispatchOrder,
+    ReopenOrder,
+    RescheduleOrder,
+)
+from services.orders.decider import (
+    accepting,
+    contesting,
+    dispatching,
+    ending,
+    info,
+    missing,
+    placing,
+    serving,
+    turning,
+)
 from services.orders.decider.lifecycle import require
 from services.orders.decider.state import Order
 
@@ -47,6 +66,9 @@ SearchCommand = (
     | ExpireOffer
     | WithdrawAcceptance
     | LapseAssignment
+    | RedispatchOrder
+    | RescheduleOrder
+    | ReconfirmAssignment
 )
 """From the wish until everybody is found."""
 VisitCommand = (
@@ -58,10 +80,12 @@ VisitCommand = (
     | RecordServiceAfterwards
     | ConfirmCompletion
     | PresumeCompletion
+    | ContestCompletion
     | RateOrder
+    | AmendRating
 )
 """From the door to the rating."""
-EndCommand = EscalateOrder | CloseOrder | CancelOrder | DeclareUnfulfilled
+EndCommand = EscalateOrder | CloseOrder | CancelOrder | MergeOrder | DeclareUnfulfilled | ReopenOrder
 BeginCommand = PlaceOrder | CreateOrderFromInquiry
 AnyOrderCommand = BeginCommand | SearchCommand | VisitCommand | EndCommand
 
@@ -115,6 +139,12 @@ def _search(command: SearchCommand, order: Order) -> Sequence[OrderEvent]:
             return accepting.withdraw(command, order)
         case LapseAssignment():
             return accepting.lapse(command, order)
+        case RedispatchOrder():
+            return turning.redispatch(command, order)
+        case RescheduleOrder():
+            return turning.reschedule(command, order)
+        case ReconfirmAssignment():
+            return turning.reconfirm(command, order)
         case _:
             assert_never(command)
 
@@ -137,8 +167,12 @@ def _visit(command: VisitCommand, order: Order) -> Sequence[OrderEvent]:
             return serving.confirm(command, order)
         case PresumeCompletion():
             return serving.presume(command, order)
+        case ContestCompletion():
+            return contesting.contest(command, order)
         case RateOrder():
             return serving.rate(command, order)
+        case AmendRating():
+            return contesting.amend_rating(command, order)
         case _:
             assert_never(command)
 
@@ -151,7 +185,11 @@ def _end(command: EndCommand, order: Order) -> Sequence[OrderEvent]:
             return ending.close(command, order)
         case CancelOrder():
             return ending.cancel(command, order)
+        case MergeOrder():
+            return turning.merge(command, order)
         case DeclareUnfulfilled():
             return ending.declare_unfulfilled(command, order)
+        case ReopenOrder():
+            return turning.reopen(command, order)
         case _:
             assert_never(command)

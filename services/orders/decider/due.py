@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from contracts.command import SYSTEM
-from services.orders.commands.placing import EscalateOrder, ExpireOffer, OrderCommand
+from services.orders.commands.placing import EscalateOrder, ExpireOffer, LapseAssignment, OrderCommand
 from services.orders.commands.serving import AutoCloseService, CloseOrder, PresumeCompletion
 from services.orders.commands.words import Policy
 from services.orders.decider.state import Order
@@ -20,7 +20,7 @@ _COMMANDS: dict[str, type[OrderCommand]] = {
     "confirmation": PresumeCompletion,
     "closing": CloseOrder,
 }
-FIRED = (*_COMMANDS, "wave")
+FIRED = (*_COMMANDS, "wave", "reconfirmation")
 """The deadlines that a timer acts on. `decision` is a person's."""
 
 
@@ -30,5 +30,16 @@ def falls_due(order: Order, at: datetime, policy: Policy) -> OrderCommand | None
         return None
     if order.due_for == "wave" and at >= order.window_end:
         return EscalateOrder(by=SYSTEM, at=at, order_id=order.order_id, policy=policy)
+    if order.due_for == "reconfirmation":
+        # One slot at a time: the next one falls due at the same moment.
+        (first, *_) = order.awaiting
+        return LapseAssignment(
+            by=SYSTEM,
+            at=at,
+            order_id=order.order_id,
+            policy=policy,
+            assignment_id=first.assignment_id,
+            cause="not_reconfirmed",
+        )
     command = _COMMANDS.get(order.due_for)
     return command(by=SYSTEM, at=at, order_id=order.order_id, policy=policy) if command is not None else None

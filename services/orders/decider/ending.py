@@ -74,7 +74,7 @@ def cancel(command: CancelOrder, order: Order) -> Events:
         raise Refused("reason_needed")
     # SYSTEM cancels for whoever is to be forgotten or takes back the consent: law does not wait; the check goes on.
     if command.by.role is not Role.SYSTEM:
-        _no_check_open(command)
+        no_check_open(command)
     volunteers, assignments = released(order)
     cancelled = say(
         order,
@@ -96,14 +96,14 @@ def cancel(command: CancelOrder, order: Order) -> Events:
 def declare_unfulfilled(command: DeclareUnfulfilled, order: Order) -> Events:
     """After three waves, or when the window is over; a dispatcher and a station manager, two different people."""
     assert command.by.actor_id is not None
-    _no_check_open(command)
+    no_check_open(command)
     if command.seconded_by == command.by.actor_id:
         raise Refused("second_person_required")
     if not command.seconder_entitled:
         raise Refused("seconder_not_entitled")
-    waves_min = command.policy.waves_before_unfulfilled
-    if order.waves < waves_min and command.at < order.window_end:
-        raise Refused("search_not_over", waves=order.waves, waves_min=waves_min, window_end=order.window_end)
+    waves, waves_min = order.waves - order.waves_before, command.policy.waves_before_unfulfilled
+    if waves < waves_min and command.at < order.window_end:
+        raise Refused("search_not_over", waves=waves, waves_min=waves_min, window_end=order.window_end)
     volunteers, assignments = released(order)
     unfulfilled = say(
         order,
@@ -112,7 +112,7 @@ def declare_unfulfilled(command: DeclareUnfulfilled, order: Order) -> Events:
         OrderState.UNFULFILLED,
         reason_code=command.reason_code,
         referral=command.referral,
-        waves=order.waves,
+        waves=waves,
         declared_by=command.by.actor_id,
         seconded_by=command.seconded_by,
         released=volunteers,
@@ -126,15 +126,16 @@ def declare_unfulfilled(command: DeclareUnfulfilled, order: Order) -> Events:
 
 def close(command: CloseOrder, order: Order) -> Events:
     """When the time for rating, or for amending a rating, is over, and nothing about it is open."""
-    _no_check_open(command)
+    no_check_open(command)
+    if order.follow_up_open:
+        raise Refused("follow_up_open")
     if order.due_at is None or command.at < order.due_at:
         raise Refused("not_due", due_at=order.due_at)
-    closed = say(
-        order, command, OrderClosed, OrderState.CLOSED, rated=order.state is OrderState.RATED, closed_at=command.at
-    )
+    closed = say(order, command, OrderClosed, OrderState.CLOSED, rated=order.rated_at is not None, closed_at=command.at)
     return [closed]
 
 
-def _no_check_open(command: Ending) -> None:
+def no_check_open(command: Ending) -> None:
+    """Raise Refused while the order's welfare check has no outcome."""
     if command.checks_open:
         raise Refused("welfare_check_open", checks_open=command.checks_open)

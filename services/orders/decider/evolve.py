@@ -8,7 +8,9 @@ from uuid import UUID
 from contracts.orders import (
     AcceptanceWithdrawn,
     AssignmentLapsed,
+    AssignmentReconfirmed,
     CompletionConfirmed,
+    CompletionContested,
     CompletionPresumed,
     OfferDeclined,
     OfferExpired,
@@ -20,10 +22,15 @@ from contracts.orders import (
     OrderEvent,
     OrderInfoProvided,
     OrderInfoRequested,
+    OrderMerged,
     OrderOpened,
     OrderPlaced,
     OrderRated,
+    OrderRatingAmended,
+    OrderRedispatched,
     OrderRefused,
+    OrderReopened,
+    OrderRescheduled,
     OrderStaffed,
     OrderState,
     OrderUnfulfilled,
@@ -68,7 +75,7 @@ def _changes(order: Order, event: OrderEvent) -> dict[str, Any]:
             return _dispatched(order, event)
         case OrderOpened():
             waves = {"waves": order.waves + 1, "round_waves": order.round_waves + 1}
-            return {**_without_offers(order, event.offers_ended), **waves, "absent": False}
+            return {**_without_offers(order, event.offers_ended), **waves, "absent": False, "begun": True}
         case OfferDeclined():
             return {**_without_offers(order, (event.offer_id,)), "answered": order.answered | {event.volunteer_id}}
         case OfferExpired():
@@ -89,10 +96,41 @@ def _changes(order: Order, event: OrderEvent) -> dict[str, Any]:
         case ResidentAbsentRecorded():
             search = {"absent": True, "returned": False, "waiting_since": event.recorded_at, "round_waves": 0}
             return _released(order) | search | {"escalated_for": order.escalated_for - {"not_started"}}
+        case OrderRedispatched():
+            return _redispatched(order, event)
+        case OrderRescheduled():
+            return _rescheduled(order, event)
+        case AssignmentReconfirmed():
+            return _assigned(order, event.assignment_id, reconfirm_until=None)
         case OrderEscalated():
             return {"level": event.level, "escalated_for": order.escalated_for | {event.cause}}
+        case _:
+            return _from_the_door_on(order, event)
+
+
+VisitEvent = (
+    ServiceStarted
+    | ServiceFinished
+    | ServiceAutoClosed
+    | ServiceRecordedAfterwards
+    | CompletionConfirmed
+    | CompletionPresumed
+    | CompletionContested
+    | OrderRated
+    | OrderRatingAmended
+    | OrderUnfulfilled
+    | OrderReopened
+    | OrderCancelled
+    | OrderMerged
+    | OrderRefused
+    | OrderClosed
+)
+
+
+def _from_the_door_on(order: Order, event: VisitEvent) -> dict[str, Any]:
+    match event:
         case ServiceStarted():
-            started = {"started_at": event.started_at, "start_evidence": event.evidence}
+            started = {"started_at": event.started_at, "start_evidence": event.evidence, "reconfirm_until": None}
             return _served(order, event.assignment_id, Served.STARTED, **started)
         case ServiceFinished():
             done = _served(order, event.assignment_id, Served.FINISHED, minutes=event.minutes)
@@ -107,8 +145,17 @@ def _changes(order: Order, event: OrderEvent) -> dict[str, Any]:
         case CompletionPresumed():
             return {"completed_at": event.presumed_at}
         case OrderRated():
-            return {"rated_at": event.rated_at, "score": event.score}
-        case OrderCancelled() | OrderUnfulfilled():
+            rating = {"score": event.score, "first_score": event.score}
+            return {**rating, "rated_at": event.rated_at, "rating_id": event.rating_id or event.order_id}
+        case OrderRatingAmended():
+            return {"score": event.score, "rating_id": event.rating_id}
+        case CompletionContested():
+            return {"dispute_id": event.dispute_id, "disputed_from": event.from_state}
+        case OrderUnfulfilled():
+            return _released(order) | {"reopen_until": event.reopen_until}
+        case OrderReopened():
+            return _reopened(order, event)
+        case OrderCancelled() | OrderMerged():
             return _released(order)
         case OrderRefused() | OrderClosed():
             return {}
@@ -185,6 +232,56 @@ def _dispatched(order: Order, event: OrderDispatched) -> dict[str, Any]:
         "round_waves": order.round_waves + 1,
         "staff": staff,
         "absent": False,
+        "begun": True,
+    }
+
+
+def _redispatched(order: Order, event: OrderRedispatched) -> dict[str, Any]:
+    """Whoever had it is not asked again; where everybody had been found, the search begins anew."""
+    offers = tuple(LiveOffer(one.offer_id, one.volunteer_id, event.wave, one.expires_at) for one in event.offers)
+    changes: dict[str, Any] = {"offers": offers, "waves": event.wave, "round_waves": order.round_waves + 1}
+    if event.from_assignment_id is not None and event.from_volunteer_id is not None:
+        changes |= _served(order, event.from_assignment_id, Served.RELEASED, reconfirm_until=None)
+        changes["answered"] = order.answered | {event.from_volunteer_id}
+    if order.state is OrderState.ACCEPTED:
+        changes |= {"round_waves": 1, "waiting_since": event.redispatched_at}
+        changes["escalated_for"] = order.escalated_for - {"not_started"}
+    return changes | {"staff": order.staff | {event.dispatched_by}, "absent": False, "begun": True}
+
+
+def _rescheduled(order: Order, event: OrderRescheduled) -> dict[str, Any]:
+    """A new time is a new question: who said no to the old one may be asked again."""
+    asked = {one.assignment_id for one in event.awaiting}
+    return {
+        "window_start": event.window_start,
+        "window_end": event.window_end,
+        "assignments": tuple(
+            replace(one, reconfirm_until=event.reconfirm_until) if one.assignment_id in asked else one
+            for one in order.assignments
+        ),
+        "offers": (),
+        "answered": order.parted,
+        "escalated_for": order.escalated_for - {"window_over", "not_started"},
+        "absent": False,
+        "round_waves": 0,
+        "waiting_since": event.rescheduled_at,
+    }
+
+
+def _reopened(order: Order, event: OrderReopened) -> dict[str, Any]:
+    """The search begins as after verification, with levels and waves of its own."""
+    return {
+        "window_start": event.window_start,
+        "window_end": event.window_end,
+        "answered": order.parted,
+        "escalated_for": frozenset(),
+        "level": 0,
+        "returned": False,
+        "absent": False,
+        "begun": False,
+        "round_waves": 0,
+        "waves_before": order.waves,
+        "waiting_since": event.reopened_at,
     }
 
 
@@ -229,9 +326,12 @@ def _recorded_afterwards(order: Order, event: ServiceRecordedAfterwards) -> dict
 
 
 def _served(order: Order, assignment_id: UUID, served: Served, **changes: Any) -> dict[str, Any]:
+    return _assigned(order, assignment_id, served=served, **changes)
+
+
+def _assigned(order: Order, assignment_id: UUID, **changes: Any) -> dict[str, Any]:
     assignments = tuple(
-        replace(one, served=served, **changes) if one.assignment_id == assignment_id else one
-        for one in order.assignments
+        replace(one, **changes) if one.assignment_id == assignment_id else one for one in order.assignments
     )
     return {"assignments": assignments}
 

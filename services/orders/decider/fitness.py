@@ -32,6 +32,8 @@ class Need:
     """Who fills a slot already."""
     answered: frozenset[UUID] = frozenset()
     """Who need not be asked again."""
+    order_id: UUID | None = None
+    """Whose slots do not count as taken time: a volunteer is not kept from an order by the same order."""
 
 
 def need_of(order: Order) -> Need:
@@ -49,6 +51,7 @@ def need_of(order: Order) -> Need:
         window_end=order.window_end,
         servers=frozenset(order.servers),
         answered=order.answered | frozenset(order.servers),
+        order_id=order.order_id,
     )
 
 

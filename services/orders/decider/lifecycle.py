@@ -24,13 +24,22 @@ from services.orders.commands.placing import (
     WithdrawAcceptance,
 )
 from services.orders.commands.serving import (
+    AmendRating,
     AutoCloseService,
     CloseOrder,
     ConfirmCompletion,
+    ContestCompletion,
     FinishService,
     PresumeCompletion,
     RateOrder,
     StartService,
+)
+from services.orders.commands.turning import (
+    MergeOrder,
+    ReconfirmAssignment,
+    RedispatchOrder,
+    ReopenOrder,
+    RescheduleOrder,
 )
 from services.orders.decider.states import (
     AFTER_CONFIRMATION,
@@ -78,6 +87,14 @@ LIFECYCLE: tuple[Row, ...] = (
     Row(VerifyOrder, "受理", into(S.VERIFIED, S.PLACED), ("OrderVerified",), _PAST_TRIAGE),
     Row(RefuseOrder, "不予受理", into(S.REFUSED, S.PLACED), ("OrderRefused",), _PAST_TRIAGE),
     Row(
+        MergeOrder,
+        "合并",
+        into(S.MERGED, S.PLACED, S.VERIFIED),
+        ("OrderMerged",),
+        refused_with("service_begun", *_SERVING)
+        | {S.OFFERED: "offers_out", S.OPEN: "opened_already", S.ACCEPTED: "staffed_already"},
+    ),
+    Row(
         DispatchOrder,
         "派单",
         into(S.OFFERED, S.VERIFIED, S.OPEN),
@@ -117,6 +134,28 @@ LIFECYCLE: tuple[Row, ...] = (
     ),
     Row(WithdrawAcceptance, "退单", _LOSS, ("AcceptanceWithdrawn",), _NO_LOSS, _LOST),
     Row(LapseAssignment, "接单失效", _LOSS, ("AssignmentLapsed",), _NO_LOSS, _LOST),
+    Row(
+        RedispatchOrder,
+        "改派",
+        into(S.OFFERED, S.OFFERED, S.OPEN, S.ACCEPTED),
+        ("OrderRedispatched",),
+        refused_with("service_begun", *_SERVING) | {S.PLACED: "not_verified", S.VERIFIED: "not_dispatched"},
+    ),
+    Row(
+        RescheduleOrder,
+        "改期",
+        {S.VERIFIED: (S.VERIFIED,), S.OFFERED: (S.VERIFIED,), S.OPEN: (S.OPEN,), S.ACCEPTED: (S.ACCEPTED, S.VERIFIED)},
+        ("OrderRescheduled", "AssignmentLapsed"),
+        refused_with("service_begun", *_SERVING) | {S.PLACED: "not_verified"},
+        "VERIFIED when somebody cannot at the new time",
+    ),
+    Row(
+        ReconfirmAssignment,
+        "改期后确认",
+        staying(S.VERIFIED, S.OFFERED, S.OPEN, S.ACCEPTED),
+        ("AssignmentReconfirmed",),
+        refused_with("service_begun", *_SERVING) | {S.PLACED: "not_assigned"},
+    ),
     Row(
         EscalateOrder,
         "升级",
@@ -176,7 +215,8 @@ LIFECYCLE: tuple[Row, ...] = (
         into(S.COMPLETED, S.SERVED),
         ("CompletionConfirmed",),
         refused_with("not_served", S.IN_SERVICE, *BEFORE_SERVICE)
-        | refused_with("confirmed_already", *AFTER_CONFIRMATION),
+        | refused_with("confirmed_already", *(AFTER_CONFIRMATION - {S.DISPUTED}))
+        | {S.DISPUTED: "dispute_open"},
     ),
     Row(PresumeCompletion, "视为完成", into(S.COMPLETED, S.SERVED), ("CompletionPresumed",), _NOTHING_DUE),
     Row(
@@ -185,14 +225,30 @@ LIFECYCLE: tuple[Row, ...] = (
         into(S.RATED, S.COMPLETED),
         ("OrderRated",),
         refused_with("not_completed", S.IN_SERVICE, S.SERVED, *BEFORE_SERVICE)
-        | refused_with("rated_already", S.RATED, S.FOLLOW_UP, S.DISPUTED),
+        | refused_with("rated_already", S.RATED, S.FOLLOW_UP)
+        | {S.DISPUTED: "dispute_open"},
+    ),
+    Row(
+        AmendRating,
+        "修改评分",
+        staying(S.RATED, S.FOLLOW_UP),
+        ("OrderRatingAmended",),
+        refused_with("not_rated", S.COMPLETED, S.IN_SERVICE, S.SERVED, *BEFORE_SERVICE) | {S.DISPUTED: "dispute_open"},
+    ),
+    Row(
+        ContestCompletion,
+        "提出异议",
+        into(S.DISPUTED, S.SERVED, S.COMPLETED, S.RATED),
+        ("CompletionContested",),
+        refused_with("not_served", S.IN_SERVICE, *BEFORE_SERVICE)
+        | {S.DISPUTED: "contested_already", S.FOLLOW_UP: "follow_up_open"},
     ),
     Row(
         CloseOrder,
         "办结",
-        into(S.CLOSED, S.COMPLETED, S.RATED),
+        into(S.CLOSED, S.COMPLETED, S.RATED, S.FOLLOW_UP),
         ("OrderClosed",),
-        refused_with("not_completed", S.IN_SERVICE, S.SERVED, *BEFORE_SERVICE),
+        refused_with("not_completed", S.IN_SERVICE, S.SERVED, *BEFORE_SERVICE) | {S.DISPUTED: "dispute_open"},
     ),
     Row(
         CancelOrder,
@@ -202,8 +258,15 @@ LIFECYCLE: tuple[Row, ...] = (
         refused_with("service_begun", *_SERVING),
     ),
     Row(DeclareUnfulfilled, "未能满足", into(S.UNFULFILLED, *UNSTAFFED), ("OrderUnfulfilled",), _STAFFED),
+    Row(
+        ReopenOrder,
+        "重开",
+        into(S.VERIFIED, S.UNFULFILLED),
+        ("OrderReopened",),
+        refused_with("not_unfulfilled", *(state for state in S if state in ALIVE)),
+    ),
 )
-"""Every order command that is built. Nothing leads yet to FOLLOW_UP, DISPUTED and MERGED."""
+"""Every command of an order. Into FOLLOW_UP and out of DISPUTED lead the events of follow-ups and disputes."""
 
 _BY_COMMAND = {row.command: row for row in LIFECYCLE}
 

@@ -38,6 +38,8 @@ class Assignment:
     started_at: datetime | None = None
     start_evidence: str = ""
     minutes: int | None = None
+    reconfirm_until: datetime | None = None
+    """By when the volunteer is to say whether they come at the new time; None when nothing is to be said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,10 @@ class Order:
     """Waves of offers, and openings of the pool."""
     round_waves: int = 0
     """The same since `waiting_since`."""
+    waves_before: int = 0
+    """The waves before it was reopened: they do not count for giving up again."""
+    begun: bool = False
+    """A dispatcher has sent it out: from then on waves may go by themselves."""
     offers: tuple[LiveOffer, ...] = ()
     answered: frozenset[UUID] = frozenset()
     """Who declined, let an offer expire, or gave a slot back: they are not asked again."""
@@ -114,6 +120,13 @@ class Order:
     completed_at: datetime | None = None
     rated_at: datetime | None = None
     score: int | None = None
+    first_score: int | None = None
+    rating_id: UUID | None = None
+    dispute_id: UUID | None = None
+    disputed_from: OrderState | None = None
+    """Where the order stood when it was contested."""
+    follow_up_open: bool = False
+    reopen_until: datetime | None = None
     due_at: datetime | None = None
     due_for: DueFor | None = None
 
@@ -146,6 +159,17 @@ class Order:
     def servers(self) -> tuple[UUID, ...]:
         """Who fills a slot."""
         return tuple(one.volunteer_id for one in self.assignments if one.served in FILLING)
+
+    @property
+    def awaiting(self) -> tuple[Assignment, ...]:
+        """Slots whose volunteers are to reconfirm, the first to fall due first."""
+        asked = [one for one in self.held if one.reconfirm_until is not None]
+        return tuple(sorted(asked, key=lambda one: (one.reconfirm_until, one.assignment_id)))
+
+    @property
+    def parted(self) -> frozenset[UUID]:
+        """Who had a slot and has it no longer."""
+        return frozenset(one.volunteer_id for one in self.assignments if one.served not in FILLING)
 
     @property
     def held(self) -> tuple[Assignment, ...]:

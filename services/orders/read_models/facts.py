@@ -205,8 +205,11 @@ def _counts(volunteer_id: sa.ColumnElement[UUID], need: Need, at: datetime) -> d
         query = sa.select(sa.func.count()).select_from(table)
         return query.where(table.c.volunteer_id == volunteer_id, *conditions).scalar_subquery()
 
+    taken = [a.c.live, a.c.busy_from < need.window_end, a.c.busy_until > need.window_start]
+    if need.order_id is not None:
+        taken.append(a.c.order_id != need.order_id)
     return {
-        "overlapping": count(a, a.c.live, a.c.busy_from < need.window_end, a.c.busy_until > need.window_start),
+        "overlapping": count(a, *taken),
         "offers_today": count(o, o.c.offered_at >= day),
         "served_here": count(a, a.c.beneficiary_id == need.beneficiary_id, a.c.served.in_(DONE)),
         "services_this_week": count(

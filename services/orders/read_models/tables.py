@@ -54,10 +54,18 @@ orders = sa.Table(
     sa.Column("completed_at", _TIME),
     sa.Column("presumed", sa.Boolean, nullable=False, default=False),
     sa.Column("score", sa.Integer),
+    sa.Column("first_score", sa.Integer),
     sa.Column("tags", JSONB),
     sa.Column("rater_kind", sa.Text),
     sa.Column("comment_ref", sa.Uuid),
+    sa.Column("first_comment_ref", sa.Uuid),
     sa.Column("rated_at", _TIME),
+    sa.Column("amended_at", _TIME),
+    sa.Column("dispute_id", sa.Uuid),
+    sa.Column("contested_at", _TIME),
+    sa.Column("contest_ref", sa.Uuid),
+    sa.Column("merged_into", sa.Uuid),
+    sa.Column("reopen_until", _TIME),
     sa.Column("ended_at", _TIME),
     sa.Column("end_reason", sa.Text),
     sa.Column("referral", sa.Text),
@@ -104,11 +112,20 @@ assignments = sa.Table(
     sa.Column("outcome", sa.Text),
     sa.Column("attachment_hash", sa.Text),
     sa.Column("contest_until", _TIME),
+    sa.Column("reconfirm_until", _TIME),
     sa.Index("assignments_by_volunteer", "volunteer_id", "window_start"),
     sa.Index("assignments_by_order", "order_id"),
     sa.Index("assignments_by_beneficiary", "beneficiary_id"),
 )
 """`live`: the volunteer's time is promised; the exclusion constraint `assignments_no_overlap` counts these (I3)."""
+merges = sa.Table(
+    "merges",
+    metadata,
+    sa.Column("order_id", sa.Uuid, primary_key=True),
+    sa.Column("other_id", sa.Uuid, primary_key=True),
+    sa.Column("side", sa.Integer, primary_key=True),
+)
+"""Two rows a merge: `side` 0 of the order that went into the other, 1 of the other. No order has both (own.py)."""
 welfare_checks = sa.Table(
     "welfare_checks",
     metadata,
