@@ -63,6 +63,12 @@ _OF_EVENT = {
     ("EntryPosted", "reason_code"): "service_confirmed",
     ("EntryReversed", "kind"): "hours_reversed",
     ("EntryReversed", "reason_code"): "entered_twice",
+    ("HoursAdjusted", "reason_code"): "minutes_wrong",
+    ("HoursVoided", "reason_code"): "not_served",
+    ("HoursFlagged", "flags"): "same_pair_daily",
+    ("StarObjected", "reason_code"): "minutes_doubtful",
+    ("ServiceRecordSuperseded", "reason_code"): "hours_corrected",
+    ("ServiceRecordRevoked", "reason_code"): "issued_in_error",
 }
 _NUMBERS = {
     "minutes": 42,
@@ -71,6 +77,12 @@ _NUMBERS = {
     "paused_minutes": 130,
     "late_minutes": 20,
     "day_minutes": 42,
+    "delta": -8,
+    "minutes_a": 5_000,
+    "minutes_b": 1_000,
+    "minutes_c": 60,
+    "counted_minutes": 6_060,
+    "threshold_minutes": 6_000,
     "amount_fen": 20_000,
     "score": 5,
     "to_minute": 720,
@@ -80,6 +92,8 @@ _TEXTS = {
     "into_order_no": "20260304",
     "orders": "20260305",
     "receipt_no": "TJ-2026-000017",
+    "record_no": "CYL-2026-000017",
+    "verify_code": "7029416583320917",
     "volunteer_no": "300012",
 }
 _ROLES = {

@@ -207,6 +207,9 @@ class PostHours(BookCommand):
     hours: HoursEntry
     effective_date: date
     facts: HoursFacts = HoursFacts()
+    replaces: UUID | None = None
+    """The entry that this one corrects, reversed just before."""
+    reason_code: Code | None = None
 
 
 class PostDonation(BookCommand):

@@ -3,7 +3,8 @@
 Relations are looked up in this service's own read models: `own` (it is about the caller), `proxy` (a live authorisation
 with scope `all` or `volunteers`), `guardian` (a declared parent or guardian), `party` (the caller is the other side of
 the relation or authorisation), `household` (same household), `related` (any declared relation) and `leads` (the person
-is in a team that the caller leads now); to a team, `leads_team` and `member`.
+is in a team that the caller leads now); to a team, `leads_team` and `member`; to a claim, `recipient` (the service was
+for the caller) and `recipient_proxy` (for whom the caller acts).
 """
 
 from contracts.command import Role
@@ -25,7 +26,16 @@ from services.volunteers.commands.helping import (
     VerifySkill,
     WithdrawVolunteer,
 )
-from services.volunteers.commands.hours import ApproveHours, RejectHours
+from services.volunteers.commands.hours import (
+    AdjustHours,
+    ApproveHours,
+    ClaimHoursManually,
+    ConfirmHours,
+    RecordSample,
+    RejectHours,
+    RequestCorrection,
+    VoidHours,
+)
 from services.volunteers.commands.people import (
     AuthoriseProxy,
     BlockPerson,
@@ -61,6 +71,8 @@ READ_VOLUNTEER = "read_volunteer"
 READ_STATEMENT = "read_statement"
 READ_HOURS = "read_hours"
 READ_CLAIMS = "read_claims"
+READ_CORRECTIONS = "read_corrections"
+READ_CHECKS = "read_checks"
 
 DOORSTEP = (Role.STATION_MANAGER, Role.GRID_WORKER, Role.SOCIAL_WORKER)
 """Who takes down what people say at the door, on paper and by phone: equal to the web (article, row 41)."""
@@ -161,6 +173,19 @@ def _hours(table: AccessTable) -> None:
     approvers = (Role.HOURS_AUDITOR, Role.SOCIAL_WORKER, Role.STATION_MANAGER)
     _allow(table, ApproveHours, approvers, unless=" ".join(KIN))
     _allow(table, RejectHours, (Role.HOURS_AUDITOR,), unless=" ".join(KIN))
+    _allow(table, ClaimHoursManually, (Role.VOLUNTEER,), "own")
+    _allow(table, ClaimHoursManually, (Role.TEAM_LEADER,), "leads", unless="own")
+    # Who was there: the recipient, or the leader.
+    _allow(table, ConfirmHours, (Role.RESIDENT,), "recipient", unless="own")
+    _allow(table, ConfirmHours, (Role.PROXY,), "recipient_proxy", unless="own")
+    _allow(table, ConfirmHours, (Role.TEAM_LEADER,), "leads", unless=" ".join(KIN))
+    _allow(table, RequestCorrection, (Role.VOLUNTEER,), "own")
+    _allow(table, RequestCorrection, (Role.RESIDENT,), "recipient")
+    _allow(table, RequestCorrection, (Role.PROXY,), "proxy", "recipient_proxy")
+    _allow(table, RequestCorrection, (Role.HOURS_AUDITOR, Role.SUPERVISOR, Role.AUDITOR))
+    for answer in (AdjustHours, VoidHours):
+        _allow(table, answer, (Role.HOURS_AUDITOR,), unless=" ".join(KIN))
+    _allow(table, RecordSample, (Role.SUPERVISOR,), unless=" ".join(KIN))
 
 
 def _reading(table: AccessTable) -> None:
@@ -179,4 +204,11 @@ def _reading(table: AccessTable) -> None:
         _allow(table, query, (Role.TEAM_LEADER,), "leads")
     _self(table, READ_STATEMENT, "guardian")
     _allow(table, READ_STATEMENT, (Role.SOCIAL_WORKER, Role.STATION_MANAGER))
-    _allow(table, READ_CLAIMS, (Role.HOURS_AUDITOR, Role.SOCIAL_WORKER, Role.STATION_MANAGER, Role.AUDITOR))
+    _allow(
+        table,
+        READ_CLAIMS,
+        (Role.HOURS_AUDITOR, Role.SOCIAL_WORKER, Role.STATION_MANAGER, Role.SUPERVISOR, Role.AUDITOR),
+    )
+    # Corrections carry public words (令81 §16), and random checks are published (domain.md §2).
+    for public in (READ_CORRECTIONS, READ_CHECKS):
+        _allow(table, public, tuple(role for role in Role if role is not Role.SYSTEM))

@@ -15,6 +15,7 @@ from services.volunteers.commands.teams import TEAM_COMMANDS
 from services.volunteers.decider import helping, hours, people, teams
 from services.volunteers.policy import POLICY
 from services.volunteers.read_models.copies import LedgerCopy, OrdersCopy
+from services.volunteers.read_models.hours import HoursModel
 from services.volunteers.read_models.own import VolunteersModel
 from services.volunteers.refusals import CONSTRAINTS, REFUSALS
 
@@ -36,7 +37,7 @@ async def keep_list_of_erasures(runtime: Runtime) -> None:
 definition = ServiceDefinition(
     name="volunteers",
     title="People, volunteers and their hours: who may act for whom, who can help with what, and which minutes count.",
-    read_models=(VolunteersModel(), OrdersCopy(), LedgerCopy()),
+    read_models=(VolunteersModel(), HoursModel(), OrdersCopy(), LedgerCopy()),
     aggregates=(PERSON, VOLUNTEER, TEAM, CLAIM),
     access=build_access(),
     build_app=lambda _runtime: ROUTERS,

@@ -1,8 +1,6 @@
 """What volunteers does when it hears others: a finished service is claimed, a confirmed one credited (domain §4.9)."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
-from uuid import UUID
+from collections.abc import Mapping, Sequence
 
 from contracts.command import SYSTEM, Command, Refused, Role
 from contracts.envelope import Recorded
@@ -11,12 +9,10 @@ from contracts.orders import CompletionConfirmed, CompletionPresumed, ServiceFin
 from contracts.volunteers import Grade
 from eventstore.consumer import ReactionContext, Reactions, derived_id
 from eventstore.consumer.reactions import RefusalOutcome
-from eventstore.executor import Plan
-from eventstore.timers import Due, DueCommand
-from servicekit.process import Runtime
 from services.volunteers.commands.hours import ClaimHours, ConfirmHours, LogHours, RequestCorrection
 from services.volunteers.commands.words import claim_id_of
-from services.volunteers.read_models import queries
+from services.volunteers.policy import correction_due, current_policy, review_due
+from services.volunteers.read_models import hours_queries as queries
 
 SHOWN = frozenset({"code", "qr"})
 """Evidence that the recipient's side gave: the spoken 服务码, or a scanned QR. A leader's word makes grade B."""
@@ -39,9 +35,19 @@ async def on_service_finished(recorded: Recorded, context: ReactionContext) -> S
     """ClaimHours. ServiceAutoClosed claims nothing: its minutes are not known."""
     event = recorded.event
     assert isinstance(event, ServiceFinished)
+    at = max(context.now(), event.finished_at)
+    async with context.log.queries() as connection:
+        unusual = await queries.unusual_facts(
+            connection,
+            volunteer_id=event.volunteer_id,
+            beneficiary_id=event.beneficiary_id,
+            order_id=event.order_id,
+            started_at=event.started_at,
+            at=at,
+        )
     claim = ClaimHours(
         by=SYSTEM,
-        at=max(context.now(), event.finished_at),
+        at=at,
         claim_id=claim_id_of(event.assignment_id),
         volunteer_id=event.volunteer_id,
         order_id=event.order_id,
@@ -54,6 +60,9 @@ async def on_service_finished(recorded: Recorded, context: ReactionContext) -> S
         minutes=event.minutes,
         grade=evidence_grade(event),
         source_event_id=recorded.event_id,
+        due_at=review_due(at),
+        unusual=unusual,
+        policy=current_policy().hours,
     )
     return [claim]
 
@@ -100,11 +109,19 @@ async def on_completion(recorded: Recorded, context: ReactionContext) -> Sequenc
         claims = {row["claim_id"]: row for row in found}
         for confirm in confirmations:
             claim = claims.get(confirm.claim_id)
-            if claim is None or claim["state"] in {"LOGGED", "REJECTED"}:
+            if claim is None or claim["state"] in {"LOGGED", "VOIDED", "REJECTED"}:
                 continue
             day = await queries.day_facts(connection, claim)
             at = max(context.now(), confirm.at)
-            commands += [confirm, LogHours(by=SYSTEM, at=at, claim_id=confirm.claim_id, day=day)]
+            logs = LogHours(
+                by=SYSTEM,
+                at=at,
+                claim_id=confirm.claim_id,
+                day=day,
+                due_at=review_due(at),
+                policy=current_policy().hours,
+            )
+            commands += [confirm, logs]
     return commands
 
 
@@ -120,7 +137,7 @@ async def on_completion_presumed(recorded: Recorded, context: ReactionContext) -
     return await on_completion(recorded, context)
 
 
-@ledger.on(EntryRefused, blocks=False)
+@ledger.on(EntryRefused, blocks=False, refusals={"claim_ended": "ignore"})
 async def on_entry_refused(recorded: Recorded, context: ReactionContext) -> Sequence[Command]:
     """RequestCorrection: credited minutes that the books do not take are looked at by people."""
     event = recorded.event
@@ -130,37 +147,18 @@ async def on_entry_refused(recorded: Recorded, context: ReactionContext) -> Sequ
     claim_id = event.claim_id
     if claim_id is None:
         async with context.log.queries() as connection:
-            claim = await queries.claim_of_logged_event(connection, event.source_event_id)
+            claim = await queries.claim_posted_for(connection, event.source_event_id)
         if claim is None:
             raise Refused("claim_unknown", source_event_id=str(event.source_event_id))
         claim_id = claim["claim_id"]
+    at = max(context.now(), event.refused_at)
     request = RequestCorrection(
         by=SYSTEM,
-        at=max(context.now(), event.refused_at),
+        at=at,
         claim_id=claim_id,
         correction_id=derived_id(recorded, "correction"),
         cause=event.reason_code,
         source_event_id=recorded.event_id,
+        due_at=correction_due(at),
     )
     return [request]
-
-
-def due_of(runtime: Runtime) -> Due:
-    """The timer's work: claims that stayed CONFIRMED because their crediting lost a race."""
-
-    async def due(at: datetime, limit: int) -> Sequence[DueCommand]:
-        async with runtime.log.queries() as connection:
-            rows = await queries.claims_in(connection, "CONFIRMED", limit)
-        return [DueCommand(f"log-hours:{row['claim_id']}", _logging(runtime, row["claim_id"], at)) for row in rows]
-
-    return due
-
-
-def _logging(runtime: Runtime, claim_id: UUID, at: datetime) -> Callable[[], Awaitable[Plan]]:
-    async def build() -> Plan:
-        async with runtime.log.queries() as connection:
-            (claim,) = await queries.claims_by_id(connection, [claim_id])
-            day = await queries.day_facts(connection, claim)
-        return Plan([LogHours(by=SYSTEM, at=at, claim_id=claim_id, day=day)])
-
-    return build

@@ -221,7 +221,7 @@ def closed() -> orders.OrderClosed:
     return orders.OrderClosed(**fact("CLOSED"), rated=True, closed_at=NOON)
 
 
-def posted(book: Any = "hours") -> ledger.EntryPosted:
+def posted(book: Any = "hours", replaces: UUID | None = None) -> ledger.EntryPosted:
     hours = ledger.HoursEntry(
         claim_id=CLAIM, volunteer_id=ANNA, started_at=START, finished_at=END, minutes=60, grade="A"
     )
@@ -235,6 +235,7 @@ def posted(book: Any = "hours") -> ledger.EntryPosted:
         effective_date=date(2026, 11, 25),
         postings=postings,
         hours=hours if book == "hours" else None,
+        reverses=replaces,
         posted_at=END,
     )
 

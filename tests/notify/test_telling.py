@@ -53,10 +53,23 @@ from services.notify.reactions.turning import (
     on_order_reopened,
     on_order_rescheduled,
 )
+from services.notify.reactions.volunteers import on_hours_voided
 from services.notify.templates import render
-from tests.notify import said
+from tests.notify import said, said_of_hours
 from tests.notify import said_beside as beside
-from tests.notify.examples import ANNA, ASSIGNMENT, BO, DONOR, NOON, OFFER, ORDER, OTHER_ASSIGNMENT, START, WANG
+from tests.notify.examples import (
+    ANNA,
+    ASSIGNMENT,
+    BO,
+    DONOR,
+    EVENT,
+    NOON,
+    OFFER,
+    ORDER,
+    OTHER_ASSIGNMENT,
+    START,
+    WANG,
+)
 
 ORDER_KEY, ASSIGNMENT_KEY, OFFER_KEY = f"order:{ORDER}", f"assignment:{ASSIGNMENT}", f"offer:{OFFER}"
 TRIAGE, INFO, VISIT, LOOKING, CONFIRM, RATE = (
@@ -233,7 +246,9 @@ TABLE: list[tuple[Any, Event, list[tuple[str, UUID | Role]], set[str]]] = [
     (on_order_rated, said.rated(2), [("call_low_rating", WANG)], {RATE}),
     (on_order_closed, said.closed(), [], {ORDER_KEY}),
     (on_entry_posted, said.posted(), [("minutes_credited", ANNA)], set()),
+    (on_entry_posted, said.posted(replaces=EVENT), [("minutes_corrected", ANNA)], set()),
     (on_entry_posted, said.posted("fund"), [], set()),
+    (on_hours_voided, said_of_hours.voided(), [("minutes_voided", ANNA)], set()),
     (on_donation_received, said.received(), [("gift_thanks", DONOR)], set()),
     (on_donation_receipted, said.receipted(), [("gift_receipt", DONOR)], set()),
 ]
@@ -277,13 +292,13 @@ def test_every_event_is_in_the_table_or_silent_by_decision(service: str) -> None
         assert bool(reactions.handlers(EVENTS[service, name])) == (name in heard), name
 
 
-def test_of_volunteers_only_an_erasure_and_a_consent_taken_back_are_acted_on_and_notify_never_hears_itself() -> None:
+def test_of_volunteers_only_what_ends_or_takes_back_is_acted_on_and_notify_never_hears_itself() -> None:
     acted_on = {
         name
         for (by, name), event_class in EVENTS.items()
         if by == "volunteers" and hears_volunteers.handlers(event_class)
     }
-    assert acted_on == {"ConsentWithdrawn", "PersonErased"}
+    assert acted_on == {"ConsentWithdrawn", "PersonErased", "HoursVoided"}
     assert {hears_orders.source, hears_volunteers.source, hears_ledger.source} == {"orders", "volunteers", "ledger"}
 
 

@@ -77,7 +77,11 @@ class OneVolunteersHours(RuleBasedStateMachine):
 
     @rule(claim_id=claims)
     def log(self, claim_id):
-        self.ask(commands.LogHours(by=by(None, Role.SYSTEM), at=LATER, claim_id=claim_id, day=self.facts(claim_id)))
+        self.ask(
+            commands.LogHours(
+                by=by(None, Role.SYSTEM), at=LATER, claim_id=claim_id, day=self.facts(claim_id), due_at=LATER
+            )
+        )
 
     @rule(claim_id=claims, who=st.sampled_from(PEOPLE))
     def approve(self, claim_id, who):

@@ -6,29 +6,37 @@ from uuid import UUID, uuid4
 
 from contracts.command import SYSTEM, Command, Role
 from contracts.event import EVENTS
+from contracts.volunteers import ServiceRecordEvent, StarEvent
 from eventstore.executor import Plan
 from eventstore.model import Metadata
 from eventstore.replay import replay
 from services.volunteers.app import definition
 from services.volunteers.commands.helping import ExpireLicence, RecordLicence
+from services.volunteers.commands.hours import UnusualFacts
 from services.volunteers.commands.teams import MarkTeamDormant
 from services.volunteers.commands.words import claim_id_of
-from services.volunteers.read_models import queries
+from services.volunteers.read_models import hours_queries as queries
 from services.volunteers.read_models.copies import LedgerCopy, OrdersCopy
-from services.volunteers.read_models.own import VolunteersModel
 from tests.volunteers.examples import (
     LATER,
     NOON,
+    adjust_hours,
     by,
     claim_hours,
     confirm_hours,
+    draw_sample,
     log_hours,
+    record_sample,
     reject_hours,
     request_correction,
+    void_hours,
 )
-from tests.volunteers.town import ADMIN, AUDITOR, MANAGER, Town
+from tests.volunteers.town import ADMIN, AUDITOR, MANAGER, WORKER, Town
 
 NEXT_YEAR = date(datetime.now(UTC).year + 1, 12, 31).isoformat()
+
+LATER_EVENTS = {event.__name__ for event in (*StarEvent.__args__, *ServiceRecordEvent.__args__)}
+"""Declared, and lived by nobody so far."""
 
 
 async def live_a_little(town: Town) -> UUID:
@@ -103,9 +111,9 @@ async def a_team(town: Town) -> None:
 
 
 async def hours_of(town: Town, volunteer_id: UUID) -> None:
-    """480 minutes of one day logged, 60 more held and approved, 30 rejected; one correction asked for."""
+    """200 and 240 minutes of one day logged, 60 more held and approved, 90 rejected; one taken back after all."""
     total = 0
-    for number, minutes in enumerate((240, 240, 60, 30)):
+    for number, minutes in enumerate((240, 240, 60, 90)):
         assignment_id = uuid4()
         claim = {
             "claim_id": claim_id_of(assignment_id),
@@ -124,10 +132,39 @@ async def hours_of(town: Town, volunteer_id: UUID) -> None:
         total += minutes if total + minutes <= 480 else 0
         if minutes == 60:
             await town.done(f"/hours/{claim_id}/approve", {}, AUDITOR, Role.HOURS_AUDITOR)
-        elif minutes == 30:
+        elif minutes == 90:
             await record(town, reject_hours().model_copy(update={"claim_id": claim_id}))
         elif number == 0:
-            await record(town, request_correction().model_copy(update={"claim_id": claim_id}))
+            await record(
+                town,
+                request_correction(by(WORKER, Role.SUPERVISOR)).model_copy(update={"claim_id": claim_id}),
+                adjust_hours(delta=-40, logged_minutes=240).model_copy(update={"claim_id": claim_id}),
+                draw_sample().model_copy(update={"claim_id": claim_id}),
+                record_sample().model_copy(
+                    update={"claim_id": claim_id, "result": "not_confirmed", "correction_id": uuid4()}
+                ),
+            )
+            total -= 40
+    await voided_claim(town, volunteer_id)
+
+
+async def voided_claim(town: Town, volunteer_id: UUID) -> None:
+    """An unusual claim of another day, credited and taken back."""
+    assignment_id, start = uuid4(), NOON + timedelta(days=1)
+    changes: dict[str, Any] = {"claim_id": claim_id_of(assignment_id)}
+    claim = claim_hours(
+        20, start, assignment_id=assignment_id, volunteer_id=volunteer_id, unusual=UnusualFacts(pair_days=9), **changes
+    )
+    correction_id = uuid4()
+    asks = {**changes, "correction_id": correction_id}
+    await record(
+        town,
+        claim,
+        confirm_hours(**changes),
+        log_hours(**changes),
+        request_correction(by(WORKER, Role.SUPERVISOR)).model_copy(update=asks),
+        void_hours(logged_minutes=20).model_copy(update=asks),
+    )
 
 
 async def record(town: Town, *commands: Command) -> None:
@@ -140,13 +177,13 @@ async def record(town: Town, *commands: Command) -> None:
 async def test_replaying_every_event_gives_the_same_rows(town: Town):
     await live_a_little(town)
     said = {name for service, name in EVENTS if service == "volunteers"}
-    assert set(await town.types()) == said - {"PolicyAdopted"}
+    assert set(await town.types()) == said - {"PolicyAdopted"} - LATER_EVENTS
     report = await replay(town.runtime.settings.log_config("migrator"), definition.read_models)
     assert report.compared, report.note
     assert report.position == await town.served.size()
     assert [table.name for table in report.tables if not table.equal] == []
     filled = {table.name for table in report.tables if table.rows}
-    own = set(VolunteersModel.metadata.tables)
+    own = {name for model in definition.read_models if model.source == "volunteers" for name in model.metadata.tables}
     assert filled == own
     assert {table.name for table in report.tables} == own | {
         name for copy in (OrdersCopy, LedgerCopy) for name in copy.metadata.tables
@@ -156,13 +193,14 @@ async def test_replaying_every_event_gives_the_same_rows(town: Town):
 async def test_totals_are_kept_by_grade_and_by_day(town: Town):
     anna = await live_a_little(town)
     async with town.runtime.log.queries() as connection:
-        assert await queries.totals(connection, anna) == {"A": 300, "B": 240, "C": 0}
+        assert await queries.totals(connection, anna) == {"A": 260, "B": 240, "C": 0}
         rows = await queries.claims_of(connection, anna, None, None, 10)
         assert [(row["state"], row["minutes"], row["day_minutes"]) for row in rows] == [
-            ("REJECTED", 30, 510),
-            ("LOGGED", 60, 540),
-            ("LOGGED", 240, 480),
-            ("LOGGED", 240, 240),
+            ("VOIDED", 0, 0),
+            ("REJECTED", 90, 530),
+            ("LOGGED", 60, 500),
+            ("LOGGED", 240, 440),
+            ("LOGGED", 200, 200),
         ]
-        assert rows[3]["corrections"] == 1
-        assert await queries.claims_of(connection, anna, LATER.date(), None, 10) == []
+        assert rows[4]["corrections"] == 2
+        assert await queries.claims_of(connection, anna, LATER.date() + timedelta(days=1), None, 10) == []

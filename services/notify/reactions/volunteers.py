@@ -1,4 +1,4 @@
-"""What notify does when a person is erased (domain.md §4.9, row 39), or does not want to be contacted any more.
+"""What notify does when a person is erased, or not to be contacted any more, or hours are taken back (domain.md §4.9).
 
 Roles and proxies are only copied.
 """
@@ -10,10 +10,12 @@ from uuid import UUID
 
 from contracts.command import SYSTEM, Command
 from contracts.envelope import Recorded
-from contracts.volunteers import ConsentWithdrawn, PersonErased
+from contracts.notify import NoticeParams
+from contracts.volunteers import ConsentWithdrawn, HoursVoided, PersonErased
 from eventstore.consumer import ReactionContext, Reactions
 from eventstore.executor import Plan
 from services.notify.commands import NOT_WANTED, CancelNotices, EraseContacts
+from services.notify.reactions.telling import Tell, Telling, tells
 from services.notify.read_models import queries
 
 volunteers = Reactions("volunteers")
@@ -62,3 +64,10 @@ def _withdrawn(
         )
         for topic_id, group in groupby(rows, key=lambda row: row["topic_id"])
     ]
+
+
+@tells(volunteers, HoursVoided)
+def on_hours_voided(event: HoursVoided) -> Telling:
+    """The volunteer hears that minutes were taken back; the reason is public beside them."""
+    params = NoticeParams(minutes=event.minutes, on_date=event.service_date)
+    return Telling(event.claim_id, [Tell("minutes_voided", params, ref=event.volunteer_id)])

@@ -30,7 +30,7 @@ from services.volunteers.commands.helping import (
     WithdrawVolunteer,
     WithdrawVolunteerAsk,
 )
-from services.volunteers.read_models import queries
+from services.volunteers.read_models import hours_queries, queries
 from services.volunteers.read_models.team_queries import teams_of
 
 router = APIRouter(prefix="/v1/volunteers", tags=["volunteers"])
@@ -122,7 +122,7 @@ async def read_volunteer(volunteer_id: UUID, caller: Reading, runtime: Running) 
         relations = await queries.relations_to(connection, caller.actor_id, volunteer_id, runtime.clock.now())
         caller.by(READ_VOLUNTEER, relations)
         found = await queries.volunteer(connection, volunteer_id)
-        minutes = await queries.totals(connection, volunteer_id)
+        minutes = await hours_queries.totals(connection, volunteer_id)
         teams = await teams_of(connection, volunteer_id)
     if found is None:
         raise not_found(volunteer_id=volunteer_id)

@@ -6,11 +6,16 @@
 import re
 from collections.abc import Mapping
 
+from services.volunteers.decider import hours
 from services.volunteers.decider.lifecycle import TEAM_LIFECYCLE, VOLUNTEER_LIFECYCLE
 from services.volunteers.decider.transitions import Lifecycle
 
 BEGINS, ENDS = "<!-- drawn from decider/lifecycle.py by `make contracts` -->", "<!-- end of what is drawn -->"
-LIFECYCLES: Mapping[str, Lifecycle] = {"A volunteer": VOLUNTEER_LIFECYCLE, "A team": TEAM_LIFECYCLE}
+LIFECYCLES: Mapping[str, Lifecycle] = {
+    "A volunteer": VOLUNTEER_LIFECYCLE,
+    "A team": TEAM_LIFECYCLE,
+    "A claim of hours": hours.LIFECYCLE,
+}
 """Heading → what is drawn under it."""
 
 

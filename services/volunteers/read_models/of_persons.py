@@ -34,9 +34,7 @@ def fold(recorded: Recorded, rows: Rows) -> None:
                 registered_at=event.registered_at,
             )
         case PersonMoved() as event:
-            home = {"household_id": event.household_id, "entrance_id": event.entrance_id, "grid_id": event.grid_id}
-            rows.update(t.persons, event.person_id, **home)
-            rows.update(t.volunteers, event.person_id, grid_id=event.grid_id)
+            _moved(event, rows)
         case PersonErased() as event:
             rows.update(t.persons, event.person_id, erased_at=event.erased_at)
         case ConsentGiven() as event:
@@ -98,6 +96,12 @@ def _tie(recorded: Recorded, rows: Rows) -> None:
             rows.update(t.blocks, event.block_id, unblocked_at=event.unblocked_at)
         case _:
             pass  # a reader shows what it knows and ignores the rest
+
+
+def _moved(event: PersonMoved, rows: Rows) -> None:
+    home = {"household_id": event.household_id, "entrance_id": event.entrance_id, "grid_id": event.grid_id}
+    rows.update(t.persons, event.person_id, **home)
+    rows.update(t.volunteers, event.person_id, grid_id=event.grid_id)
 
 
 def _role(recorded: Recorded, event: RoleGranted, rows: Rows) -> None:

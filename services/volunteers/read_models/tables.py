@@ -1,4 +1,4 @@
-"""The tables folded from volunteers' own log."""
+"""The tables of people and volunteers, folded from volunteers' own log."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
@@ -192,66 +192,4 @@ last_hours = sa.Table(
     metadata,
     sa.Column("volunteer_id", sa.Uuid, primary_key=True),
     sa.Column("logged_at", _TIME, nullable=False),
-)
-claims = sa.Table(
-    "claims",
-    metadata,
-    sa.Column("claim_id", sa.Uuid, primary_key=True),
-    sa.Column("volunteer_id", sa.Uuid, nullable=False),
-    sa.Column("order_id", sa.Uuid),
-    sa.Column("assignment_id", sa.Uuid),
-    sa.Column("item_code", sa.Text),
-    sa.Column("started_at", _TIME, nullable=False),
-    sa.Column("finished_at", _TIME, nullable=False),
-    sa.Column("minutes", sa.Integer, nullable=False),
-    sa.Column("service_date", sa.Date, nullable=False),
-    sa.Column("grade", sa.Text, nullable=False),
-    sa.Column("state", sa.Text, nullable=False),
-    sa.Column("reason_code", sa.Text),
-    sa.Column("approvals", JSONB, nullable=False),
-    sa.Column("approvals_required", sa.Integer, nullable=False, default=0),
-    sa.Column("due_at", _TIME),
-    sa.Column("claimed_at", _TIME, nullable=False),
-    sa.Column("confirmed_at", _TIME),
-    sa.Column("logged", sa.Boolean, nullable=False, default=False),
-    sa.Column("logged_at", _TIME),
-    sa.Column("logged_event_id", sa.Uuid),
-    sa.Column("logged_position", sa.BigInteger),
-    sa.Column("day_minutes", sa.Integer),
-    sa.Column("corrections", sa.Integer, nullable=False, default=0),
-    sa.UniqueConstraint("assignment_id", name="claims_one_per_assignment", deferrable=True, initially="DEFERRED"),
-    sa.Index("claims_by_volunteer", "volunteer_id", "service_date"),
-    sa.Index("claims_by_state", "state"),
-    sa.Index("claims_by_logged_event", "logged_event_id"),
-)
-day_totals = sa.Table(
-    "day_totals",
-    metadata,
-    sa.Column("volunteer_id", sa.Uuid, primary_key=True),
-    sa.Column("service_date", sa.Date, primary_key=True),
-    sa.Column("minutes", sa.Integer, nullable=False),
-    sa.Column("stated_minutes", sa.Integer, nullable=False),
-    # HoursLogged states the day's total that its decision came to. When it is not the sum, the decision was made on an
-    # older total: of two racing claims one commits, the other is decided again, whichever tier of the cap each needed.
-    sa.CheckConstraint("minutes = stated_minutes", name="day_totals_as_stated"),
-    sa.CheckConstraint("minutes BETWEEN 0 AND 1440", name="day_totals_within_a_day"),
-)
-grade_totals = sa.Table(
-    "grade_totals",
-    metadata,
-    sa.Column("volunteer_id", sa.Uuid, primary_key=True),
-    sa.Column("grade", sa.Text, primary_key=True),
-    sa.Column("minutes", sa.BigInteger, nullable=False),
-    sa.Column("entries", sa.Integer, nullable=False),
-)
-corrections = sa.Table(
-    "corrections",
-    metadata,
-    sa.Column("correction_id", sa.Uuid, primary_key=True),
-    sa.Column("claim_id", sa.Uuid, nullable=False),
-    sa.Column("volunteer_id", sa.Uuid, nullable=False),
-    sa.Column("cause", sa.Text, nullable=False),
-    sa.Column("due_at", _TIME, nullable=False),
-    sa.Column("requested_at", _TIME, nullable=False),
-    sa.Index("corrections_by_claim", "claim_id"),
 )
