@@ -9,7 +9,7 @@ from contracts.command import Ask, Command
 from contracts.event import Code, Digest, OrderNo, UnitCode
 from contracts.orders import CheckCause
 from services.orders.commands.placing import OrderCommand
-from services.orders.commands.words import Policy, VolunteerFacts, welfare_check_stream
+from services.orders.commands.words import Moment, Policy, VolunteerFacts, welfare_check_stream
 
 
 class RecordVolunteerNoShowAsk(Ask):
@@ -26,8 +26,8 @@ class PastServiceAsk(Ask):
     """One volunteer's service as the sheet has it."""
 
     volunteer_id: UUID
-    started_at: AwareDatetime
-    finished_at: AwareDatetime
+    started_at: Moment
+    finished_at: Moment
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

@@ -10,6 +10,7 @@ from contracts.event import Code, Digest, OrderNo
 from contracts.orders import LapseCause, OnAbsence, RefusalReason
 from services.orders.commands.words import (
     ItemFacts,
+    Moment,
     Policy,
     ResidentFacts,
     Slots,
@@ -33,8 +34,8 @@ class DetailsAsk(Ask):
 class WindowAsk(Ask):
     """A time from when to when."""
 
-    window_start: AwareDatetime
-    window_end: AwareDatetime
+    window_start: Moment
+    window_end: Moment
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

@@ -1,10 +1,10 @@
 """What all commands of orders share: streams, the figures that a community may set otherwise, and looked-up facts."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Literal
 from uuid import UUID, uuid5
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from contracts.event import Code, UnitCode
 
@@ -12,6 +12,16 @@ _ITEMS = UUID("018f6a3e-7c00-7000-8000-0dde15000001")
 
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 """Free text of a person: it goes to the vault and nowhere else."""
+
+
+def _within_reach(moment: datetime) -> datetime:
+    if not 2000 <= moment.year <= 2999:
+        raise ValueError("must lie between the years 2000 and 2999")
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_within_reach)]
+"""A time that somebody says. At the ends of the calendar there is no week and no other zone to reckon with."""
 Slots = Annotated[int, Field(ge=1, le=5)]
 SpokenCode = Annotated[str, Field(pattern=r"^[0-9]{4}$")]
 """The 服务码: four digits that the resident says at the door."""
