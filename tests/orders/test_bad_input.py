@@ -200,6 +200,13 @@ async def test_what_has_not_been_heard_is_waited_for_and_then_told(quarter: Quar
     await quarter.done("/orders", quarter.wish(), WANG, RESIDENT, After=f"volunteers={heard}")
 
 
+async def test_work_done_over_names_a_closed_order_of_the_same_person(quarter: Quarter) -> None:
+    still_open = await quarter.place()
+    for rework_of in (str(uuid4()), str(still_open)):
+        wish = quarter.wish(rework_of=rework_of)
+        await quarter.refused(422, "rework_unknown", "/orders", wish, WANG, RESIDENT)
+
+
 ENDS_OF_TIME = (
     "0001-01-01T00:00:00+14:00",
     "0001-01-01T00:00:00Z",

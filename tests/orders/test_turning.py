@@ -16,6 +16,7 @@ from contracts.orders import (
     OrderRescheduled,
     OrderState,
 )
+from services.orders.commands.missing import RecordResidentAbsent
 from services.orders.commands.placing import DeclineOffer, EscalateOrder, LapseAssignment
 from services.orders.commands.turning import ReconfirmAssignment, RedispatchOrder, ReopenOrder, RescheduleOrder
 from services.orders.commands.words import Policy
@@ -305,6 +306,13 @@ def test_an_order_whose_time_passed_unstaffed_is_searched_for_anew() -> None:
     assert "window_over" not in story.order.escalated_for
     story.accept(ANNA)
     assert story.state is OrderState.ACCEPTED
+
+
+def test_after_a_closed_door_a_new_time_lets_the_search_go_on() -> None:
+    story = in_state(OrderState.ACCEPTED).until(WINDOW_START)
+    story.do(ask(RecordResidentAbsent, as_volunteer(ANNA), story.at, check_id=uid(901)))
+    story.later(minutes=10).do(moving(story, by=DISPATCHER))
+    assert (story.events[-1].next_due_for, story.events[-1].next_due_at) == ("wave", story.at)
 
 
 def test_who_comes_early_has_confirmed_by_coming() -> None:
