@@ -51,6 +51,8 @@ from services.volunteers.commands.people import (
     UnblockPerson,
     WithdrawConsent,
 )
+from services.volunteers.commands.records import IssueServiceRecord, RevokeServiceRecord
+from services.volunteers.commands.stars import AwardStar, NominateStar, ObjectToStar, PublicizeStar
 from services.volunteers.commands.teams import (
     AppointLeader,
     DissolveTeam,
@@ -73,6 +75,8 @@ READ_HOURS = "read_hours"
 READ_CLAIMS = "read_claims"
 READ_CORRECTIONS = "read_corrections"
 READ_CHECKS = "read_checks"
+READ_STARS = "read_stars"
+READ_RECORDS = "read_records"
 
 DOORSTEP = (Role.STATION_MANAGER, Role.GRID_WORKER, Role.SOCIAL_WORKER)
 """Who takes down what people say at the door, on paper and by phone: equal to the web (article, row 41)."""
@@ -89,6 +93,7 @@ def build_access() -> AccessTable:
     _helping(table)
     _teams(table)
     _hours(table)
+    _stars(table)
     _reading(table)
     return table
 
@@ -188,6 +193,16 @@ def _hours(table: AccessTable) -> None:
     _allow(table, RecordSample, (Role.SUPERVISOR,), unless=" ".join(KIN))
 
 
+def _stars(table: AccessTable) -> None:
+    kin = " ".join(KIN)
+    _allow(table, NominateStar, (Role.TEAM_LEADER,), "leads", unless=kin)
+    for command in (PublicizeStar, AwardStar):
+        _allow(table, command, (Role.STATION_MANAGER,), unless=kin)
+    _allow(table, ObjectToStar, (Role.RESIDENT, Role.VOLUNTEER, Role.SUPERVISOR, Role.HOURS_AUDITOR), unless="own")
+    for paper in (IssueServiceRecord, RevokeServiceRecord):
+        _allow(table, paper, (Role.STATION_MANAGER,), unless="own")
+
+
 def _reading(table: AccessTable) -> None:
     _self(table, READ_PERSON, "guardian")
     _allow(table, READ_PERSON, (*DESK, Role.BUILDING_LEAD, Role.ADMIN, Role.AUDITOR))
@@ -210,5 +225,7 @@ def _reading(table: AccessTable) -> None:
         (Role.HOURS_AUDITOR, Role.SOCIAL_WORKER, Role.STATION_MANAGER, Role.SUPERVISOR, Role.AUDITOR),
     )
     # Corrections carry public words (令81 §16), and random checks are published (domain.md §2).
-    for public in (READ_CORRECTIONS, READ_CHECKS):
+    _self(table, READ_RECORDS, "guardian")
+    _allow(table, READ_RECORDS, (Role.STATION_MANAGER, Role.SOCIAL_WORKER, Role.HOURS_AUDITOR, Role.AUDITOR))
+    for public in (READ_CORRECTIONS, READ_CHECKS, READ_STARS):
         _allow(table, public, tuple(role for role in Role if role is not Role.SYSTEM))

@@ -5,14 +5,22 @@ from collections.abc import Mapping, Sequence
 from contracts.command import SYSTEM, Command, Refused, Role
 from contracts.envelope import Recorded
 from contracts.ledger import EntryRefused
-from contracts.orders import CompletionConfirmed, CompletionPresumed, ServiceFinished
+from contracts.orders import (
+    CompletionConfirmed,
+    CompletionContested,
+    CompletionPresumed,
+    ServiceFinished,
+    ServiceRecordedAfterwards,
+)
 from contracts.volunteers import Grade
 from eventstore.consumer import ReactionContext, Reactions, derived_id
 from eventstore.consumer.reactions import RefusalOutcome
-from services.volunteers.commands.hours import ClaimHours, ConfirmHours, LogHours, RequestCorrection
-from services.volunteers.commands.words import claim_id_of
+from services.volunteers.commands.hours import ClaimHours, ConfirmHours, HoldHours, LogHours, RequestCorrection
+from services.volunteers.commands.words import claim_id_of, claim_stream
+from services.volunteers.decider.hours import Claim, ClaimState
 from services.volunteers.policy import correction_due, current_policy, review_due
 from services.volunteers.read_models import hours_queries as queries
+from services.volunteers.read_models.queries import relations_to
 
 SHOWN = frozenset({"code", "qr"})
 """Evidence that the recipient's side gave: the spoken 服务码, or a scanned QR. A leader's word makes grade B."""
@@ -27,10 +35,14 @@ def evidence_grade(event: ServiceFinished) -> Grade:
     return "A" if {event.start_evidence, event.finish_evidence} <= SHOWN else "B"
 
 
-@orders.on(
-    ServiceFinished,
-    refusals={"claimed_already": "ignore", "own_service": "ignore", "interval_impossible": "ignore"},
-)
+CLAIMING: Mapping[str, RefusalOutcome] = {
+    "claimed_already": "ignore",
+    "own_service": "ignore",
+    "interval_impossible": "ignore",
+}
+
+
+@orders.on(ServiceFinished, refusals=CLAIMING)
 async def on_service_finished(recorded: Recorded, context: ReactionContext) -> Sequence[Command]:
     """ClaimHours. ServiceAutoClosed claims nothing: its minutes are not known."""
     event = recorded.event
@@ -65,6 +77,77 @@ async def on_service_finished(recorded: Recorded, context: ReactionContext) -> S
         policy=current_policy().hours,
     )
     return [claim]
+
+
+@orders.on(ServiceRecordedAfterwards, refusals=CLAIMING)
+async def on_service_recorded_afterwards(recorded: Recorded, context: ReactionContext) -> Sequence[Command]:
+    """ClaimHours, grade C: the paper's digest and who entered it go along, and nobody's word alone credits it."""
+    event = recorded.event
+    assert isinstance(event, ServiceRecordedAfterwards)
+    at = max(context.now(), event.finished_at)
+    async with context.log.queries() as connection:
+        kin = await relations_to(connection, event.recorded_by, event.volunteer_id, at)
+        unusual = await queries.unusual_facts(
+            connection,
+            volunteer_id=event.volunteer_id,
+            beneficiary_id=event.beneficiary_id,
+            order_id=event.order_id,
+            started_at=event.started_at,
+            recorder=event.recorded_by,
+            at=at,
+            recorder_is_kin=bool(kin & {"household", "related"}),
+        )
+    claim = ClaimHours(
+        by=SYSTEM,
+        at=at,
+        claim_id=claim_id_of(event.assignment_id),
+        volunteer_id=event.volunteer_id,
+        order_id=event.order_id,
+        assignment_id=event.assignment_id,
+        beneficiary_id=event.beneficiary_id,
+        item_code=event.item_code,
+        project_code=event.project_code,
+        started_at=event.started_at,
+        finished_at=event.finished_at,
+        minutes=event.minutes,
+        grade="C",
+        source_event_id=recorded.event_id,
+        recorded_by=event.recorded_by,
+        attachment_sha256=event.attachment_hash,
+        due_at=review_due(at),
+        unusual=unusual,
+        policy=current_policy().hours,
+    )
+    return [claim]
+
+
+@orders.on(CompletionContested, refusals={"held_already": "ignore", "claim_ended": "ignore"})
+async def on_completion_contested(recorded: Recorded, context: ReactionContext) -> Sequence[Command]:
+    """HoldHours for what is not credited yet; credited minutes are only put in question, and two people decide."""
+    event = recorded.event
+    assert isinstance(event, CompletionContested)
+    at = max(context.now(), event.contested_at)
+    commands: list[Command] = []
+    for assignment in event.assignments:
+        claim_id = claim_id_of(assignment.assignment_id)
+        claim: Claim = await context.state(claim_stream(claim_id))
+        if claim.state is ClaimState.LOGGED:
+            request = RequestCorrection(
+                by=SYSTEM,
+                at=at,
+                claim_id=claim_id,
+                correction_id=derived_id(recorded, "correction", assignment.assignment_id),
+                cause="contested",
+                source_event_id=recorded.event_id,
+                due_at=correction_due(at),
+            )
+            commands.append(request)
+        elif claim.state in {ClaimState.CLAIMED, ClaimState.CONFIRMED, ClaimState.HELD} and not claim.disputed:
+            hold = HoldHours(
+                by=SYSTEM, at=at, claim_id=claim_id, source_event_id=recorded.event_id, due_at=review_due(at)
+            )
+            commands.append(hold)
+    return commands
 
 
 def _confirmations(recorded: Recorded) -> list[ConfirmHours]:

@@ -9,6 +9,8 @@ from services.volunteers.access import DESK, DOORSTEP, WATCH, build_access
 from services.volunteers.commands.helping import VOLUNTEER_COMMANDS
 from services.volunteers.commands.hours import CLAIM_COMMANDS
 from services.volunteers.commands.people import PERSON_COMMANDS
+from services.volunteers.commands.records import RECORD_COMMANDS
+from services.volunteers.commands.stars import STAR_COMMANDS
 from services.volunteers.commands.teams import TEAM_COMMANDS
 
 TABLE = build_access()
@@ -21,6 +23,7 @@ STANDINGS = [frozenset(some) for size in range(3) for some in combinations(RELAT
 SYSTEM_ONLY = {
     *("BootstrapAdmin", "ExpireLicence", "MarkTeamDormant"),
     *("ClaimHours", "LogHours", "HoldHours", "ReleaseHours", "DrawSample"),
+    *("ReachStar", "ReviewStar", "SupersedeServiceRecord"),
 }
 """Asked by the service itself, or with the bootstrap token: in nobody's row."""
 
@@ -90,6 +93,15 @@ EXPECTED: dict[str, dict[Role, set[str]]] = {
     "AdjustHours": everybody(Role.HOURS_AUDITOR),
     "VoidHours": everybody(Role.HOURS_AUDITOR),
     "RecordSample": everybody(Role.SUPERVISOR),
+    "NominateStar": LEADER,
+    "PublicizeStar": everybody(Role.STATION_MANAGER),
+    "AwardStar": everybody(Role.STATION_MANAGER),
+    "ObjectToStar": everybody(Role.RESIDENT, Role.VOLUNTEER, Role.SUPERVISOR, Role.HOURS_AUDITOR),
+    "IssueServiceRecord": everybody(Role.STATION_MANAGER),
+    "RevokeServiceRecord": everybody(Role.STATION_MANAGER),
+    "read_stars": everybody(*PEOPLE),
+    "read_records": SELF_OR_GUARDIAN
+    | everybody(Role.STATION_MANAGER, Role.SOCIAL_WORKER, Role.HOURS_AUDITOR, Role.AUDITOR),
     "read_person": SELF_OR_GUARDIAN | everybody(*DESK, Role.BUILDING_LEAD, Role.ADMIN, Role.AUDITOR),
     "reveal_person": SELF_OR_GUARDIAN | everybody(*DESK),
     "find_person": everybody(*DESK),
@@ -119,6 +131,12 @@ UNLESS: dict[str, set[str]] = {
     "AdjustHours": {"own", "household", "related"},
     "VoidHours": {"own", "household", "related"},
     "RecordSample": {"own", "household", "related"},
+    "NominateStar": {"own", "household", "related"},
+    "PublicizeStar": {"own", "household", "related"},
+    "AwardStar": {"own", "household", "related"},
+    "ObjectToStar": {"own"},
+    "IssueServiceRecord": {"own"},
+    "RevokeServiceRecord": {"own"},
 }
 UNLESS_IN_ROLE: dict[tuple[str, Role], set[str]] = {
     ("ClaimHoursManually", Role.TEAM_LEADER): {"own"},
@@ -152,7 +170,15 @@ def test_every_cell_is_as_listed(command: str):
 
 def test_every_command_of_a_person_is_in_the_table():
     commands = {
-        command.__name__ for command in (*PERSON_COMMANDS, *VOLUNTEER_COMMANDS, *TEAM_COMMANDS, *CLAIM_COMMANDS)
+        command.__name__
+        for command in (
+            *PERSON_COMMANDS,
+            *VOLUNTEER_COMMANDS,
+            *TEAM_COMMANDS,
+            *CLAIM_COMMANDS,
+            *STAR_COMMANDS,
+            *RECORD_COMMANDS,
+        )
     }
     queries = {name for name in EXPECTED if name.islower()}
     assert set(TABLE.commands) == set(EXPECTED)

@@ -12,9 +12,11 @@ from services.volunteers.app import definition
 from services.volunteers.decider import hours
 from services.volunteers.decider.hours import ENTRY_TOO_LONG, OVERLAP
 from services.volunteers.decider.lifecycle import TEAM_LIFECYCLE, VOLUNTEER_LIFECYCLE
+from services.volunteers.decider.records import RECORD_LIFECYCLE
+from services.volunteers.decider.stars import STAR_LIFECYCLE
 from services.volunteers.refusals import CONSTRAINTS, REFUSALS
 
-LIFECYCLES = (VOLUNTEER_LIFECYCLE, TEAM_LIFECYCLE, hours.LIFECYCLE)
+LIFECYCLES = (VOLUNTEER_LIFECYCLE, TEAM_LIFECYCLE, hours.LIFECYCLE, STAR_LIFECYCLE, RECORD_LIFECYCLE)
 ROOM = Path(services.volunteers.__file__).parent
 
 

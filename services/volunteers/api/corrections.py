@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
-from contracts.command import Refused
+from contracts.command import SYSTEM, Refused
 from contracts.ids import uuid7
 from eventstore.executor import Plan
 from eventstore.vault import Sealed
@@ -27,8 +27,9 @@ from services.volunteers.commands.hours import (
     VoidHours,
     VoidHoursAsk,
 )
+from services.volunteers.commands.records import SupersedeServiceRecord
 from services.volunteers.policy import correction_due, current_policy
-from services.volunteers.read_models import hours_queries, queries
+from services.volunteers.read_models import hours_queries, queries, star_queries
 
 router = APIRouter(prefix="/v1", tags=["hours"])
 
@@ -98,6 +99,7 @@ async def _answer(
             day = await hours_queries.day_facts(connection, claim)
             entry = await hours_queries.entry_facts(connection, claim)
             about = await queries.person(connection, claim["volunteer_id"])
+            records = await star_queries.standing_records(connection, claim["volunteer_id"], claim["service_date"])
         # Public words outlive nobody's erasure: of an erased volunteer they are kept under the claim's own key.
         gone = about is None or about["erased_at"] is not None
         sealed = await _seal(runtime, claim_id if gone else claim["volunteer_id"], words_ref, ask.explanation)
@@ -114,8 +116,15 @@ async def _answer(
             policy=current_policy().hours,
             **more,
         )
+        # Papers over changed minutes end in the same append; what is upheld leaves them as they are.
+        ends = [
+            SupersedeServiceRecord(
+                by=SYSTEM, at=at, record_id=record_id, reason_code="hours_corrected", claim_id=claim_id
+            )
+            for record_id in (records if ask.reason_code != "upheld" else ())
+        ]
         answer = {"claim_id": claim_id, "correction_id": ask.correction_id}
-        return Plan([answered], answer, sealed.changes, context.expecting(answered.stream))
+        return Plan([answered, *ends], answer, sealed.changes, context.expecting(answered.stream))
 
     return await asked_again(lambda: command(context, build, command_class))
 

@@ -30,7 +30,7 @@ WORDS = "words"
 """The vault's purpose for what is said about a person in words: why a block, why a suspension."""
 ERASED = "已删除"
 RACES_MAX = 8
-LOST_RACES = frozenset({"day_total_moved", "hours_overlap", "pair_taken", "volunteer_no_taken"})
+LOST_RACES = frozenset({"day_total_moved", "hours_overlap", "pair_taken", "record_no_taken", "volunteer_no_taken"})
 """Refusals by a constraint of facts that moved after they were read: with fresh facts the answer may be another."""
 
 _ANY: TypeAdapter[Any] = TypeAdapter(Any)

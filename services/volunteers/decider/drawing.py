@@ -8,6 +8,8 @@ from collections.abc import Mapping
 
 from services.volunteers.decider import hours
 from services.volunteers.decider.lifecycle import TEAM_LIFECYCLE, VOLUNTEER_LIFECYCLE
+from services.volunteers.decider.records import RECORD_LIFECYCLE
+from services.volunteers.decider.stars import STAR_LIFECYCLE
 from services.volunteers.decider.transitions import Lifecycle
 
 BEGINS, ENDS = "<!-- drawn from decider/lifecycle.py by `make contracts` -->", "<!-- end of what is drawn -->"
@@ -15,6 +17,8 @@ LIFECYCLES: Mapping[str, Lifecycle] = {
     "A volunteer": VOLUNTEER_LIFECYCLE,
     "A team": TEAM_LIFECYCLE,
     "A claim of hours": hours.LIFECYCLE,
+    "A star": STAR_LIFECYCLE,
+    "A service record": RECORD_LIFECYCLE,
 }
 """Heading → what is drawn under it."""
 
