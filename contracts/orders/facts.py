@@ -1,7 +1,7 @@
 """What events of orders are made of: the states, the codes, and the fields that many of them share."""
 
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import Field
@@ -122,6 +122,8 @@ class Offer(Part):
     score: int = Field(default=0, ge=-1_000_000, le=1_000_000)
     reasons: tuple[Code, ...] = ()
     """Why this candidate, as codes, for and against (个人信息保护法 §24)."""
+    number_today: Annotated[int, Field(ge=1, le=100)] | None = None
+    """Which offer of the Asia/Shanghai day this is to the volunteer, from 1; no two have one number."""
 
 
 class Staffing(Part):

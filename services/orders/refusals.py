@@ -64,6 +64,12 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
     "licence_needed": (409, "这一单要有证照才能接。", "It takes a licence that holds on that day."),
     "skill_needed": (409, "这一单要会这门手艺才能接。", "It takes a skill that you have not declared."),
     "insurance_needed": (409, "这一单要先办好保险。", "It takes an insurance that holds on that day."),
+    "training_needed": (409, "上门服务要先参加安全培训。", "A visit at a home takes the safety training."),
+    "offers_moved": (
+        409,
+        "刚给同一个人派了别的单，再试一次。",
+        "A volunteer was offered another order meanwhile; try again.",
+    ),
     "not_suited": (409, "这一单不太适合您，谢谢您。", "This order does not suit; thank you."),
     "accompanied_only": (409, "要有大人一起才能接。", "A child serves beside a grown-up only."),
     "time_overlap": (409, "这个时间您已经有安排了。", "You have promised this time already."),
@@ -147,5 +153,6 @@ CONSTRAINTS: dict[str, str] = {
     "orders_one_per_inquiry": "inquiry_converted",
     "orders_order_no": "order_no_taken",
     "orders_merge_one_way": "merged_already",
+    "offers_numbered_by_day": "offers_moved",
 }
 """Read-model constraint → reason_code: what two racing commands meet that each saw nothing wrong."""

@@ -72,7 +72,7 @@ async def _next_wave(runtime: Runtime, order: Order, at: datetime) -> OrderComma
     """3 → 8 → pool; the pool also when nobody is left to ask by name."""
     policy, need = current_policy(), need_of(order)
     async with runtime.log.queries() as connection:
-        ranked = rank(await facts.volunteers(connection, need, at), need, at, policy)
+        ranked = rank(await facts.volunteers(connection, need, at, policy), need, at, policy)
     chosen = [] if waves_are_over(order.round_waves, policy) else next_wave(ranked, order.round_waves, policy)
     if chosen:
         return DispatchOrder(by=SYSTEM, at=at, order_id=order.order_id, policy=policy, proposals=proposals(chosen))

@@ -127,4 +127,4 @@ async def test_no_other_row_of_any_table_changes(quarter: Quarter) -> None:
 async def known_of(quarter: Quarter, order_id: Any) -> list[VolunteerFacts]:
     _, order = await quarter.runtime.executor.state(f"order-{order_id}")
     async with quarter.runtime.log.queries() as connection:
-        return await facts.volunteers(connection, need_of(order), quarter.now())
+        return await facts.volunteers(connection, need_of(order), quarter.now(), POLICY)

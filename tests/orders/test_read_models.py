@@ -31,6 +31,7 @@ VOLUNTEER, DISPATCHER, RESIDENT = Role.VOLUNTEER, Role.DISPATCHER, Role.RESIDENT
 async def live_a_little(quarter: Quarter) -> None:
     """Every event that orders says, at least once."""
     at: dict[str, Any] = {"role": Role.STATION_MANAGER, "recorded_at": MONDAY_NINE, "expires_on": date(2027, 1, 1)}
+    team: dict[str, Any] = {"team_id": uuid4(), "team_code": "haircut-team", "role": Role.VOLUNTEER}
     weekly = (volunteers.WeeklySlot(weekday=2, from_minute=480, to_minute=720),)
     await quarter.hear(
         volunteers.LicenceRecorded(licence_id=uuid4(), volunteer_id=ANNA, licence="medical", due_at=TOMORROW, **at),
@@ -49,6 +50,8 @@ async def live_a_little(quarter: Quarter) -> None:
             role=Role.STATION_MANAGER,
             recorded_at=MONDAY_NINE,
         ),
+        volunteers.TeamFounded(founder_id=ANNA, founded_at=MONDAY_NINE, **team),
+        volunteers.MemberJoined(volunteer_id=ANNA, members=1, due_at=TOMORROW, joined_at=MONDAY_NINE, **team),
         volunteers.PersonBlocked(block_id=uuid4(), person_id=WANG, other_id=GUO, role=RESIDENT, blocked_at=MONDAY_NINE),
     )
     refused = await quarter.place()

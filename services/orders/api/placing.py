@@ -138,7 +138,7 @@ async def _inquiry_plan(context: CommandContext, inquiry_id: UUID, ask: CreateOr
         item = _known(await facts.item(connection, inquiry.item_code), inquiry.item_code)
         resident = _registered(await facts.resident(connection, inquiry.resident_id), inquiry.resident_id)
         need = _need(ask, item, resident)
-        ranked = rank(await facts.volunteers(connection, need, at), need, at, policy)
+        ranked = rank(await facts.volunteers(connection, need, at, policy), need, at, policy)
     order_id, order_no = uuid7(), _number()
     details = ask.details or await _noted_at_the_door(runtime, inquiry_id)
     kept = await _seal(runtime, inquiry.resident_id, order_id, details)
@@ -268,6 +268,7 @@ def _need(ask: CreateOrderFromInquiryAsk, item: ItemFacts, resident: ResidentFac
         licence=item.licence or ask.licence,
         skills=item.skills,
         insurance_required=item.insurance_required or ask.insurance_required,
+        home_visit=item.home_visit,
         window_start=starts,
         window_end=ask.window_end,
     )

@@ -4,7 +4,7 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 from fastapi import Depends, Request
@@ -32,6 +32,11 @@ DETAILS, SERVICE_CODE, QR, WORDS = "details", "service_code", "qr", "words"
 """Fields in the vault: address, phone and note as JSON; the 服务码; what the QR says; a reason or comment."""
 ERASED = "已删除"
 
+RACES_MAX = 8
+LOST_RACES = frozenset({"offers_moved"})
+"""Refusals by a constraint of facts that moved after they were read: with fresh facts the answer may be another."""
+
+T = TypeVar("T")
 _ANY: TypeAdapter[Any] = TypeAdapter(Any)
 
 
@@ -74,6 +79,17 @@ class Facts:
 
 
 Gather = Callable[[Asked], Awaitable[Facts]]
+
+
+async def asked_again(attempt: Callable[[], Awaitable[T]]) -> T:
+    """Run `attempt`; again, up to eight times, when the facts it was decided on had moved. Raises Refused for good."""
+    for _ in range(RACES_MAX):
+        try:
+            return await attempt()
+        except Refused as refused:
+            if refused.reason_code not in LOST_RACES:
+                raise
+    return await attempt()
 
 
 async def ask_of_order(

@@ -10,7 +10,7 @@ from contracts.command import Refused
 from contracts.orders import OrderState
 from servicekit.http import Commanding
 from services.orders.api.dispatching import proposals
-from services.orders.api.shared import Asked, Facts, ask_of_order
+from services.orders.api.shared import Asked, Facts, ask_of_order, asked_again
 from services.orders.candidates import chosen_for
 from services.orders.commands.turning import (
     MergeOrder,
@@ -62,14 +62,14 @@ async def redispatch_order(order_id: UUID, ask: RedispatchOrderAsk, context: Com
         if refused is not None:
             raise Refused(refused, state=order.state.value)
         policy, need = current_policy(), need_of(order)
-        known = await facts.volunteers(asked.connection, need, asked.at, ask.volunteer_ids)
+        known = await facts.volunteers(asked.connection, need, asked.at, policy, ask.volunteer_ids)
         chosen = chosen_for(known, need, asked.at, policy, named=ask.volunteer_ids, waves_before=order.round_waves)
         offered = proposals(chosen)
         offers = [{"offer_id": str(one.offer_id), "volunteer_id": str(one.volunteer_id)} for one in offered]
         return Facts({"proposals": offered}, answer={"offers": offers})
 
     given = {"from_volunteer_id": ask.from_volunteer_id, "reason_code": ask.reason_code}
-    return await ask_of_order(context, order_id, RedispatchOrder, gather, **given)
+    return await asked_again(lambda: ask_of_order(context, order_id, RedispatchOrder, gather, **given))
 
 
 @router.post("/orders/{order_id}/reschedule")
@@ -80,7 +80,7 @@ async def reschedule_order(order_id: UUID, ask: RescheduleOrderAsk, context: Com
         order = await asked.order()
         need = replace(need_of(order), window_start=ask.window_start, window_end=ask.window_end)
         held = [one.volunteer_id for one in order.held]
-        known = await facts.volunteers(asked.connection, need, asked.at, held) if held else []
+        known = await facts.volunteers(asked.connection, need, asked.at, current_policy(), held) if held else []
         return Facts({"volunteers": tuple(known)})
 
     for _ in range(OVERLAPS_MAX):

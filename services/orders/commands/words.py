@@ -74,10 +74,17 @@ class Ranking(_Frozen):
     idle_days_max: int = 60
     never_served: int = 240
     """A new volunteer counts as one who waited `idle_days_max` days: 240 = 4 × 60."""
+    offer_lately: int = -80
+    """For each offer within `lately_days`, however it was answered: whoever was asked least comes first."""
+    lately_days: int = 30
     service_this_week: int = -80
     outside_stated_hours: int = -150
     declared_relation: int = -300
     """Relatives who serve each other make hours doubtful: others are asked first."""
+    team_mate: int = 50
+    """Of somebody who fills a slot of the order already."""
+    trained: int = 40
+    """In `safety`, where the visit is at a home."""
 
 
 class Policy(_Frozen):
@@ -105,6 +112,8 @@ class Policy(_Frozen):
     offers_per_day_max: int = 2
     invited_max: int = 50
     """At most so many are told that an order is in the pool: too many for one task kills goodwill (domain.md §0)."""
+    home_visit_training: bool = False
+    """True: a visit at a home takes the training `safety` (志愿服务条例 §16)."""
     level_1_minutes: int = 240
     level_2_minutes: int = 1_440
     level_3_minutes: int = 4_320
@@ -194,8 +203,15 @@ class VolunteerFacts(_Frozen):
     """A live assignment overlaps the window."""
     offers_today: int = 0
     """Offers of any order that reached them this Asia/Shanghai day."""
+    offers_lately: int = 0
+    """Offers of any order within the ranking's `lately_days`."""
+    last_offered_at: AwareDatetime | None = None
     kept_apart: bool = False
     """Does not want to meet the beneficiary or somebody who serves this order already, or is not wanted by them."""
+    trained: bool = False
+    """Completed the training `safety`, which holds when the window ends."""
+    team_mate: bool = False
+    """In a team with somebody who fills a slot of the order."""
     related: bool = False
     """A declared relation to the beneficiary."""
     served_here: int = 0

@@ -16,7 +16,7 @@ from services.orders.commands.placing import AcceptOrder, LapseAssignment, Withd
 from services.orders.decider.deadlines import minutes_after
 from services.orders.decider.dispatching import after_offers
 from services.orders.decider.evolve import evolve
-from services.orders.decider.fitness import checked, need_of, told, unfit
+from services.orders.decider.fitness import checked, need_of, told, unfit, untrained
 from services.orders.decider.lifecycle import require
 from services.orders.decider.saying import lead_minutes, say, staffing
 from services.orders.decider.state import DONE, LIVE, Assignment, Order, Served
@@ -39,7 +39,7 @@ def accept(command: AcceptOrder, order: Order) -> Events:
     if order.state is OrderState.OFFERED and (offer is None or command.at >= offer.expires_at):
         raise Refused("offer_not_live")
     need = need_of(order)
-    reasons = unfit(volunteer, need)
+    reasons = unfit(volunteer, need) + untrained(volunteer, need, command.policy)
     if reasons:
         raise told(reasons)
     buffer = command.policy.travel_buffer_minutes

@@ -8,7 +8,7 @@ from contracts.orders import Offer, OfferDeclined, OfferExpired, OrderDispatched
 from services.orders.commands.placing import DeclineOffer, DispatchOrder, ExpireOffer, OpenOrder, Proposal
 from services.orders.commands.turning import RedispatchOrder
 from services.orders.decider.deadlines import minutes_after
-from services.orders.decider.fitness import Need, need_of, not_to_be_asked, unfit
+from services.orders.decider.fitness import Need, need_of, not_to_be_asked, unfit, untrained
 from services.orders.decider.saying import say
 from services.orders.decider.state import LiveOffer, Order
 
@@ -54,6 +54,7 @@ def offers_of(command: DispatchOrder | RedispatchOrder, order: Order) -> tuple[O
             expires_at=expires_at,
             score=one.score,
             reasons=one.reasons,
+            number_today=one.offers_today + 1,
         )
         for one in command.proposals
     )
@@ -126,7 +127,8 @@ def after_offers(left: int) -> OrderState:
 
 
 def _check(command: DispatchOrder | RedispatchOrder, proposal: Proposal, need: Need) -> None:
-    reasons = unfit(proposal, need) + not_to_be_asked(proposal, need, command.policy)
+    policy = command.policy
+    reasons = [*unfit(proposal, need), *untrained(proposal, need, policy), *not_to_be_asked(proposal, need, policy)]
     if proposal.volunteer_id == command.by.actor_id:
         reasons.append("self_dispatch")
     if reasons:

@@ -26,6 +26,7 @@ class Need:
     licence: str | None
     skills: tuple[str, ...]
     insurance_required: bool
+    home_visit: bool
     window_start: datetime
     window_end: datetime
     servers: frozenset[UUID] = frozenset()
@@ -47,6 +48,7 @@ def need_of(order: Order) -> Need:
         licence=order.item.licence,
         skills=order.item.skills,
         insurance_required=order.item.insurance_required,
+        home_visit=order.item.home_visit,
         window_start=order.window_start,
         window_end=order.window_end,
         servers=frozenset(order.servers),
@@ -80,6 +82,14 @@ def unfit(volunteer: VolunteerFacts, need: Need) -> list[str]:
         reasons.append("accompanied_only")
     if volunteer.busy:
         reasons.append("time_overlap")
+    return reasons
+
+
+def untrained(volunteer: VolunteerFacts, need: Need, policy: Policy) -> list[str]:
+    """The gate that a community may shut: nobody visits a home without the training `safety`."""
+    reasons: list[str] = []
+    if policy.home_visit_training and need.home_visit and not volunteer.trained:
+        reasons.append("training_needed")
     return reasons
 
 

@@ -55,7 +55,7 @@ class OrdersModel(ReadModel):
 
     source: ClassVar[str] = "orders"
     metadata: ClassVar[sa.MetaData] = t.metadata
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     ddl: ClassVar[tuple[str, ...]] = (NO_OVERLAP, MERGED_ONE_WAY)
 
     def apply(self, recorded: Recorded, rows: Rows) -> None:
@@ -134,17 +134,7 @@ def _refused(event: OrderRefused, _rows: Rows) -> Changes:
 
 def _dispatched(event: OrderDispatched, rows: Rows) -> Changes:
     for offer in event.offers:
-        rows.insert(
-            t.offers,
-            offer_id=offer.offer_id,
-            order_id=event.order_id,
-            volunteer_id=offer.volunteer_id,
-            wave=event.wave,
-            score=offer.score,
-            reasons=offer.reasons,
-            offered_at=event.dispatched_at,
-            expires_at=offer.expires_at,
-        )
+        own_turning.offered(rows, event.order_id, event.wave, offer, event.dispatched_at)
     return {"waves": event.wave}
 
 

@@ -1,11 +1,14 @@
 """The fold of other turns: merged, redispatched, moved, reopened; and of what is said again about a service."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from contracts.orders import (
     AssignmentReconfirmed,
     CompletionContested,
+    Offer,
     OrderMerged,
     OrderRatingAmended,
     OrderRedispatched,
@@ -13,6 +16,7 @@ from contracts.orders import (
     OrderRescheduled,
 )
 from eventstore.rows import Rows
+from services.orders.decider.deadlines import SHANGHAI
 from services.orders.read_models import tables as t
 from services.orders.read_models.own_missing import Changes
 
@@ -25,21 +29,28 @@ def _merged(event: OrderMerged, rows: Rows) -> Changes:
     return {"ended_at": event.merged_at, "merged_into": event.into}
 
 
+def offered(rows: Rows, order_id: UUID, wave: int, offer: Offer, at: datetime) -> None:
+    """One more offer, with its number among the volunteer's of that day."""
+    rows.insert(
+        t.offers,
+        offer_id=offer.offer_id,
+        order_id=order_id,
+        volunteer_id=offer.volunteer_id,
+        wave=wave,
+        score=offer.score,
+        reasons=offer.reasons,
+        offered_at=at,
+        offered_on=at.astimezone(SHANGHAI).date(),
+        number_today=offer.number_today,
+        expires_at=offer.expires_at,
+    )
+
+
 def _redispatched(event: OrderRedispatched, rows: Rows) -> Changes:
     for offer_id in event.offers_ended:
         rows.update(t.offers, offer_id, answer="ended", answered_at=event.redispatched_at)
     for offer in event.offers:
-        rows.insert(
-            t.offers,
-            offer_id=offer.offer_id,
-            order_id=event.order_id,
-            volunteer_id=offer.volunteer_id,
-            wave=event.wave,
-            score=offer.score,
-            reasons=offer.reasons,
-            offered_at=event.redispatched_at,
-            expires_at=offer.expires_at,
-        )
+        offered(rows, event.order_id, event.wave, offer, event.redispatched_at)
     if event.from_assignment_id is not None:
         rows.update(t.assignments, event.from_assignment_id, live=False, served="RELEASED", reconfirm_until=None)
     return {"waves": event.wave, "slots_filled": event.slots_filled}

@@ -13,8 +13,11 @@ from contracts.volunteers import (
     ConsentWithdrawn,
     GuardianConsentRecorded,
     InsuranceRecorded,
+    LeaderAppointed,
     LicenceExpired,
     LicenceRecorded,
+    MemberJoined,
+    MemberLeft,
     PersonBlocked,
     PersonErased,
     PersonMoved,
@@ -28,6 +31,8 @@ from contracts.volunteers import (
     RoleRevoked,
     SkillDeclared,
     SkillVerified,
+    TeamDissolved,
+    TeamFounded,
     TrainingCompleted,
     VolunteerActivated,
     VolunteerPaused,
@@ -140,6 +145,26 @@ trainings = sa.Table(
     sa.Column("expires_on", sa.Date),
     sa.Index("trainings_by_volunteer", "volunteer_id"),
 )
+teams = sa.Table(
+    "teams",
+    metadata,
+    sa.Column("team_id", sa.Uuid, primary_key=True),
+    sa.Column("team_code", sa.Text, nullable=False),
+    sa.Column("founded_at", _TIME, nullable=False),
+    sa.Column("leader_id", sa.Uuid),
+    sa.Column("term_until", _TIME),
+    sa.Index("teams_by_leader", "leader_id"),
+)
+"""Teams that exist: a dissolved one leaves no row, and its members' rows count no more."""
+team_members = sa.Table(
+    "team_members",
+    metadata,
+    sa.Column("team_id", sa.Uuid, primary_key=True),
+    sa.Column("volunteer_id", sa.Uuid, primary_key=True),
+    sa.Column("joined_at", _TIME, nullable=False),
+    sa.Index("team_members_by_volunteer", "volunteer_id"),
+)
+"""Members now; of a team that was begun anew only those who joined since then."""
 insurances = sa.Table(
     "insurances",
     metadata,
@@ -158,7 +183,7 @@ class PeopleCopy(ReadModel):
 
     source: ClassVar[str] = "volunteers"
     metadata: ClassVar[sa.MetaData] = metadata
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     def apply(self, recorded: Recorded, rows: Rows) -> None:
         """See the functions below, one an event."""
@@ -280,6 +305,29 @@ def _guardian(event: GuardianConsentRecorded, rows: Rows) -> None:
     rows.update(volunteers, event.volunteer_id, accompanied_only=event.accompanied_only)
 
 
+def _team(event: TeamFounded, rows: Rows) -> None:
+    begun = {"team_code": event.team_code, "founded_at": event.founded_at}
+    rows.upsert(teams, team_id=event.team_id, leader_id=None, term_until=None, **begun)
+
+
+def _team_ended(event: TeamDissolved, rows: Rows) -> None:
+    rows.delete(teams, event.team_id)
+
+
+def _leader(event: LeaderAppointed, rows: Rows) -> None:
+    rows.update(teams, event.team_id, leader_id=event.leader_id, term_until=event.due_at)
+
+
+def _joined(event: MemberJoined, rows: Rows) -> None:
+    rows.upsert(team_members, team_id=event.team_id, volunteer_id=event.volunteer_id, joined_at=event.joined_at)
+
+
+def _left(event: MemberLeft, rows: Rows) -> None:
+    rows.delete(team_members, (event.team_id, event.volunteer_id))
+    if event.was_leader:
+        rows.update(teams, event.team_id, leader_id=None, term_until=None)
+
+
 def _insurance(event: InsuranceRecorded, rows: Rows) -> None:
     rows.upsert(
         insurances,
@@ -324,6 +372,11 @@ _FOLDS: dict[type, Fold] = {
     LicenceRecorded: _licence,
     LicenceExpired: _licence_expired,
     TrainingCompleted: _training,
+    TeamFounded: _team,
+    TeamDissolved: _team_ended,
+    LeaderAppointed: _leader,
+    MemberJoined: _joined,
+    MemberLeft: _left,
     InsuranceRecorded: _insurance,
     AvailabilitySet: _availability,
 }

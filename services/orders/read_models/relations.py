@@ -102,6 +102,14 @@ async def roles_of(connection: AsyncConnection, person_id: UUID, at: datetime) -
     return await rows_of(connection, query)
 
 
+async def leads(connection: AsyncConnection, leader_id: UUID, volunteer_id: UUID, at: datetime) -> bool:
+    """Whether the one leads a team now, within the term, in which the other is."""
+    c, m = p.teams.c, p.team_members.c
+    member = sa.exists().where(m.team_id == c.team_id, m.volunteer_id == volunteer_id, m.joined_at >= c.founded_at)
+    found = sa.exists().where(c.leader_id == leader_id, c.term_until > at, member)
+    return bool((await connection.execute(sa.select(found))).scalar_one())
+
+
 def covers(scope: str, scope_id: str, grid_id: str, entrance_id: str | None) -> bool:
     """Whether a role's scope includes a place. A station covers its grid; a team has no place."""
     match scope:

@@ -86,9 +86,19 @@ offers = sa.Table(
     sa.Column("score", sa.Integer, nullable=False),
     sa.Column("reasons", JSONB, nullable=False),
     sa.Column("offered_at", _TIME, nullable=False),
+    sa.Column("offered_on", sa.Date, nullable=False),
+    sa.Column("number_today", sa.Integer),
     sa.Column("expires_at", _TIME, nullable=False),
     sa.Column("answer", sa.Text, nullable=False, default="waiting"),
     sa.Column("answered_at", _TIME),
+    # Offers made at once by two decisions would both be the volunteer's n-th of the day: one commits, the other is
+    # decided again on fresh facts, and so nobody gets more in a day than the cap.
+    sa.UniqueConstraint(
+        *("volunteer_id", "offered_on", "number_today"),
+        name="offers_numbered_by_day",
+        deferrable=True,
+        initially="DEFERRED",
+    ),
     sa.Index("offers_by_volunteer", "volunteer_id", "offered_at"),
     sa.Index("offers_by_order", "order_id"),
 )

@@ -2,17 +2,22 @@
 
 Pure: facts in, ranking out. The gates (licence, household, overlap …) are the decider's own; here they exclude. Who is
 left is ranked by nearness, skill, past service for this person, days since the last service (fairness) and this week's
-load.
+load. Among equals whoever was asked longest ago is asked first, however they answered; among those, chance decides by a
+hash of the order, so that nobody's id is always the first. What the codes say in words is in saying.py.
 """
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from contracts.command import Refused
 from services.orders.commands.words import Policy, VolunteerFacts
-from services.orders.decider.fitness import Need, not_to_be_asked, unfit
+from services.orders.decider.fitness import Need, not_to_be_asked, unfit, untrained
+
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+"""When whoever was never offered anything was asked last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +46,15 @@ class Candidate:
 
 
 def rank(volunteers: Iterable[VolunteerFacts], need: Need, at: datetime, policy: Policy) -> list[Candidate]:
-    """Every volunteer, the eligible ones first, best first; equals in the order of their ids, so that it is stable."""
+    """Every volunteer, the eligible ones first, best first; equals take turns. The same facts give the same ranking."""
     ranked = [_candidate(volunteer, need, at, policy) for volunteer in volunteers]
-    return sorted(ranked, key=lambda one: (not one.eligible, -one.score, one.volunteer_id))
+    return sorted(ranked, key=lambda one: (not one.eligible, -one.score, *_turn(one.facts, need)))
+
+
+def _turn(volunteer: VolunteerFacts, need: Need) -> tuple[datetime, bytes]:
+    """Whose turn it is among equals: who was offered something longest ago, then by lot."""
+    lot = f"{need.beneficiary_id} {need.window_start.isoformat()} {volunteer.volunteer_id}"
+    return volunteer.last_offered_at or LONG_AGO, hashlib.sha256(lot.encode()).digest()
 
 
 def next_wave(ranked: list[Candidate], waves_before: int, policy: Policy) -> list[Candidate]:
@@ -87,12 +98,16 @@ def invited(ranked: list[Candidate], need: Need, policy: Policy) -> tuple[UUID, 
 
     The daily cap on offers does not count here: a digest asks nobody by name.
     """
-    fit = [one for one in ranked if not unfit(one.facts, need) and one.volunteer_id not in need.answered]
+    fit = [one for one in ranked if not _gates(one.facts, need, policy) and one.volunteer_id not in need.answered]
     return tuple(one.volunteer_id for one in fit[: policy.invited_max])
 
 
+def _gates(volunteer: VolunteerFacts, need: Need, policy: Policy) -> list[str]:
+    return unfit(volunteer, need) + untrained(volunteer, need, policy)
+
+
 def _candidate(volunteer: VolunteerFacts, need: Need, at: datetime, policy: Policy) -> Candidate:
-    gates = unfit(volunteer, need) + not_to_be_asked(volunteer, need, policy)
+    gates = _gates(volunteer, need, policy) + not_to_be_asked(volunteer, need, policy)
     score = 0
     good: list[str] = []
     bad: list[str] = []
@@ -114,6 +129,10 @@ def _reasons(volunteer: VolunteerFacts, need: Need, at: datetime, policy: Policy
         reasons.append((weigh.skill_level * level, f"skill_level_{level}"))
     if need.licence is not None and need.licence in volunteer.licences:
         reasons.append((0, f"licence:{need.licence}"))
+    if need.home_visit and volunteer.trained:
+        reasons.append((weigh.trained, "trained"))
+    if volunteer.team_mate:
+        reasons.append((weigh.team_mate, "team_mate"))
     if volunteer.served_here:
         reasons.append((weigh.served_here_before, "served_here_before"))
     if volunteer.last_served_at is None:
@@ -121,6 +140,9 @@ def _reasons(volunteer: VolunteerFacts, need: Need, at: datetime, policy: Policy
     else:
         days = min(max(0, (at - volunteer.last_served_at) // timedelta(days=1)), weigh.idle_days_max)
         reasons.append((weigh.idle_day * days, f"idle_{days}_days"))
+    if volunteer.offers_lately:
+        asked = volunteer.offers_lately
+        reasons.append((weigh.offer_lately * asked, f"asked_{asked}_times_lately"))
     if volunteer.services_this_week:
         load = volunteer.services_this_week
         reasons.append((weigh.service_this_week * load, f"load_{load}_this_week"))
