@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.command import Role
@@ -51,6 +51,7 @@ KNOWN = st.fixed_dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(known=st.lists(KNOWN, min_size=4, max_size=4), reason_code=st.none() | st.just("busy"), both=st.booleans())
 def test_no_ranking_for_any_other_order_knows_of_a_decline(
     known: list[dict[str, Any]], reason_code: str | None, both: bool
@@ -75,6 +76,7 @@ def need_of_another_order(story: Story) -> Need:
     return need_of(another.order)
 
 
+@settings(deadline=None)
 @given(known=st.lists(KNOWN, min_size=4, max_size=4))
 def test_in_the_order_itself_they_are_only_not_asked_again(known: list[dict[str, Any]]) -> None:
     """No score changes, nobody else's place; who declined this order is excluded from being asked once more."""
