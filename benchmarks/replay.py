@@ -34,7 +34,7 @@ from eventstore.log import Log
 from eventstore.log.reader import read_raw
 from eventstore.migrate import RolePasswords, migrate
 from eventstore.replay import replay
-from eventstore.replay.projector import OwnHistory, few_collections
+from eventstore.replay.projector import OwnHistory, no_collections
 from eventstore.verify import verify
 from services.orders.read_models.own import OrdersModel
 
@@ -97,7 +97,7 @@ async def _decoded(config: LogConfig, size: int) -> float:
     connection = await asyncpg.connect(**config.connect_arguments("benchmark"))
     begin = time.perf_counter()
     found = 0
-    with few_collections():
+    with no_collections():
         async for events in OwnHistory(connection, config.schema).read(0, size):
             found += len(events)
     seconds = time.perf_counter() - begin
