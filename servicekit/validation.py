@@ -24,7 +24,7 @@ _CHINESE = {
     "text_has_nul": "文字里有不可用的字符",
     "text_has_control_character": "文字里有不可用的字符",
     "text_has_lone_surrogate": "文字里有残缺的字符",
-    "text_not_nfc": "文字须用规范的字符(NFC)",
+    "text_not_nfc": "文字须用规范的字符（NFC）",
     "text_too_long": "文字太长",
     "text_too_short": "文字太短",
     "too_small": "数值太小",
@@ -35,7 +35,7 @@ _CHINESE = {
     "not_an_id": "编号格式不对",
     "not_a_time": "时间格式不对",
     "time_without_zone": "时间缺少时区",
-    "json_malformed": "不是有效的 JSON",
+    "json_malformed": "写得不是 JSON",
     "duplicate_field": "字段重复",
     "too_deep": "嵌套太深",
     "too_many_items": "项目太多",
@@ -162,7 +162,7 @@ def _field_error(error: Mapping[str, Any]) -> dict[str, str]:
 
 def _in_chinese(path: Sequence[str], code: str) -> str:
     sentence = _CHINESE.get(code, _CHINESE["wrong_format"])
-    return f"{'.'.join(path)}:{sentence}" if path else sentence
+    return f"{'.'.join(path)}：{sentence}" if path else sentence
 
 
 class _DuplicateName(ValueError):
