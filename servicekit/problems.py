@@ -46,7 +46,7 @@ SHARED_SENTENCES: dict[str, Sentence] = {
     "invalid_request": (422, "有的地方写得不对，按提示改一下。", "The request is not valid; see errors."),
     "idempotency_key_required": (400, "缺少请求编号。", "A command needs an Idempotency-Key of 8 to 128 characters."),
     "header_invalid": (400, "请求头写得不对。", "A request header is malformed."),
-    "body_unreadable": (400, "提交的内容无法读取。", "The request cannot be read."),
+    "body_unreadable": (400, "提交的内容无法读取。", "The body is no text in UTF-8, or not readable at all."),
     "unknown_code": (422, "没有这个编码：{code}。", "There is no {kind} with the code {code}."),
     "event_refused": (422, "内容太多，无法一次记录。", "What this would record is too large."),
     "not_caught_up": (503, "数据正在同步，过几秒再试。", "What you refer to has not arrived here; retry shortly."),
@@ -178,7 +178,7 @@ def install(app: FastAPI, sentences: Sentences | None = None, metrics: Metrics |
 
     def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         errors = field_errors(error.errors())
-        detail = "; ".join(f"{item['pointer']}: {item['detail']}" for item in errors)
+        detail = "; ".join(f"{item['pointer']}: {item['detail']}".removeprefix(": ") for item in errors)
         return book.answer(book.document("invalid_request", detail, errors=errors), request)
 
     def http(request: Request, error: HTTPException) -> JSONResponse:

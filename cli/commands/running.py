@@ -74,7 +74,7 @@ def tell_addresses(stack: Stack, *, as_json: bool) -> None:
         print_json({"data": str(stack.data), "services": stack.urls, "nats": stack.servers.nats.url})
         return
     for name, url in stack.urls.items():
-        out.print(f"  {name:<11} {url}/docs")
+        out.print(f"  {name:<11} {url}/openapi.json")
     out.print(f"  {'NATS':<11} {stack.servers.nats.url}")
     out.print(f"  {'PostgreSQL':<11} 127.0.0.1:{stack.servers.postgres.port}/chaoyangli")
     out.print(f"  {'data':<11} {stack.data}")
