@@ -271,7 +271,7 @@ def _sentence(node: ast.Constant | ast.JoinedStr) -> str:
     """A string as people read it, `{}` for what is filled in later."""
     if isinstance(node, ast.Constant):
         return node.value if isinstance(node.value, str) else ""
-    return "".join(part.value if isinstance(part, ast.Constant) else "{}" for part in node.values)
+    return "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
 
 
 def _yaml_texts(text: str) -> Iterator[yaml.ScalarNode]:
