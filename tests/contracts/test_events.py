@@ -187,7 +187,7 @@ class TestDeclaring:
         ],
     )
     def test_a_bad_declaration_is_refused(self, name: str, words: str | None, keywords: Any, complaint: str) -> None:
-        said: dict[str, Any] = {"__doc__": words, "__module__": __name__, "__annotations__": {}}
+        said: dict[str, Any] = {"__doc__": words, "__module__": "contracts.thing", "__annotations__": {}}
         with pytest.raises(TypeError, match=complaint):
             types.new_class(name, (Event,), keywords, lambda body: body.update(said))
 
