@@ -16,8 +16,8 @@ from pydantic_core import PydanticCustomError
 
 BODY_BYTES_MAX = 65_536
 DEPTH_MAX = 32
-YEARS = range(1900, 2201)
-"""No time outside these is meant, and beyond them time zones and deadlines fall off the calendar."""
+YEARS = range(1000, 3000)
+"""Four digits that somebody may mistype; beyond them time zones and deadlines fall off the calendar."""
 
 _OUT_OF_RANGE = f"a year from {YEARS[0]} to {YEARS[-1]}"
 _ALLOWED_CONTROLS = "\n\t"
