@@ -2,10 +2,11 @@
 
 A whole run writes benchmarks/results.json, a short or partial one benchmarks/results.local.json, which is not
 committed. Exits with 0 even where a bar is missed: a busy machine is no defect. Exits with 1 when something could not
-be measured at all.
+be measured at all, and says what and why. Each benchmark has a time it may take, together 20 minutes at most.
 """
 
 import argparse
+import asyncio
 import json
 import os
 import platform
@@ -13,7 +14,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -38,32 +39,44 @@ def main() -> int:
     if unknown:
         parser.error(f"there is no benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
     names = asked.names or list(BENCHMARKS)
+    about = _about(short=asked.short)
     figures: list[Figure] = []
     seconds: dict[str, float] = {}
-    failed = []
+    failed: dict[str, str] = {}
     for name in names:
         began = time.monotonic()
         _say(f"… {name}")
         try:
             figures += BENCHMARKS[name](asked.short)
-        except Exception:  # noqa: BLE001 - the others are still measured, and the exit code tells
+        except Exception as error:  # noqa: BLE001 - the others are still measured, and the exit code tells
             traceback.print_exc()
-            failed.append(name)
+            failed[name] = _reason(error, name, asked.short)
         seconds[name] = round(time.monotonic() - began, 1)
     print(table(figures))
     whole = not asked.names and not asked.short and not failed
     path = HERE / ("results.json" if whole else "results.local.json")
-    document = _about(short=asked.short) | {"seconds": seconds, "rows": [figure.to_json() for figure in figures]}
+    document = about | {"seconds": seconds, "rows": [figure.to_json() for figure in figures]}
     path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     missed = sum(figure.met is False for figure in figures)
     bars = sum(figure.bar is not None for figure in figures)
     _say(f"{bars - missed} of {bars} bars met, {missed} missed; written to {path.relative_to(HERE.parent)}")
-    if failed:
-        _say(f"could not be measured: {', '.join(failed)}")
+    for name, reason in failed.items():
+        _say(f"could not be measured: {name}: {reason}")
     return 1 if failed else 0
 
 
-def _on_postgres(measure: Callable[..., Any]) -> Callable[[bool], Sequence[Figure]]:
+def _reason(error: Exception, name: str, short: bool) -> str:
+    if isinstance(error, TimeoutError):
+        return f"it took longer than the {LIMITS[name][short]} s it may: the machine is too busy, or something hangs"
+    return f"{type(error).__name__}: {error}"
+
+
+async def _within(limit: float, measured: Coroutine[Any, Any, Sequence[Figure]]) -> Sequence[Figure]:
+    async with asyncio.timeout(limit):
+        return await measured
+
+
+def _on_postgres(name: str, measure: Callable[..., Any]) -> Callable[[bool], Sequence[Figure]]:
     """Give a benchmark a PostgreSQL of its own: no other's tables are vacuumed meanwhile."""
 
     def run(short: bool) -> Sequence[Figure]:
@@ -72,16 +85,15 @@ def _on_postgres(measure: Callable[..., Any]) -> Callable[[bool], Sequence[Figur
             server.start()
             try:
                 time.sleep(SPARE_SECONDS)  # a new server is busy with itself at first
-                found: Sequence[Figure] = uvloop.run(measure(server, short=short))
+                return uvloop.run(_within(LIMITS[name][short], measure(server, short=short)))
             finally:
                 server.stop()
-            return found
 
     return run
 
 
 def _latency(short: bool) -> Sequence[Figure]:
-    return uvloop.run(latency.measure(short=short))
+    return uvloop.run(_within(LIMITS["latency"][short], latency.measure(short=short)))
 
 
 def _footprint(short: bool) -> Sequence[Figure]:
@@ -89,13 +101,22 @@ def _footprint(short: bool) -> Sequence[Figure]:
 
 
 BENCHMARKS: dict[str, Callable[[bool], Sequence[Figure]]] = {
-    "append": _on_postgres(append.measure),
-    "replay": _on_postgres(replay.measure),
-    "readers": _on_postgres(readers.measure),
+    "append": _on_postgres("append", append.measure),
+    "replay": _on_postgres("replay", replay.measure),
+    "readers": _on_postgres("readers", readers.measure),
     "latency": _latency,
-    "size": _on_postgres(size.measure),
+    "size": _on_postgres("size", size.measure),
     "footprint": _footprint,
 }
+LIMITS = {
+    "append": (150, 90),
+    "replay": (140, 70),
+    "readers": (80, 60),
+    "latency": (260, 120),
+    "size": (420, 90),
+    "footprint": (150, 90),
+}
+"""Seconds that each may take, in a whole run and in a short one; a quiet machine needs half of it in a short one."""
 
 
 def _about(*, short: bool) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from eventsourcing.persistence import StoredEvent
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
 
 import contracts
-from benchmarks.figures import Figure, table
+from benchmarks.figures import Figure, ratio, rounds, table
 from benchmarks.order_lives import life
 from cli.embedded import PostgresServer
 from contracts.event import Event, event_class
@@ -47,13 +47,13 @@ _BARE = "INSERT INTO bare (stream, version, event_id, body) VALUES ($1, 1, $2, $
 
 async def measure(server: PostgresServer, *, short: bool = False) -> list[Figure]:
     """The figures of append: three ratios and one rate."""
-    rounds = 3 if short else 7
+    most, seconds = (3, 20) if short else (7, 100)
     events = 4_000 if short else 16_000
     calls = 200 if short else 1_000
     engine, library, bare, one, one_bare, models = [], [], [], [], [], []
     async with _Peers(server) as peers:
         await peers.engine(peers.log, events // 4)
-        for _ in range(rounds):
+        for _ in rounds(most, seconds):
             library.append(await asyncio.to_thread(peers.library, events // 8))
             engine.append(await peers.engine(peers.log, events))
             bare.append(await peers.bare(events // 2))
@@ -62,9 +62,9 @@ async def measure(server: PostgresServer, *, short: bool = False) -> list[Figure
             one += await peers.one(calls)
     return [
         Figure("append, 64 callers, one event each, over eventsourcing with 8 threads",
-               median(engine) / median(library), "times", 12, note=f"{median(library):,.0f}/s"),
+               ratio(engine, library), "times", 12, note=f"{median(library):,.0f}/s"),
         Figure("append, 64 callers, over one-row INSERT transactions on 32 connections",
-               median(engine) / median(bare), "times", 1.5, note=f"{median(bare):,.0f}/s"),
+               ratio(engine, bare), "times", 1.5, note=f"{median(bare):,.0f}/s"),
         Figure("append, 64 callers, engine alone", median(engine), "events/s"),
         Figure("append, 64 callers, with orders' read models", median(models), "events/s", 6_000),
         Figure("append latency p50, 1 caller, over one bare INSERT transaction",

@@ -1,7 +1,9 @@
 """A measured figure, its bar, and whether it is met."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from statistics import median
 from typing import Any
 
 
@@ -24,6 +26,20 @@ class Figure:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"value": round(self.value, 3), "met": self.met}
+
+
+def rounds(most: int, seconds: float) -> Iterator[int]:
+    """Numbers of rounds, from 0: as many as asked for, fewer, but at least one, when they take longer than that."""
+    began = time.monotonic()
+    for number in range(most):
+        yield number
+        if time.monotonic() - began > seconds:
+            return
+
+
+def ratio(ours: Sequence[float], peers: Sequence[float]) -> float:
+    """The median of the ratios within a round: what disturbs a whole round disturbs both."""
+    return median(one / other for one, other in zip(ours, peers, strict=True))
 
 
 def table(figures: Sequence[Figure]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from cli.client import Actor, Client
 from cli.commands.proof import tell_report, verify_all
+from cli.directory import DirectoryTaken, made_for
 from cli.output import SHANGHAI, err, out, progress
 from cli.place import SERVICES, Place, located
 from cli.seed.community import Gift, Scale, generate
@@ -18,7 +19,7 @@ from cli.seed.order_life import OrderLife
 from cli.seed.plan import DAYS, plan
 from cli.seed.simulation import Simulation
 from cli.seed.town import Town
-from cli.stack import Stack, StackError, made_for
+from cli.stack import Stack
 from cli.stopping import StopSignal
 from contracts.command import Role
 from contracts.ids import uuid7
@@ -57,12 +58,12 @@ class Demo:
 
     def start(self) -> None:
         """Start the stack, with business time standing at the morning of the first day. Raises StackError."""
-        self.stack.check()
         if made_for(self.stack.data) == "demo" and not self.lived_already:
-            raise StackError(
+            raise DirectoryTaken(
                 f"{self.stack.data}: a demo was interrupted here before its days were over. Delete the directory to "
                 "begin again, go on as it is with `chaoyangli up`, or choose another with --data"
             )
+        self.stack.claim()
         if self.lived_already:
             direct(self.stack.clock_file, datetime.now(SHANGHAI), 1)
         else:

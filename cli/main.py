@@ -1,7 +1,6 @@
 """`chaoyangli`: starts the system, shows what happened, replays and verifies it.
 
-Exit codes: 0 done; 1 a check failed; 2 the words of the command are off; 3 nothing runs or is found there; 4 something
-that is needed does not answer.
+The one place where exit codes are given a meaning: `EXIT_CODES`, which `chaoyangli --help` shows.
 """
 
 import asyncpg
@@ -11,21 +10,31 @@ import typer
 
 from cli.client import ProblemError
 from cli.commands import care, history, living, policy, proof, running
-from cli.embedded import EmbeddedError
+from cli.directory import DirectoryTaken, StackError
+from cli.embedded import DirectoryInUseError, EmbeddedError
 from cli.output import err
 from cli.seed.order_life import NotAsPlanned
-from cli.stack import StackError
 from cli.story import NothingFound
 from eventstore.dead_letters import NoSuchLetter
 from eventstore.errors import EngineError
 from eventstore.replay import ReplayRefused
 from servicekit.secrets import SecretMissing
 
-CHECK_FAILED, USAGE, NOT_THERE, NO_ANSWER = 1, 2, 3, 4
+CHECK_FAILED, USAGE, NOT_THERE, NO_ANSWER, TAKEN, INTERRUPTED = 1, 2, 3, 4, 5, 130
+EXIT_CODES = {
+    0: "done",
+    CHECK_FAILED: "a check failed, or a service refused",
+    USAGE: "the words of the command are off",
+    NOT_THERE: "nothing runs or is found there",
+    NO_ANSWER: "something that is needed does not answer or cannot be started",
+    TAKEN: "the data directory is in use, or belongs to something else",
+    INTERRUPTED: "stopped by Ctrl-C before it was done",
+}
 
 app = typer.Typer(
     name="chaoyangli",
     help="朝阳里: volunteer orders, hours and a charity fund, on logs that anyone can check.",
+    epilog="Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + ".",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -40,6 +49,8 @@ def run() -> int:
         app(standalone_mode=True)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else CHECK_FAILED
+    except (DirectoryTaken, DirectoryInUseError) as error:
+        return _fail(error, TAKEN)
     except (StackError, NothingFound, NoSuchLetter, SecretMissing) as error:
         return _fail(error, NOT_THERE)
     except EmbeddedError as error:
@@ -53,7 +64,7 @@ def run() -> int:
     except (EngineError, asyncpg.PostgresError) as error:
         return _fail(error, CHECK_FAILED)
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
     return 0
 
 

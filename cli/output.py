@@ -1,6 +1,7 @@
 """How commands speak: lines and tables for people, one JSON document for programs, progress while work takes time."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from contracts.envelope import Recorded
 
 SHANGHAI = timezone(timedelta(hours=8), "Asia/Shanghai")
-out = Console(soft_wrap=True, highlight=False)
+PIPE_COLUMNS = 160
+"""Nothing is cut off for a reader that has no width, such as a file."""
+_columns = None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPE_COLUMNS
+out = Console(soft_wrap=True, highlight=False, width=_columns)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
 
 Tell = Callable[[str, int, int], None]

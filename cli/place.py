@@ -9,9 +9,10 @@ from typing import Any
 
 import asyncpg
 
+from cli.directory import DirectoryTaken, StackError, StackInfo, in_use, made_for, read_info
 from cli.embedded import HOST
 from cli.output import err
-from cli.stack import Stack, StackError, StackInfo, mode_file, read_info
+from cli.stack import Stack
 from eventstore.config import LogConfig, Role
 from servicekit.secrets import read_text_secret
 from servicekit.settings import SERVICE_PORTS
@@ -80,10 +81,12 @@ def located(data: Path | None, *, running: bool = False) -> Iterator[Place]:
         return
     directory = data or DEFAULT_DATA
     info = read_info(directory)
-    if info is not None and info.running:
+    if in_use(directory):
+        if info is None:
+            raise DirectoryTaken(f"{directory}: the system is being started or stopped just now: try again")
         yield _of_stack(directory, info)
         return
-    if not mode_file(directory).exists():
+    if made_for(directory) is None:
         raise StackError(f"{directory}: nothing was started here; begin with `chaoyangli up --data {directory}`")
     if running:
         raise StackError(f"{directory}: nothing runs here; start it with `chaoyangli up --data {directory}`")

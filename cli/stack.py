@@ -13,50 +13,19 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
 
+from cli.directory import DirectoryLock, Mode, StackError, claim, info_file
 from cli.embedded import HOST, EmbeddedError, EmbeddedServers, write_private
-from cli.embedded.server import Server, make_data_directory
+from cli.embedded.server import Server
 from cli.nats_users import SERVICES, nats_users
 from servicekit.secrets import init_secrets
 
-Mode = Literal["real", "demo"]
 READY_SECONDS = 60.0
 RESTART_SECONDS = (0.5, 1.0, 2.0, 5.0, 15.0)
 """Pauses before a dead service is started again; the last one repeats."""
 LASTING_SECONDS = 30.0
-
-
-class StackError(Exception):
-    """The system cannot be started or found; the message says why and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class StackInfo:
-    """Where a running stack answers, as it wrote it down itself."""
-
-    data: Path
-    mode: Mode
-    pid: int
-    urls: dict[str, str]
-    postgres_port: int
-    nats_url: str
-    pids: dict[str, int] = field(default_factory=dict)
-    started_at: str = ""
-
-    @property
-    def running(self) -> bool:
-        """Whether the process that wrote it lives."""
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            return True
-        return True
 
 
 class ServiceServer(Server):
@@ -122,6 +91,7 @@ class Stack:
         self.community = community
         self._durable = durable
         self._ports = ports or {}
+        self._lock = DirectoryLock(self.data)
         self._servers: EmbeddedServers | None = None
         self.services: dict[str, ServiceServer] = {}
 
@@ -152,11 +122,10 @@ class Stack:
 
         Raises StackError and EmbeddedError; whatever was started until then is stopped.
         """
-        self.check()
+        self.claim()
         try:
             say("secrets")
             init_secrets(self.secrets_dir, SERVICES)
-            mode_file(self.data).write_text(self.mode + "\n", encoding="utf-8")
             self.start_servers(say)
             say("migrations")
             self._migrate()
@@ -182,7 +151,9 @@ class Stack:
             list(pool.map(lambda server: server.stop(), self.services.values()))
         if self._servers is not None:
             self._servers.stop()
-        info_file(self.data).unlink(missing_ok=True)
+        if self._lock.held:
+            info_file(self.data).unlink(missing_ok=True)
+            self._lock.free()
 
     def mend(self) -> list[str]:
         """Start again what has died, with pauses that grow; returns the names of what was started."""
@@ -239,19 +210,9 @@ class Stack:
     def _all(self) -> dict[str, Server]:
         return {"postgres": self.servers.postgres, "nats": self.servers.nats, **self.services}
 
-    def check(self) -> None:
-        """Raise StackError when the directory is in use or of another kind, DataDirectoryError when it is no good."""
-        make_data_directory(self.data)
-        info = read_info(self.data)
-        if info is not None and info.running and info.pid != os.getpid():
-            raise StackError(
-                f"{self.data} is running already (process {info.pid}): see `chaoyangli status`, or stop it"
-            )
-        made_as = made_for(self.data)
-        if made_as not in {None, self.mode}:
-            raise StackError(
-                f"{self.data} holds a real community; the invented one needs a directory of its own (--data)"
-            )
+    def claim(self) -> None:
+        """Hold the directory until `stop`: see `directory.claim`, which raises StackError and DataDirectoryError."""
+        claim(self.data, self.mode, self._lock)
 
     def _migrate(self) -> None:
         done = subprocess.run(
@@ -273,36 +234,6 @@ class Stack:
             self.services[name] = server
         with ThreadPoolExecutor(max_workers=len(SERVICES)) as pool:
             list(pool.map(lambda server: server.start(READY_SECONDS), self.services.values()))
-
-
-def info_file(data: Path) -> Path:
-    """Where a running stack writes down where it answers."""
-    return data / "stack.json"
-
-
-def mode_file(data: Path) -> Path:
-    """What a data directory was made for; it stays when the stack stops."""
-    return data / "mode"
-
-
-def made_for(data: Path) -> Mode | None:
-    """Whether a data directory holds an invented community or a real one; None when nothing was started there."""
-    try:
-        made_as = mode_file(data).read_text(encoding="utf-8").strip()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return "demo" if made_as == "demo" else "real"
-
-
-def read_info(data: Path) -> StackInfo | None:
-    """What a stack wrote down, if there is one. Raises StackError when the file is not what it was written as."""
-    try:
-        document = json.loads(info_file(data).read_text(encoding="utf-8"))
-        return StackInfo(data=data.resolve(), **document)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (ValueError, TypeError) as error:
-        raise StackError(f"{info_file(data)} is not what it was written as: {error}") from error
 
 
 def _ports_of_last_time(data: Path) -> dict[str, int]:

@@ -2,10 +2,11 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic_core import PydanticCustomError
 
 
 class Role(StrEnum):
@@ -67,6 +68,11 @@ class Ask(BaseModel):
     """The part of a command that a person sends: nothing unknown passes, nothing is quietly converted."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+
+def mistake(reason_code: LiteralString, chinese: str, english: LiteralString, *, field: str) -> PydanticCustomError:
+    """What a body's fields cannot say together: raised by an Ask's validator, and told to people at `field`."""
+    return PydanticCustomError(reason_code, english, {"chinese": chinese, "field": field})
 
 
 class Command(BaseModel):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Annotated, Any, Literal, NotRequired
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired
 from uuid import UUID
 
 from pydantic import ConfigDict, Field, GetCoreSchemaHandler, TypeAdapter, ValidationError, with_config
@@ -24,6 +24,7 @@ __all__ = [
     "dataschema",
     "decode",
     "encode",
+    "skim",
 ]
 
 MAX_BODY_BYTES = 65_535
@@ -68,6 +69,22 @@ class Recorded:
     traceparent: str | None
     body: bytes
     """The exact bytes stored, hashed and sent."""
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """What `skim` left unread is read now, all of it. Raises as `decode` does."""
+            if name not in _LEFT_UNREAD:
+                raise AttributeError(f"Recorded has no attribute {name!r}")
+            whole = decode(self.body)
+            for each in _LEFT_UNREAD:
+                _SLOTS[each].__set__(self, getattr(whole, each))
+            return getattr(self, name)
+
+
+_LEFT_UNREAD = ("event_id", "community", "recorded_at", "actor", "correlation_id", "causation_id", "traceparent")
+_SLOTS = vars(Recorded)
+"""Recorded is frozen; its slots' own descriptors still write, once, before anybody else sees it."""
 
 
 def dataschema(service: str, type_name: str, version: int) -> str:
@@ -167,8 +184,8 @@ _SOURCE_AT = len(_HEAD) + 36
 _TIME_LENGTH = len('","time":"2026-01-01T00:00:00.000000Z')
 
 _Reader = Callable[[bytes], Recorded]
-_READERS: dict[bytes, _Reader] = {}
-"""What our own encoder writes for source, type and dataschema → the reader of exactly that."""
+_READERS: dict[bytes, tuple[_Reader, _Reader]] = {}
+"""What our own encoder writes for source, type and dataschema → the readers of exactly that: whole, and skimming."""
 _READERS_MAX = 10_000
 
 
@@ -177,13 +194,26 @@ def decode(body: bytes) -> Recorded:
 
     A body as `encode` writes it is read in one pass of a reader made for its class; any other JSON goes the long way.
     """
+    return _read(body, 0)
+
+
+def skim(body: bytes) -> Recorded:
+    """Read one event from one's own log as a fold needs it: what happened, and its place. Raises as `decode` does.
+
+    The event itself is checked as ever. Who recorded it, when, and on what account is read, and checked, once somebody
+    asks for it: most folds never do, and it is a third of the work.
+    """
+    return _read(body, 1)
+
+
+def _read(body: bytes, which: int) -> Recorded:
     subject_at = body.find(b'","subject":"', _SOURCE_AT)
     schema_at = body.find(b'","time":"', subject_at) + _TIME_LENGTH
     names = body[_SOURCE_AT:subject_at] + body[schema_at : body.find(b',"position":', schema_at)]
-    reader = _READERS.get(names)
-    if reader is not None and body.startswith(_HEAD):
+    readers = _READERS.get(names)
+    if readers is not None and body.startswith(_HEAD):
         try:
-            return reader(body)
+            return readers[which](body)
         except ValidationError:
             return _decode_any(body, names)  # which says what is wrong
     return _decode_any(body, names)
@@ -214,7 +244,7 @@ def _decode_any(body: bytes, names: bytes) -> Recorded:
     except ValidationError as error:
         raise UnreadableEvent("data." + _reason(error)) from None
     if version == cls.version and names == _names(community, cls) and len(_READERS) < _READERS_MAX:
-        _READERS[names] = _reader(community, cls)
+        _READERS[names] = _whole_reader(community, cls), _skimming_reader(cls)
     return Recorded(
         position=envelope["position"],
         stream=envelope["subject"],
@@ -239,40 +269,53 @@ def _names(community: str, cls: type[Event]) -> bytes:
     return (before.removesuffix('","subject":"') + after.removesuffix(',"position":')).encode()
 
 
-def _reader(community: str, cls: type[Event]) -> _Reader:
-    """Make a function that reads bodies of one class straight into Recorded; source, type and schema are known."""
+def _field(name: str, attribute: str, schema: CoreSchema, *, required: bool = True) -> core_schema.DataclassField:
+    if not required:
+        schema = core_schema.with_default_schema(schema, default=None)
+    return core_schema.dataclass_field(name, schema, validation_alias=attribute)
 
-    def field(name: str, attribute: str, schema: CoreSchema, *, required: bool = True) -> core_schema.DataclassField:
-        if not required:
-            schema = core_schema.with_default_schema(schema, default=None)
-        return core_schema.dataclass_field(name, schema, validation_alias=attribute)
+
+def _place_and_event(cls: type[Event], handler: GetCoreSchemaHandler) -> list[core_schema.DataclassField]:
+    ordinal = handler.generate_schema(Ordinal)
+    return [
+        _field("position", "position", ordinal),
+        _field("stream", "subject", core_schema.str_schema()),
+        _field("version", "streamversion", ordinal),
+        _field("event", "data", handler.generate_schema(cls)),
+    ]
+
+
+def _rest(handler: GetCoreSchemaHandler) -> list[core_schema.DataclassField]:
+    text, uuid = core_schema.str_schema(), core_schema.uuid_schema()
+    return [
+        _field("event_id", "id", uuid),
+        _field("recorded_at", "time", handler.generate_schema(Instant)),
+        _field("actor", "actor", text, required=False),
+        _field("correlation_id", "correlationid", uuid, required=False),
+        _field("causation_id", "causationid", uuid, required=False),
+        _field("traceparent", "traceparent", text, required=False),
+    ]
+
+
+def _validator(cls: type[Event], *, whole: bool) -> Callable[[bytes], Recorded]:
+    """Bodies of one class straight into Recorded."""
 
     class Target:
         @classmethod
         def __get_pydantic_core_schema__(cls_, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:  # noqa: N804
-            text, ordinal, uuid = core_schema.str_schema(), handler.generate_schema(Ordinal), core_schema.uuid_schema()
-            fields = [
-                field("position", "position", ordinal),
-                field("stream", "subject", text),
-                field("version", "streamversion", ordinal),
-                field("event_id", "id", uuid),
-                field("recorded_at", "time", handler.generate_schema(Instant)),
-                field("event", "data", handler.generate_schema(cls)),
-                field("actor", "actor", text, required=False),
-                field("correlation_id", "correlationid", uuid, required=False),
-                field("causation_id", "causationid", uuid, required=False),
-                field("traceparent", "traceparent", text, required=False),
-            ]
+            fields = _place_and_event(cls, handler) + (_rest(handler) if whole else [])
             arguments = core_schema.dataclass_args_schema("Recorded", fields, extra_behavior="ignore")
             names = [each["name"] for each in fields]
             return core_schema.dataclass_schema(Recorded, arguments, names, slots=True, config={"strict": True})
 
     validate: Callable[[bytes], Recorded] = TypeAdapter(Target).validator.validate_json
-    # Recorded is frozen; its slots' own descriptors still write, once, before anybody else sees it.
-    slots = vars(Recorded)
-    set_body, set_type = slots["body"].__set__, slots["type"].__set__
-    set_service, set_community = slots["service"].__set__, slots["community"].__set__
-    service, type_name = cls.service, cls.__name__
+    return validate
+
+
+def _whole_reader(community: str, cls: type[Event]) -> _Reader:
+    validate, service, type_name = _validator(cls, whole=True), cls.service, cls.__name__
+    set_body, set_type = _SLOTS["body"].__set__, _SLOTS["type"].__set__
+    set_service, set_community = _SLOTS["service"].__set__, _SLOTS["community"].__set__
 
     def read(body: bytes) -> Recorded:
         recorded = validate(body)
@@ -280,6 +323,20 @@ def _reader(community: str, cls: type[Event]) -> _Reader:
         set_type(recorded, type_name)
         set_service(recorded, service)
         set_community(recorded, community)
+        return recorded
+
+    return read
+
+
+def _skimming_reader(cls: type[Event]) -> _Reader:
+    validate, service, type_name = _validator(cls, whole=False), cls.service, cls.__name__
+    set_body, set_type, set_service = (_SLOTS[name].__set__ for name in ("body", "type", "service"))
+
+    def read(body: bytes) -> Recorded:
+        recorded = validate(body)
+        set_body(recorded, body)
+        set_type(recorded, type_name)
+        set_service(recorded, service)
         return recorded
 
     return read

@@ -77,7 +77,7 @@ class Entry(Event):
     donation_id: UUID | None = None
 
 
-class EntryPosted(Entry, service="ledger", audience="public"):
+class EntryPosted(Entry, service="ledger", audience="partner"):
     """记账 — an entry was posted."""
 
     reason_code: Code | None = None
@@ -86,7 +86,7 @@ class EntryPosted(Entry, service="ledger", audience="public"):
     posted_at: Instant
 
 
-class EntryReversed(Entry, service="ledger", audience="public"):
+class EntryReversed(Entry, service="ledger", audience="partner"):
     """冲销 — an entry was reversed by its mirror, which says why."""
 
     reason_code: Code
@@ -99,7 +99,7 @@ class EntryReversed(Entry, service="ledger", audience="public"):
     reversed_at: Instant
 
 
-class EntryRefused(Event, service="ledger", audience="public"):
+class EntryRefused(Event, service="ledger", audience="partner"):
     """不予记账 — an event could not be posted; nothing was."""
 
     book: Book

@@ -89,9 +89,8 @@ class _Column:
     name: str
     type: str
     is_numeric: bool
-    to_database: Callable[[Any], Any] | None
-    """For COPY; steps go as JSON."""
-    from_database: Callable[[Any], Any] | None
+    is_json: bool = False
+    from_database: Callable[[Any], Any] | None = None
 
 
 class Shape:
@@ -241,16 +240,21 @@ def _column(column: sa.Column[Any]) -> _Column:
     if isinstance(kind, sa.ARRAY):
         raise TypeError(f"{column}: use JSONB for lists")
     if isinstance(kind, sa.JSON):
-        return _Column(column.name, "jsonb", False, _json, json.loads)
+        return _Column(column.name, "jsonb", is_numeric=False, is_json=True, from_database=json.loads)
     if isinstance(kind, AbstractRange):
-        return _Column(column.name, kind.compile(dialect=_DIALECT), False, _to_range, _from_range)
+        return _Column(column.name, kind.compile(dialect=_DIALECT), is_numeric=False, from_database=_from_range)
     if isinstance(kind, sa.String):
-        return _Column(column.name, "text", False, None, None)
-    return _Column(column.name, kind.compile(dialect=_DIALECT), isinstance(kind, (sa.Integer, sa.Numeric)), None, None)
+        return _Column(column.name, "text", is_numeric=False)
+    return _Column(column.name, kind.compile(dialect=_DIALECT), is_numeric=isinstance(kind, (sa.Integer, sa.Numeric)))
+
+
+def json_bytes(value: Any) -> bytes:
+    """A column's value, or rows of them, in the JSON that PostgreSQL reads. Raises TypeError for what has no form."""
+    return orjson.dumps(value, default=_plain, option=orjson.OPT_PASSTHROUGH_DATACLASS)
 
 
 def _json(value: Any) -> str:
-    return orjson.dumps(value, default=_plain, option=orjson.OPT_PASSTHROUGH_DATACLASS).decode()
+    return json_bytes(value).decode()
 
 
 def _plain(value: Any) -> Any:

@@ -27,7 +27,6 @@ from eventstore.read_model import ReadModel, models_version
 
 _SERVICE = re.compile(r"[a-z][a-z0-9_]{0,30}")
 _FILE = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
-_EXCLUSION = re.compile(r"\s*ALTER\s+TABLE\s.+?\sADD\s+(CONSTRAINT\s+\S+\s+)?EXCLUDE\s", re.IGNORECASE | re.DOTALL)
 _LOCK = 0x6576656E7473  # "events": one migration at a time in a database
 _ROLE_TRIES = 20
 _SCRAM_ITERATIONS = 4_096
@@ -176,16 +175,11 @@ async def _make_read_models(connection: asyncpg.Connection, service: str, read_m
 
 
 async def create_read_models(
-    connection: asyncpg.Connection,
-    service: str,
-    schema: str,
-    read_models: Sequence[ReadModel],
-    put_off: list[str] | None = None,
+    connection: asyncpg.Connection, service: str, schema: str, read_models: Sequence[ReadModel]
 ) -> None:
     """Make a schema with the empty tables of these read models, its rights, and its state at position 0.
 
-    `connection` is the service's migrator or a superuser. One transaction: all of it or nothing. Exclusion constraints
-    of the models' `ddl` are not made but added to `put_off` where it is given: on full tables they cost far less.
+    `connection` is the service's migrator or a superuser. One transaction: all of it or nothing.
     """
     async with _as_migrator(connection, service):
         await connection.execute(f"CREATE SCHEMA {schema}")
@@ -195,11 +189,7 @@ async def create_read_models(
             await connection.execute(statement)
         for model in read_models:
             for ddl in model.ddl:
-                statement = ddl.replace("{schema}", schema).replace("{engine}", service)
-                if put_off is not None and _EXCLUSION.match(statement):
-                    put_off.append(statement)
-                else:
-                    await connection.execute(statement)
+                await connection.execute(ddl.replace("{schema}", schema).replace("{engine}", service))
         tables = [table for model in read_models for table in model.metadata.sorted_tables]
         await connection.execute(writer_function(schema, f"{service}_read", dict.fromkeys(tables)))
         await connection.execute(

@@ -4,14 +4,15 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from eventstore.errors import Tampered
-from eventstore.merkle import HASH_BYTES, ProofError, consistency_proof, inclusion_proof, tree_root
+from eventstore.merkle import ProofError, consistency_proof, inclusion_proof, tree_root
 from eventstore.tiles import (
+    GROUP_BYTES,
     TILE_WIDTH,
     TileHashSource,
-    TileRef,
-    tiles_needed_for_consistency,
-    tiles_needed_for_inclusion,
-    tiles_needed_for_root,
+    TilePart,
+    parts_needed_for_consistency,
+    parts_needed_for_inclusion,
+    parts_needed_for_root,
 )
 
 
@@ -23,32 +24,33 @@ class Connection(Protocol):
 
 async def prove_inclusion(connection: Connection, schema: str, position: int, size: int) -> list[bytes]:
     """Return the proof that the event at `position` (from 1) is in the tree of `size` events. Raises ProofError."""
-    tiles = await fetch_tiles(connection, schema, tiles_needed_for_inclusion(position - 1, size))
-    return inclusion_proof(position - 1, size, tiles)
+    hashes = await fetch_parts(connection, schema, parts_needed_for_inclusion(position - 1, size))
+    return inclusion_proof(position - 1, size, hashes)
 
 
 async def prove_consistency(connection: Connection, schema: str, old_size: int, new_size: int) -> list[bytes]:
     """Return the proof that the tree of `new_size` events extends that of `old_size`. Raises ProofError."""
-    tiles = await fetch_tiles(connection, schema, tiles_needed_for_consistency(old_size, new_size))
-    return consistency_proof(old_size, new_size, tiles)
+    hashes = await fetch_parts(connection, schema, parts_needed_for_consistency(old_size, new_size))
+    return consistency_proof(old_size, new_size, hashes)
 
 
 async def root_at(connection: Connection, schema: str, size: int) -> bytes:
     """Return the root that the log had when it was `size` events long."""
-    return tree_root(size, await fetch_tiles(connection, schema, tiles_needed_for_root(size)))
+    return tree_root(size, await fetch_parts(connection, schema, parts_needed_for_root(size)))
 
 
-async def fetch_tiles(connection: Connection, schema: str, refs: Iterable[TileRef]) -> TileHashSource:
-    """Read tiles: full ones as stored, partial ones from the leaves or from the full tiles one level below.
+async def fetch_parts(connection: Connection, schema: str, parts: Iterable[TilePart]) -> TileHashSource:
+    """Read parts: of full tiles as stored, of partial ones from the leaves or the full tiles one level below.
 
     One statement, whatever is wanted: one round trip, and all hashes as they are at one moment. Raises Tampered when
     hashes that must be there are not.
     """
-    wanted = list(refs)
+    wanted = list(parts)
     rows = await connection.fetch(
         f"""SELECT CASE
                 WHEN w.width = {TILE_WIDTH} THEN
-                    (SELECT t.hashes FROM {schema}.tiles t WHERE t.level = w.level AND t.index = w.index)
+                    (SELECT t.group_roots || substring(t.hashes FROM w.group * {GROUP_BYTES} + 1 FOR {GROUP_BYTES})
+                     FROM {schema}.tiles t WHERE t.level = w.level AND t.index = w.index)
                 WHEN w.level = 0 THEN
                     (SELECT string_agg(e.leaf_hash, ''::bytea ORDER BY e.position) FROM {schema}.events e
                      WHERE e.position > w.first AND e.position <= w.first + w.width)
@@ -56,19 +58,20 @@ async def fetch_tiles(connection: Connection, schema: str, refs: Iterable[TileRe
                     (SELECT string_agg(t.root, ''::bytea ORDER BY t.index) FROM {schema}.tiles t
                      WHERE t.level = w.level - 1 AND t.index >= w.first AND t.index < w.first + w.width)
                 END
-            FROM unnest($1::integer[], $2::bigint[], $3::integer[], $4::bigint[]) WITH ORDINALITY
-                AS w (level, index, width, first, number)
+            FROM unnest($1::integer[], $2::bigint[], $3::integer[], $4::bigint[], $5::integer[]) WITH ORDINALITY
+                AS w (level, index, width, first, "group", number)
             ORDER BY w.number""",
-        [ref.level for ref in wanted],
-        [ref.index for ref in wanted],
-        [ref.width for ref in wanted],
-        [ref.children[0] for ref in wanted],
+        [part.tile.level for part in wanted],
+        [part.tile.index for part in wanted],
+        [part.tile.width for part in wanted],
+        [part.tile.children[0] for part in wanted],
+        [part.group for part in wanted],
     )
-    found = {ref: row[0] or b"" for ref, row in zip(wanted, rows, strict=True)}
-    for ref, hashes in found.items():
-        if len(hashes) < ref.width * HASH_BYTES:
-            raise Tampered(f"{schema}: hashes of {ref.path} are missing", ref.first_leaf + 1)
+    found = {part: row[0] or b"" for part, row in zip(wanted, rows, strict=True)}
+    for part, hashes in found.items():
+        if len(hashes) < part.length:
+            raise Tampered(f"{schema}: hashes of {part.tile.path} are missing", part.tile.first_leaf + 1)
     return TileHashSource(found)
 
 
-__all__ = ["ProofError", "fetch_tiles", "prove_consistency", "prove_inclusion", "root_at"]
+__all__ = ["ProofError", "fetch_parts", "prove_consistency", "prove_inclusion", "root_at"]

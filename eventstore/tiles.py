@@ -1,9 +1,12 @@
 """Tiles: the tree of a log as static resources of up to 256 hashes (C2SP tlog-tiles).
 
-Stored are the full tiles only, in `tiles(level, index, hashes, root)`. A partial tile is always a prefix of what will
-be the full one: at level 0 the leaf hashes of the last < 256 events, above the roots of the full tiles one level below
-(`children`). To compute a proof from an asynchronous store: ask `tiles_needed_for_…`, fetch those, then compute from a
-`TileHashSource`.
+Stored are the full tiles only, in `tiles(level, index, hashes, root, group_roots)`. A partial tile is always a prefix
+of what will be the full one: at level 0 the leaf hashes of the last < 256 events, above the roots of the full tiles one
+level below (`children`). To compute a proof from an asynchronous store: ask `parts_needed_for_…`, fetch those, then
+compute from a `TileHashSource`.
+
+The hashes of a tile are sixteen groups of sixteen. The roots over the groups lie beside the tile: of a full tile a
+proof takes those and one group, and hashes thirty times where the whole tile would take 255.
 """
 
 import re
@@ -24,6 +27,9 @@ from eventstore.merkle import (
 TILE_HEIGHT = 8
 TILE_WIDTH = 1 << TILE_HEIGHT
 TILE_BYTES = TILE_WIDTH * HASH_BYTES
+GROUP_HEIGHT = 4
+GROUP_WIDTH = 1 << GROUP_HEIGHT
+GROUP_BYTES = GROUP_WIDTH * HASH_BYTES
 ENTRY_BYTES_MAX = 65_535
 
 _LEVEL_MAX = 63
@@ -60,6 +66,20 @@ class TileRef:
         """Indexes (begin, end) of the full tiles one level below whose roots are its hashes; of leaves at level 0."""
         begin = self.index * TILE_WIDTH
         return begin, begin + self.width
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TilePart:
+    """What a proof takes of a tile: of a full one the roots of its groups, then the hashes of one group; else all."""
+
+    tile: TileRef
+    group: int = 0
+    """0..15; of no meaning when the tile is not full."""
+
+    @property
+    def length(self) -> int:
+        """Its bytes, at least: a tile that has become full meanwhile may be given whole."""
+        return 2 * GROUP_BYTES if self.tile.width == TILE_WIDTH else self.tile.width * HASH_BYTES
 
 
 def entries_path(index: int, width: int = TILE_WIDTH) -> str:
@@ -102,24 +122,24 @@ def _parse_index(match: re.Match[str], path: str) -> tuple[int, int]:
     return index, width
 
 
-# --- which tiles to fetch ---
+# --- what to fetch ---
 
 
-def tiles_needed_for_inclusion(index: int, size: int) -> list[TileRef]:
-    """Return the tiles, as they are at tree size `size`, that hold every hash of `inclusion_proof(index, size)`."""
-    return _tiles_for(inclusion_ranges(index, size), size)
+def parts_needed_for_inclusion(index: int, size: int) -> list[TilePart]:
+    """Return the parts, as they are at tree size `size`, that hold every hash of `inclusion_proof(index, size)`."""
+    return _parts_for(inclusion_ranges(index, size), size)
 
 
-def tiles_needed_for_consistency(old_size: int, new_size: int) -> list[TileRef]:
-    """Return the tiles, as they are at `new_size`, that hold every hash of `consistency_proof(old_size, new_size)`."""
-    return _tiles_for(consistency_ranges(old_size, new_size), new_size)
+def parts_needed_for_consistency(old_size: int, new_size: int) -> list[TilePart]:
+    """Return the parts, as they are at `new_size`, that hold every hash of `consistency_proof(old_size, new_size)`."""
+    return _parts_for(consistency_ranges(old_size, new_size), new_size)
 
 
-def tiles_needed_for_root(size: int) -> list[TileRef]:
-    """Return the tiles that hold every hash of `tree_root(size)`."""
+def parts_needed_for_root(size: int) -> list[TilePart]:
+    """Return the parts that hold every hash of `tree_root(size)`."""
     if size < 0:
         raise ProofError(f"no tree has size {size}")
-    return _tiles_for([(0, size)], size)
+    return _parts_for([(0, size)], size)
 
 
 def edge_tiles(size: int) -> list[TileRef]:
@@ -135,14 +155,16 @@ def edge_tiles(size: int) -> list[TileRef]:
     return tiles
 
 
-def _tiles_for(ranges: Iterable[Range], size: int) -> list[TileRef]:
-    found = set()
+def _parts_for(ranges: Iterable[Range], size: int) -> list[TilePart]:
+    found: dict[TileRef, set[int]] = {}
     for begin, end in ranges:
         for level, index in range_nodes(begin, end):
-            tile_level, tile_index, _offset = _locate(level, index)
+            tile_level, tile_index, offset = _locate(level, index)
             width = min(TILE_WIDTH, (size >> (TILE_HEIGHT * tile_level)) - tile_index * TILE_WIDTH)
-            found.add(TileRef(tile_level, tile_index, width))
-    return sorted(found)
+            groups = found.setdefault(TileRef(tile_level, tile_index, width), set())
+            if width == TILE_WIDTH and level % TILE_HEIGHT < GROUP_HEIGHT:
+                groups.add(offset // GROUP_WIDTH)
+    return sorted(TilePart(tile, group) for tile, groups in found.items() for group in groups or {0})
 
 
 def _locate(level: int, index: int) -> tuple[int, int, int]:
@@ -153,35 +175,52 @@ def _locate(level: int, index: int) -> tuple[int, int, int]:
 
 
 class TileHashSource:
-    """A `HashSource` over tiles that were already fetched. A longer tile than asked for (since full) serves as well."""
+    """A `HashSource` over parts that were already fetched. A longer tile than asked for (since full) serves as well."""
 
-    def __init__(self, tiles: Mapping[TileRef, bytes]) -> None:
-        """Take the fetched hashes by tile. Raises ProofError if a tile is shorter than its width or cuts a hash."""
+    def __init__(self, parts: Mapping[TilePart, bytes]) -> None:
+        """Take the fetched hashes by part. Raises ProofError if a part is shorter than its length or cuts a hash."""
         self._tiles: dict[tuple[int, int], bytes] = {}
-        for tile, hashes in tiles.items():
-            if len(hashes) < tile.width * HASH_BYTES or len(hashes) > TILE_BYTES or len(hashes) % HASH_BYTES:
-                raise ProofError(f"{tile.path}: {len(hashes)} bytes, expected {tile.width * HASH_BYTES}")
+        self._group_roots: dict[tuple[int, int], bytes] = {}
+        self._groups: dict[tuple[int, int, int], bytes] = {}
+        for part, hashes in parts.items():
+            tile = part.tile
+            longest = part.length if tile.width == TILE_WIDTH else TILE_BYTES
+            if not part.length <= len(hashes) <= longest or len(hashes) % HASH_BYTES:
+                raise ProofError(f"{tile.path}: {len(hashes)} bytes, expected {part.length}")
             key = (tile.level, tile.index)
-            if len(hashes) > len(self._tiles.get(key, b"")):
-                self._tiles[key] = hashes
+            if tile.width == TILE_WIDTH:
+                self._group_roots[key], self._groups[*key, part.group] = hashes[:GROUP_BYTES], hashes[GROUP_BYTES:]
+            else:
+                self._tiles[key] = max(hashes, self._tiles.get(key, b""), key=len)
 
     def node(self, level: int, index: int) -> bytes:
         """Return a subtree's hash, from at most 256 hashes of one tile. Raises ProofError if they were not fetched."""
-        tile_level, tile_index, offset = _locate(level, index)
-        end = offset + (1 << level % TILE_HEIGHT)
-        hashes = self._tiles.get((tile_level, tile_index), b"")
-        if len(hashes) < end * HASH_BYTES:
-            raise ProofError(f"hashes {offset}..{end - 1} of tile level {tile_level} index {tile_index} are missing")
-        height = level % TILE_HEIGHT
-        at = (offset >> height) * HASH_BYTES
+        tile_level, tile_index, first = _locate(level, index)
+        key, height, number = (tile_level, tile_index), level % TILE_HEIGHT, first
+        hashes = self._tiles.get(key)
+        if hashes is None and height >= GROUP_HEIGHT:
+            hashes = self._group_roots.get(key, b"")
+            height, number = height - GROUP_HEIGHT, first // GROUP_WIDTH
+        elif hashes is None:
+            hashes = self._groups.get((*key, first // GROUP_WIDTH), b"")
+            number = first % GROUP_WIDTH
+        if len(hashes) < (number + (1 << height)) * HASH_BYTES:
+            last = first + (1 << level % TILE_HEIGHT) - 1
+            raise ProofError(f"hashes {first}..{last} of tile level {tile_level} index {tile_index} are missing")
+        at = (number >> height) * HASH_BYTES
         return (_subtrees(hashes)[height - 1] if height else hashes)[at : at + HASH_BYTES]
 
 
-@lru_cache(maxsize=256)
-def _subtrees(hashes: bytes) -> tuple[bytes, ...]:
-    """The hashes of the complete subtrees within a tile, of height 1 to 8 where it has any, concatenated per height.
+def group_roots(hashes: bytes) -> bytes:
+    """Return the roots over the sixteen groups of a full tile, as they lie beside it."""
+    return _subtrees.__wrapped__(hashes)[GROUP_HEIGHT - 1]
 
-    Remembered for the tiles last used, 4 MiB at most: those near the top of the tree are part of every proof.
+
+@lru_cache(maxsize=512)
+def _subtrees(hashes: bytes) -> tuple[bytes, ...]:
+    """The hashes of the complete subtrees over these, of height 1 to 8 where there are any, concatenated per height.
+
+    Remembered for what was used last, some MiB at most: what is near the top of the tree is part of every proof.
     """
     found = []
     while len(hashes) >= 2 * HASH_BYTES:

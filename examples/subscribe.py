@@ -16,16 +16,14 @@ from nats.js.api import ConsumerConfig, DeliverPolicy
 
 
 async def follow(url: str, password: str, first: int) -> None:
-    connection = await nats.connect(url, user="auditor", password=password, inbox_prefix="_INBOX_auditor")
-    from_here = ConsumerConfig(deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=first)
-    orders = await connection.jetstream().subscribe(
-        "chaoyangli.orders.>", stream="ORDERS", ordered_consumer=True, idle_heartbeat=5.0, config=from_here
-    )
+    who = {"user": "auditor", "password": password, "inbox_prefix": "_INBOX_auditor"}
+    connection = await nats.connect(url, max_reconnect_attempts=-1, **who)
+    begin = ConsumerConfig(deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=first, idle_heartbeat=5.0)
+    orders = await connection.jetstream().subscribe("chaoyangli.orders.>", ordered_consumer=True, config=begin)
     async for message in orders.messages:
         event = json.loads(message.data)
-        print(event["position"], event["time"], event["type"], event["data"].get("order_no", event["subject"]))
+        print(event["position"], event["time"], event["type"], event["data"].get("order_no", ""), flush=True)
 
 
-if __name__ == "__main__":
-    url, password_file, *position = sys.argv[1:]
-    asyncio.run(follow(url, Path(password_file).read_text().strip(), int(position[0]) if position else 1))
+url, password_file, *position = sys.argv[1:]
+asyncio.run(follow(url, Path(password_file).read_text().strip(), int(position[0]) if position else 1))

@@ -2,54 +2,19 @@
 
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import structlog
 from fastapi import FastAPI
-from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, Field
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from servicekit import adoption, health, problems
+from servicekit import adoption, health, openapi, problems
 from servicekit.definition import Runtime, ServiceDefinition
 from servicekit.http import BodyLimit, body_model, reader
 from servicekit.metrics import Metrics
 
 _log = structlog.get_logger("servicekit.http")
-
-
-class FieldProblem(BaseModel):
-    """One wrong place in a request."""
-
-    pointer: str = Field(description="RFC 6901 pointer into the body, or `header:` / `query:` / `path:` and a name")
-    reason_code: str
-    detail: str
-    detail_zh: str
-
-
-class ProblemDocument(BaseModel):
-    """RFC 9457 problem document, with a stable reason_code and sentences in two languages."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    instance: str
-    reason_code: str
-    title_zh: str
-    detail_zh: str
-    facts: dict[str, Any] = {}
-    errors: list[FieldProblem] = []
-
-
-_RESPONSES: dict[int | str, dict[str, Any]] = {
-    "default": {
-        "description": "A refusal: nothing was recorded.",
-        "content": {problems.MEDIA_TYPE: {"schema": ProblemDocument.model_json_schema()}},
-    }
-}
 
 
 def build(definition: ServiceDefinition, runtime: Runtime) -> FastAPI:
@@ -64,18 +29,19 @@ def build(definition: ServiceDefinition, runtime: Runtime) -> FastAPI:
         version="1",
         docs_url=None,
         redoc_url=None,
-        responses=_RESPONSES,
+        generate_unique_id_function=lambda route: route.name,
     )
     app.state.runtime = runtime
     problems.install(app, definition.sentences, runtime.metrics)
     routers = definition.build_app(runtime)
-    for router in routers if isinstance(routers, Sequence) else [routers]:
+    served = [*(routers if isinstance(routers, Sequence) else [routers]), health.router(runtime)]
+    if definition.policy is not None:
+        served.append(adoption.router(definition.policy))
+    for router in served:
         for route in router.routes:
             _check_body_is_strict(route)
         app.include_router(router)
-    if definition.policy is not None:
-        app.include_router(adoption.router(definition.policy))
-    app.include_router(health.router(runtime))
+    openapi.complete(app, [route for router in served for route in router.routes], definition.sentences)
     app.add_middleware(BodyLimit)
     app.add_middleware(Observed, metrics=runtime.metrics)
     return app
@@ -85,12 +51,8 @@ def _check_body_is_strict(route: BaseRoute) -> None:
     if not isinstance(route, APIRoute) or not _WITH_BODY & set(route.methods or ()):
         return
     body_model(route)
-    if not _depends_on(route.dependant, reader):
+    if not openapi.depends_on(route.dependant, reader):
         raise TypeError(f"{route.path}: a route that takes a body has a `Commanding` or `Reading` parameter")
-
-
-def _depends_on(dependant: Dependant, call: object) -> bool:
-    return dependant.call is call or any(_depends_on(each, call) for each in dependant.dependencies)
 
 
 _WITH_BODY = {"POST", "PUT", "PATCH", "DELETE"}

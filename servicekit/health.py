@@ -15,7 +15,7 @@ from eventstore.errors import EngineError
 from eventstore.read_model import models_version
 from servicekit.http import not_found
 from servicekit.metrics import CONTENT_TYPE_LATEST
-from servicekit.problems import STORE_TROUBLE
+from servicekit.problems import MEDIA_TYPE, STORE_TROUBLE
 
 if TYPE_CHECKING:
     from servicekit.definition import Runtime
@@ -91,7 +91,17 @@ def router(runtime: "Runtime") -> APIRouter:
     async def metrics() -> Response:
         return Response(runtime.metrics.render(), media_type=CONTENT_TYPE_LATEST)
 
-    @routes.get("/v1/checkpoint", summary="The last signed head (C2SP checkpoint).", response_class=PlainTextResponse)
+    unsigned = {
+        "description": "Nothing is signed yet.",
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+
+    @routes.get(
+        "/v1/checkpoint",
+        summary="The last signed head (C2SP checkpoint).",
+        response_class=PlainTextResponse,
+        responses={404: unsigned},
+    )
     async def checkpoint() -> Response:
         text = await asyncio.to_thread(runtime.signer.last_signed_text)
         if text is None:

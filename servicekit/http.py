@@ -26,7 +26,7 @@ from eventstore.model import Call, Committed, Metadata
 from servicekit.access import AccessTable
 from servicekit.problems import Problem
 from servicekit.tokens import Identity, TokenRefused
-from servicekit.validation import BODY_BYTES_MAX, validate_body
+from servicekit.validation import BODY_BYTES_MAX, check_address, validate_body
 
 if TYPE_CHECKING:
     from eventstore.executor import Plan
@@ -122,9 +122,10 @@ async def reader(
         str | None, Header(alias="After", description="Answer only after hearing these.", examples=["orders=12"])
     ] = None,
 ) -> Caller:
-    """Authenticate, read the body strictly if there is one, wait for the positions of `After`. Of every query."""
+    """Authenticate, read address and body strictly, wait for the positions of `After`. Of every query."""
     runtime = _runtime(request)
     caller = Caller(_identity(request, credentials, runtime), _channel(x_channel), _role(x_role), runtime.access)
+    check_address(request.query_params.multi_items(), request.path_params)
     _check_body(request, await request.body())
     await _wait_after(runtime, after)
     return caller

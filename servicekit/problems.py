@@ -32,27 +32,31 @@ Sentence = tuple[int, str, str]
 Sentences = Mapping[str, Sentence]
 
 SHARED_SENTENCES: dict[str, Sentence] = {
-    "token_missing": (401, "请先登录,再办理这件事。", "A bearer token is required."),
-    "token_expired": (401, "登录已过期,请重新登录。", "The bearer token has expired."),
-    "token_invalid": (401, "登录信息无效,请重新登录。", "The bearer token is not valid."),
+    "token_missing": (401, "先登录，再办这件事。", "A bearer token is required."),
+    "token_expired": (401, "登录时间到了，再登录一次就行。", "The bearer token has expired."),
+    "token_invalid": (401, "登录信息不对，再登录一次就行。", "The bearer token is not valid."),
     "forbidden": (403, "您没有办理这件事的权限。", "You may not do this."),
     "role_not_held": (403, "您没有这个身份。", "You do not hold the role you asked to act in."),
     "not_found": (404, "没有找到您要的内容。", "There is no such thing here."),
     "method_not_allowed": (405, "这个地址不支持这种操作。", "This address does not take that method."),
-    "key_reused": (409, "这个请求编号已用于另一件事,请换一个再试。", "The Idempotency-Key was used with another body."),
-    "stale_version": (409, "内容刚刚有变动,请刷新后再试。", "It has changed since; read it again and retry."),
+    "key_reused": (409, "这个请求编号已用于另一件事，换一个再试。", "The Idempotency-Key was used with another body."),
+    "stale_version": (409, "内容刚刚有变动，看一下新的再办。", "It has changed since; read it again and retry."),
     "body_too_large": (413, "提交的内容太长。", "The body is larger than 64 KiB."),
-    "unsupported_media_type": (415, "提交的内容格式不对,需要 JSON。", "The body must be application/json."),
-    "invalid_request": (422, "填写的内容有误,请按提示修改。", "The request is not valid; see errors."),
+    "unsupported_media_type": (415, "提交的内容格式不对，需要 JSON。", "The body must be application/json."),
+    "invalid_request": (422, "有的地方写得不对，按提示改一下。", "The request is not valid; see errors."),
     "idempotency_key_required": (400, "缺少请求编号。", "A command needs an Idempotency-Key of 8 to 128 characters."),
-    "header_invalid": (400, "请求头有误。", "A request header is malformed."),
-    "body_unreadable": (400, "提交的内容无法读取。", "The request cannot be read."),
-    "unknown_code": (422, "没有这个编码:{code}。", "There is no {kind} with the code {code}."),
-    "event_refused": (422, "内容太多,无法一次记录。", "What this would record is too large."),
-    "not_caught_up": (503, "数据正在同步,请稍后再试。", "What you refer to has not arrived here; retry shortly."),
-    "log_unavailable": (503, "系统暂时无法记录,请稍后再试。", "Nothing can be recorded now; retry with the same key."),
-    "busy": (503, "系统正忙,请稍后再试。", "Too many changes at once; retry shortly."),
-    "internal_error": (500, "系统出错了,请稍后再试。", "Something went wrong on our side."),
+    "header_invalid": (400, "请求头写得不对。", "A request header is malformed."),
+    "body_unreadable": (400, "提交的内容无法读取。", "The body is no text in UTF-8, or not readable at all."),
+    "unknown_code": (422, "没有这个编码：{code}。", "There is no {kind} with the code {code}."),
+    "event_refused": (422, "内容太多，无法一次记录。", "What this would record is too large."),
+    "not_caught_up": (503, "数据正在同步，过几秒再试。", "What you refer to has not arrived here; retry shortly."),
+    "log_unavailable": (
+        503,
+        "系统暂时记不下来，过一会儿再试。",
+        "Nothing can be recorded now; retry with the same key.",
+    ),
+    "busy": (503, "系统正忙，过几秒再试。", "Too many changes at once; retry shortly."),
+    "internal_error": (500, "系统出错了，过一会儿再试。", "Something went wrong on our side."),
 }
 """Sentences that every service shares. A service may overrule any of them."""
 
@@ -112,9 +116,9 @@ class ProblemBook:
     ) -> dict[str, Any]:
         """The problem document. A rule's code without a sentence is a 409 that says the code: refused, never a 500."""
         plain_facts = {name: _plain(value) for name, value in (facts or {}).items()}
-        unknown = (409, f"现在不能这样做({reason_code})。", f"This cannot be done now: {reason_code}.")
+        unknown = (409, f"现在不能这样做（{reason_code}）。", f"This cannot be done now: {reason_code}.")
         status, chinese, english = self._sentences.get(reason_code, unknown)
-        title_zh, title = _fill(chinese, plain_facts), _fill(english, plain_facts)
+        title_zh, title = _fill(chinese, self._in_chinese(plain_facts)), _fill(english, plain_facts)
         document: dict[str, Any] = {
             "type": f"/problems/{reason_code}",
             "title": title,
@@ -128,8 +132,18 @@ class ProblemBook:
             document["facts"] = plain_facts
         if errors:
             document["errors"] = list(errors)
-            document["detail_zh"] = ";".join(error["detail_zh"] for error in errors if "detail_zh" in error) or title_zh
+            document["detail_zh"] = (
+                "；".join(error["detail_zh"] for error in errors if "detail_zh" in error) or title_zh
+            )
         return document
+
+    def _in_chinese(self, facts: Mapping[str, object]) -> Mapping[str, object]:
+        """The fact `why` names other refusals by their codes: people read those refusals' sentences."""
+        why = facts.get("why")
+        if not isinstance(why, str):
+            return facts
+        reasons = [self._sentences.get(code, (0, code, code))[1].rstrip("。") for code in why.split(", ")]
+        return {**facts, "why": "；".join(reasons)}
 
     def answer(
         self, document: Mapping[str, Any], request: Request, headers: Mapping[str, str] | None = None
@@ -164,7 +178,7 @@ def install(app: FastAPI, sentences: Sentences | None = None, metrics: Metrics |
 
     def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         errors = field_errors(error.errors())
-        detail = "; ".join(f"{item['pointer']}: {item['detail']}" for item in errors)
+        detail = "; ".join(f"{item['pointer']}: {item['detail']}".removeprefix(": ") for item in errors)
         return book.answer(book.document("invalid_request", detail, errors=errors), request)
 
     def http(request: Request, error: HTTPException) -> JSONResponse:

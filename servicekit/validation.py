@@ -7,14 +7,19 @@ numbers while ids and times may still be written as text.
 import json
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from datetime import date, datetime
+from typing import Annotated, Any
 
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ValidationError
+from pydantic_core import PydanticCustomError
 
 BODY_BYTES_MAX = 65_536
 DEPTH_MAX = 32
+YEARS = range(1000, 3000)
+"""Four digits that somebody may mistype; beyond them time zones and deadlines fall off the calendar."""
 
+_OUT_OF_RANGE = f"a year from {YEARS[0]} to {YEARS[-1]}"
 _ALLOWED_CONTROLS = "\n\t"
 
 _CHINESE = {
@@ -24,7 +29,7 @@ _CHINESE = {
     "text_has_nul": "文字里有不可用的字符",
     "text_has_control_character": "文字里有不可用的字符",
     "text_has_lone_surrogate": "文字里有残缺的字符",
-    "text_not_nfc": "文字须用规范的字符(NFC)",
+    "text_not_nfc": "文字须用规范的字符（NFC）",
     "text_too_long": "文字太长",
     "text_too_short": "文字太短",
     "too_small": "数值太小",
@@ -35,7 +40,8 @@ _CHINESE = {
     "not_an_id": "编号格式不对",
     "not_a_time": "时间格式不对",
     "time_without_zone": "时间缺少时区",
-    "json_malformed": "不是有效的 JSON",
+    "time_out_of_range": "时间太早或太晚",
+    "json_malformed": "写得不是 JSON",
     "duplicate_field": "字段重复",
     "too_deep": "嵌套太深",
     "too_many_items": "项目太多",
@@ -76,11 +82,32 @@ def validate_body(model: type[BaseModel], body: bytes) -> BaseModel:
     if problems:
         raise RequestValidationError(problems)
     try:
-        return model.model_validate_json(body, strict=True)
+        read = model.model_validate_json(body, strict=True)
     except ValidationError as error:
         raise RequestValidationError(
             [{**item, "loc": ("body", *item["loc"])} for item in error.errors(include_url=False, include_input=False)]
         ) from None
+    if problems := list(_time_problems(read)):
+        raise RequestValidationError(problems)
+    return read
+
+
+def check_address(query: Iterable[tuple[str, str]], path: Mapping[str, object]) -> None:
+    """Read the texts of an address as strictly as those of a body. Raises RequestValidationError."""
+    given = [(("query", name), value) for name, value in query]
+    given += [(("path", name), value) for name, value in path.items() if isinstance(value, str)]
+    if problems := [problem for loc, value in given for problem in _text_problems(value, loc)]:
+        raise RequestValidationError(problems)
+
+
+def _in_this_age(moment: datetime) -> datetime:
+    if moment.year not in YEARS:
+        raise PydanticCustomError("time_out_of_range", _OUT_OF_RANGE)
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_this_age)]
+"""A time in an address, with its zone and in a year that people mean."""
 
 
 def parse_json(body: bytes) -> Any:
@@ -137,18 +164,37 @@ def _text_problems(value: Any, loc: tuple[str | int, ...] = ("body",)) -> Iterat
             return
 
 
+def _time_problems(value: Any, loc: tuple[str | int, ...] = ("body",)) -> Iterator[dict[str, Any]]:
+    match value:
+        case date():
+            if value.year not in YEARS:
+                yield _problem(loc, "time_out_of_range", _OUT_OF_RANGE)
+        case BaseModel():
+            for name, item in value:
+                yield from _time_problems(item, (*loc, name))
+        case list() | tuple():
+            for index, item in enumerate(value):
+                yield from _time_problems(item, (*loc, index))
+        case _:
+            return
+
+
 def _problem(loc: tuple[str | int, ...], kind: str, message: str) -> dict[str, Any]:
     return {"loc": loc, "type": kind, "msg": message}
 
 
 def _field_error(error: Mapping[str, Any]) -> dict[str, str]:
     kind = str(error["type"])
-    loc = [str(part) for part in error["loc"]]
+    together = error.get("ctx", {}) if "chinese" in error.get("ctx", {}) else {}
+    loc = [str(part) for part in (*error["loc"], *([together["field"]] if together else ()))]
     place, path = (loc[0], loc[1:]) if loc and loc[0] in {"body", "query", "path", "header"} else ("body", loc)
     if place == "body":
         pointer = "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in path)
     else:
         pointer = f"{place}:{'.'.join(path)}"
+    if together:
+        code, chinese = kind, str(together["chinese"])
+        return {"pointer": pointer, "reason_code": code, "detail": str(error["msg"]), "detail_zh": chinese}
     if kind in _CODES:
         code = _CODES[kind]
     elif kind in _CHINESE:
@@ -162,7 +208,7 @@ def _field_error(error: Mapping[str, Any]) -> dict[str, str]:
 
 def _in_chinese(path: Sequence[str], code: str) -> str:
     sentence = _CHINESE.get(code, _CHINESE["wrong_format"])
-    return f"{'.'.join(path)}:{sentence}" if path else sentence
+    return f"{'.'.join(path)}：{sentence}" if path else sentence
 
 
 class _DuplicateName(ValueError):

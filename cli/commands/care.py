@@ -155,18 +155,18 @@ def erasures(data: Data = None, as_json: Json = False) -> None:
     if not found:
         out.print("nobody was erased")
         return
-    table = Table("person", "erased", *SERVICES)
     for one in found:
-        erased_at = local(datetime.fromisoformat(one["erased_at"]))
-        table.add_row(one["person_id"], erased_at, *(_word(one, service) for service in SERVICES))
-    out.print(table)
+        out.print(f"{one['person_id']}  erased {local(datetime.fromisoformat(one['erased_at']))}", markup=False)
+        for service in SERVICES:
+            out.print(f"  {service:<11} {_word(one, service)}", markup=False)
 
 
 def _word(one: dict[str, Any], service: str) -> str:
     if service in one["waiting"]:
-        return "not yet"
+        return "has not destroyed its keys yet"
     kept = one["kept"].get(service)
-    return f"done; kept by law: {', '.join(kept)}" if kept else "done"
+    what = f"destroyed; the law keeps {', '.join(kept)}" if kept else "destroyed"
+    return f"keys {what} (position {one['done'][service]})"
 
 
 async def _erasures(place: Place) -> list[dict[str, Any]]:

@@ -14,12 +14,13 @@ import typer
 
 from cli.client import Actor, Client
 from cli.commands.options import Data, Json
+from cli.directory import StackError, made_for
 from cli.embedded import EmbeddedError, write_private
 from cli.entry import healthcheck
 from cli.nats_users import nats_users, server_config
 from cli.output import err, out, print_json
 from cli.place import DEFAULT_DATA, SERVICES, Place, located
-from cli.stack import Stack, StackError, made_for
+from cli.stack import Stack
 from cli.stopping import StopSignal
 from contracts.command import Role
 from contracts.ids import uuid7
@@ -45,7 +46,7 @@ def up(data: Data = None, as_json: Json = False) -> None:
     # An invented community goes on in the present; its services go on following the clock file they were made with.
     mode = made_for(directory) or "real"
     stack = Stack(directory, mode=mode)
-    stack.check()
+    stack.claim()
     if mode == "demo":
         direct(stack.clock_file, datetime.now(UTC), 1)
     stop = StopSignal().listen()
@@ -71,10 +72,12 @@ def keep_running(stack: Stack, stop: StopSignal) -> None:
 def tell_addresses(stack: Stack, *, as_json: bool) -> None:
     """Print where everything is."""
     if as_json:
-        print_json({"data": str(stack.data), "services": stack.urls, "nats": stack.servers.nats.url})
+        postgres = f"127.0.0.1:{stack.servers.postgres.port}/chaoyangli"
+        places = {"services": stack.urls, "nats": stack.servers.nats.url, "postgres": postgres}
+        print_json({"data": str(stack.data), "mode": stack.mode, **places})
         return
     for name, url in stack.urls.items():
-        out.print(f"  {name:<11} {url}/docs")
+        out.print(f"  {name:<11} {url}/openapi.json")
     out.print(f"  {'NATS':<11} {stack.servers.nats.url}")
     out.print(f"  {'PostgreSQL':<11} 127.0.0.1:{stack.servers.postgres.port}/chaoyangli")
     out.print(f"  {'data':<11} {stack.data}")

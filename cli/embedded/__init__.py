@@ -13,6 +13,7 @@ from cli.embedded.postgres import PostgresServer
 from cli.embedded.server import (
     HOST,
     DataDirectoryError,
+    DirectoryInUseError,
     EmbeddedError,
     PortInUseError,
     free_port,
@@ -24,6 +25,7 @@ from cli.embedded.server import (
 __all__ = [
     "HOST",
     "DataDirectoryError",
+    "DirectoryInUseError",
     "EmbeddedError",
     "EmbeddedServers",
     "NatsServer",
@@ -31,6 +33,7 @@ __all__ = [
     "PortInUseError",
     "PostgresServer",
     "free_port",
+    "make_data_directory",
     "port_is_free",
     "write_private",
 ]
@@ -142,9 +145,9 @@ class EmbeddedServers:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(lock)
-            raise DataDirectoryError(
+            raise DirectoryInUseError(
                 f"another process runs the servers of {self.data_directory}: "
-                "stop it, or choose another directory with --data"
+                "wait until it ends, stop it, or choose another directory with --data"
             ) from error
         self._lock = lock
 

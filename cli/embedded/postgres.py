@@ -10,7 +10,15 @@ import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from cli.embedded.server import HOST, DataDirectoryError, EmbeddedError, Server, run_child, write_private
+from cli.embedded.server import (
+    HOST,
+    DataDirectoryError,
+    DirectoryInUseError,
+    EmbeddedError,
+    Server,
+    run_child,
+    write_private,
+)
 
 # PostgreSQL refuses to run as root. Started by root it runs as the first of these that the system knows.
 UNPRIVILEGED_USERS = ("chaoyangli", "nobody")
@@ -107,7 +115,7 @@ class PostgresServer(Server):
         # A predecessor whose launcher was killed is ending by itself; one that stays has an owner.
         while (pid := self._living_predecessor()) is not None:
             if not wait():
-                raise DataDirectoryError(f"PostgreSQL already runs on {self.directory} (process {pid}): stop it first")
+                raise DirectoryInUseError(f"PostgreSQL already runs on {self.directory} (process {pid}): stop it first")
         self._disown_reused_pid()
 
     def _may_retry(self, said: str) -> bool:

@@ -35,6 +35,10 @@ class DataDirectoryError(EmbeddedError):
     """The data directory cannot be used: not writable, full, of another version, or in use by a running server."""
 
 
+class DirectoryInUseError(DataDirectoryError):
+    """Another process runs the servers of this data directory."""
+
+
 def port_is_free(port: int) -> bool:
     """Whether nobody listens on this port of 127.0.0.1."""
     with socket.socket() as probe:

@@ -3,6 +3,7 @@
 from typing import Any
 
 Schema = dict[str, Any]
+_AUDIENCES = {"internal": 0, "partner": 1, "public": 2}
 _WORDS = {"title", "description", "examples", "$id", "$schema"}
 
 
@@ -11,7 +12,7 @@ def incompatibilities(published: Schema, proposed: Schema, where: str = "") -> l
 
     Subscribers were promised what was published, and stored events were written under it, so each side must accept
     the other's: nothing removed, renamed, retyped, newly required or no longer sure to be there, no list of values
-    changed, no bound moved. A list marked `x-extensible-enum` may grow. Words may change.
+    changed, no bound moved. A list marked `x-extensible-enum` may grow, and the audience; words may change.
     """
     found: list[str] = []
     for key in sorted((published.keys() | proposed.keys()) - _WORDS):
@@ -27,6 +28,8 @@ def incompatibilities(published: Schema, proposed: Schema, where: str = "") -> l
         elif key == "x-extensible-enum":
             lost = [value for value in old or () if value not in (new or ())]
             found += [f"{_at(where)}lost the value {value!r}" for value in lost]
+        elif key == "x-audience" and _AUDIENCES.get(str(new), -1) >= _AUDIENCES.get(str(old), -1):
+            continue
         elif old != new or type(old) is not type(new):
             found.append(f"{_at(where)}{key} was {_show(old)} and would be {_show(new)}")
     return found

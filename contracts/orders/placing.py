@@ -21,7 +21,7 @@ from contracts.orders.facts import (
 )
 
 
-class OrderPlaced(OrderNotice, service="orders", audience="public"):
+class OrderPlaced(OrderNotice, service="orders", audience="internal"):
     """居民点单 — a resident asked for a service, or a station made an order from an inquiry."""
 
     mode: OrderMode
@@ -48,7 +48,7 @@ class OrderPlaced(OrderNotice, service="orders", audience="public"):
     placed_at: Instant
 
 
-class OrderInfoRequested(OrderNotice, service="orders", audience="public"):
+class OrderInfoRequested(OrderNotice, service="orders", audience="partner"):
     """要求补充信息 — the dispatcher asked the resident for what is missing; the clock of triage stands still."""
 
     asked_for: Annotated[tuple[Code, ...], Field(min_length=1, max_length=8)]
@@ -60,7 +60,7 @@ class OrderInfoRequested(OrderNotice, service="orders", audience="public"):
     info_requested_at: Instant
 
 
-class OrderInfoProvided(OrderNotice, service="orders", audience="public"):
+class OrderInfoProvided(OrderNotice, service="orders", audience="partner"):
     """补充信息 — the resident answered; triage goes on with the time that was left."""
 
     channel: Channel
@@ -71,7 +71,7 @@ class OrderInfoProvided(OrderNotice, service="orders", audience="public"):
     info_provided_at: Instant
 
 
-class OrderVerified(OrderFact, service="orders", audience="public"):
+class OrderVerified(OrderFact, service="orders", audience="partner"):
     """受理点单 — a dispatcher checked the need and fixed what the order takes."""
 
     slots: Count
@@ -84,7 +84,7 @@ class OrderVerified(OrderFact, service="orders", audience="public"):
     verified_at: Instant
 
 
-class OrderRefused(OrderNotice, service="orders", audience="public"):
+class OrderRefused(OrderNotice, service="orders", audience="partner"):
     """不予受理 — an order was refused, with a reason and where to turn."""
 
     reason_code: RefusalReason
@@ -94,7 +94,7 @@ class OrderRefused(OrderNotice, service="orders", audience="public"):
     refused_at: Instant
 
 
-class OrderDispatched(OrderNotice, service="orders", audience="public"):
+class OrderDispatched(OrderNotice, service="orders", audience="partner"):
     """派单 — the order was offered to volunteers; each may decline."""
 
     wave: Count
@@ -107,7 +107,7 @@ class OrderDispatched(OrderNotice, service="orders", audience="public"):
     dispatched_at: Instant
 
 
-class OfferDeclined(OrderFact, service="orders", audience="public"):
+class OfferDeclined(OrderFact, service="orders", audience="partner"):
     """婉拒 — a volunteer declined an offer, which has no effect on them."""
 
     offer_id: UUID
@@ -127,7 +127,7 @@ class OfferExpired(OrderFact, service="orders", audience="public"):
     expired_at: Instant
 
 
-class OrderOpened(OrderNotice, service="orders", audience="public"):
+class OrderOpened(OrderNotice, service="orders", audience="partner"):
     """放入接单池 — the order was opened to every eligible volunteer."""
 
     expected_minutes: Minutes
@@ -141,7 +141,7 @@ class OrderOpened(OrderNotice, service="orders", audience="public"):
     opened_at: Instant
 
 
-class OrderAccepted(OrderNotice, service="orders", audience="public"):
+class OrderAccepted(OrderNotice, service="orders", audience="partner"):
     """接单 — a volunteer took a slot of the order."""
 
     assignment_id: UUID
@@ -158,7 +158,7 @@ class OrderAccepted(OrderNotice, service="orders", audience="public"):
     accepted_at: Instant
 
 
-class OrderStaffed(OrderNotice, service="orders", audience="public"):
+class OrderStaffed(OrderNotice, service="orders", audience="partner"):
     """人已找齐 — every slot of the order is taken."""
 
     assignments: tuple[Staffing, ...]
@@ -166,7 +166,7 @@ class OrderStaffed(OrderNotice, service="orders", audience="public"):
     staffed_at: Instant
 
 
-class AcceptanceWithdrawn(OrderNotice, service="orders", audience="public"):
+class AcceptanceWithdrawn(OrderNotice, service="orders", audience="partner"):
     """退单 — a volunteer gave back a slot before the service."""
 
     assignment_id: UUID
@@ -181,7 +181,7 @@ class AcceptanceWithdrawn(OrderNotice, service="orders", audience="public"):
     withdrawn_at: Instant
 
 
-class AssignmentLapsed(OrderNotice, service="orders", audience="public"):
+class AssignmentLapsed(OrderNotice, service="orders", audience="partner"):
     """接单失效 — a slot fell free because its volunteer can no longer serve."""
 
     assignment_id: UUID
@@ -195,7 +195,7 @@ class AssignmentLapsed(OrderNotice, service="orders", audience="public"):
     lapsed_at: Instant
 
 
-class OrderEscalated(OrderNotice, service="orders", audience="public"):
+class OrderEscalated(OrderNotice, service="orders", audience="partner"):
     """升级 — a deadline passed, so the order went up to the next role."""
 
     level: Annotated[int, Field(ge=1, le=3)]
@@ -204,7 +204,7 @@ class OrderEscalated(OrderNotice, service="orders", audience="public"):
     escalated_at: Instant
 
 
-class OrderCancelled(OrderNotice, service="orders", audience="public"):
+class OrderCancelled(OrderNotice, service="orders", audience="partner"):
     """取消 — the order was cancelled before the service began."""
 
     stage: OrderState
@@ -219,7 +219,7 @@ class OrderCancelled(OrderNotice, service="orders", audience="public"):
     cancelled_at: Instant
 
 
-class OrderUnfulfilled(OrderNotice, service="orders", audience="public"):
+class OrderUnfulfilled(OrderNotice, service="orders", audience="partner"):
     """未能满足 — nobody was found, and two people said so."""
 
     reason_code: Code

@@ -10,7 +10,7 @@ from contracts.event import Code, Digest, Instant, Minutes
 from contracts.orders.facts import OrderFact, OrderNotice, OrderState, PresenceEvidence, ServiceOutcome, Staffing
 
 
-class ServiceStarted(OrderFact, service="orders", audience="public"):
+class ServiceStarted(OrderFact, service="orders", audience="partner"):
     """签到 — a volunteer began the service."""
 
     assignment_id: UUID
@@ -19,12 +19,11 @@ class ServiceStarted(OrderFact, service="orders", audience="public"):
     started_at: Instant
 
 
-class ServiceFinished(OrderNotice, service="orders", audience="public"):
+class ServiceFinished(OrderNotice, service="orders", audience="partner"):
     """签退 — a volunteer finished the service."""
 
     assignment_id: UUID
     volunteer_id: UUID
-    household_id: UUID | None = None
     project_code: Code | None = None
     outcome: ServiceOutcome
     started_at: Instant
@@ -37,7 +36,7 @@ class ServiceFinished(OrderNotice, service="orders", audience="public"):
     """True when no slot is held or in service any more: the order waits for confirmation."""
 
 
-class ServiceAutoClosed(OrderNotice, service="orders", audience="public"):
+class ServiceAutoClosed(OrderNotice, service="orders", audience="partner"):
     """未签退自动结束 — nobody checked out in time; no minutes are assumed."""
 
     assignment_id: UUID
@@ -47,7 +46,7 @@ class ServiceAutoClosed(OrderNotice, service="orders", audience="public"):
     served: bool
 
 
-class CompletionConfirmed(OrderNotice, service="orders", audience="public"):
+class CompletionConfirmed(OrderNotice, service="orders", audience="partner"):
     """确认完成 — the resident or a proxy said that the service was done."""
 
     confirmed_by: UUID
@@ -56,14 +55,14 @@ class CompletionConfirmed(OrderNotice, service="orders", audience="public"):
     confirmed_at: Instant
 
 
-class CompletionPresumed(OrderNotice, service="orders", audience="public"):
+class CompletionPresumed(OrderNotice, service="orders", audience="partner"):
     """视为完成 — nobody confirmed or objected in time."""
 
     assignments: tuple[Staffing, ...]
     presumed_at: Instant
 
 
-class OrderRated(OrderNotice, service="orders", audience="public"):
+class OrderRated(OrderNotice, service="orders", audience="partner"):
     """评单 — the service was rated, from 1 to 5."""
 
     score: Annotated[int, Field(ge=1, le=5)]

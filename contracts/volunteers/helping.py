@@ -14,7 +14,7 @@ VolunteerNo = Annotated[str, Field(pattern=r"^[0-9]{6,10}$")]
 MinuteOfDay = Annotated[int, Field(ge=0, le=1440)]
 
 
-class VolunteerRegistered(Event, service="volunteers", audience="partner"):
+class VolunteerRegistered(Event, service="volunteers", audience="internal"):
     """志愿者注册 — a person offered to help."""
 
     volunteer_id: UUID

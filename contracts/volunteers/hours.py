@@ -98,7 +98,7 @@ class HoursHeld(HoursFact, service="volunteers", audience="partner"):
     held_at: Instant
 
 
-class HoursLogged(ServedInterval, service="volunteers", audience="public"):
+class HoursLogged(ServedInterval, service="volunteers", audience="partner"):
     """时长认定 — minutes were credited, finally; the ledger posts them."""
 
     minutes: Annotated[int, Field(ge=5, le=720)]

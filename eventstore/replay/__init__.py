@@ -119,9 +119,9 @@ async def _check(run: Run) -> ReplayReport:
     try:
         live = await live_state(run.connection, run.config)
         goal, projection = await run.goal(), run.projection()
-        put_off = await run.make_shadow()
+        await run.make_shadow(to_keep=False)
         await run.fold(projection, goal)
-        await run.fill_shadow(projection, put_off)
+        await run.fill_shadow(projection)
         note = _why_not_compared(run, live, goal)
         if note:
             tables = await count_tables(run.connection, run.config.shadow_schema, run.models)
@@ -160,9 +160,9 @@ async def _as_of(run: Run, until: int | datetime) -> ReplayReport:
                 f"SELECT recorded_at FROM {config.schema}.events WHERE position = $1", max(until, 1)
             )
         goal, projection = await run.goal(own, moment), run.projection()
-        put_off = await run.make_shadow()
+        await run.make_shadow()
         await run.fold(projection, goal)
-        await run.fill_shadow(projection, put_off)
+        await run.fill_shadow(projection)
         tables = await count_tables(connection, config.shadow_schema, run.models)
     return run.report(projection, goal, live, tables=tables, schema=config.shadow_schema)
 

@@ -7,7 +7,7 @@ writes them it needs no database to know what is in them.
 import asyncio
 import gc
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from operator import itemgetter
@@ -16,9 +16,10 @@ from typing import Any, Protocol
 import asyncpg
 import sqlalchemy as sa
 
-from contracts.envelope import Recorded, UnknownEvent, decode
+from contracts.envelope import Recorded, UnknownEvent, decode, skim
 from contracts.event import ContractError
-from eventstore.bulk import Shape, shape_of
+from eventstore.bulk import Shape, json_bytes, shape_of
+from eventstore.copying import copy_rows
 from eventstore.errors import EngineError, Tampered
 from eventstore.log.folding import needed
 from eventstore.read_model import ReadModel
@@ -27,6 +28,8 @@ from eventstore.stream_reader import StreamMessage
 
 LOG_ROWS = 2_000
 """Events read from PostgreSQL at a time: about what fits between the two processes while we fold."""
+MEMORY_EVENTS = 100
+"""Events decoded before they are applied in memory: what a processor still has at hand by then."""
 MEMORY_ROWS_MOST = 400_000
 """Rows of read models kept in memory, some hundreds of megabytes; beyond it they are written and folded in bulk."""
 
@@ -93,9 +96,9 @@ class MemoryRows(Rows):
             return None
         # A copy, and JSON as the database gives it back: what a model was given must not change under its hands.
         found = dict(row)
-        for name, convert in kept.json:
+        for name in kept.documents:
             if found[name] is not None:
-                found[name] = json.loads(convert(found[name]))
+                found[name] = json.loads(json_bytes(found[name]))
         return found
 
     @property
@@ -107,12 +110,7 @@ class MemoryRows(Rows):
         """Copy all rows into the empty tables of `schema`, referenced tables first, and forget them."""
         for kept in sorted(self._kept.values(), key=lambda kept: kept.shape.order):
             if kept.rows:
-                await connection.copy_records_to_table(
-                    kept.shape.table.name,
-                    schema_name=schema,
-                    columns=list(kept.shape.columns),
-                    records=kept.records(),
-                )
+                await copy_rows(connection, schema, kept.shape, kept.rows.values())
         self._kept.clear()
 
     def _table(self, table: sa.Table) -> "_KeptTable":
@@ -125,7 +123,7 @@ class MemoryRows(Rows):
 class _KeptTable:
     """One table in memory. Every row has all columns, in the table's order: it begins as a copy of the defaults."""
 
-    __slots__ = ("_converters", "_defaults", "json", "key_of", "primary_key", "rows", "shape", "width")
+    __slots__ = ("_defaults", "documents", "key_of", "primary_key", "rows", "shape", "width")
 
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
@@ -135,16 +133,7 @@ class _KeptTable:
         self.key_of: Callable[[Mapping[str, Any]], Any] = itemgetter(*shape.primary_key)
         """The key itself, or a tuple of several: as Shape.key has it."""
         self._defaults = dict(shape.defaults)
-        self._converters = [
-            (number, column.to_database)
-            for number, column in enumerate(shape.columns.values())
-            if column.to_database is not None
-        ]
-        self.json: list[tuple[str, Callable[[Any], Any]]] = [
-            (name, column.to_database)
-            for name, column in shape.columns.items()
-            if column.from_database is json.loads and column.to_database is not None
-        ]
+        self.documents = [name for name, column in shape.columns.items() if column.is_json]
 
     def new_row(self, values: dict[str, Any]) -> dict[str, Any]:
         """A row with every column. Raises TypeError for a name that is no column, or a key that is not given."""
@@ -152,20 +141,6 @@ class _KeptTable:
         if len(row) != self.width or not self.primary_key <= values.keys():
             self.shape.key(values)
         return row
-
-    def records(self) -> Iterable[Sequence[Any]]:
-        """The rows as COPY takes them."""
-        if not self._converters:
-            return [tuple(row.values()) for row in self.rows.values()]
-        return self._converted()
-
-    def _converted(self) -> Iterable[Sequence[Any]]:
-        for row in self.rows.values():
-            record = list(row.values())
-            for number, convert in self._converters:
-                if record[number] is not None:
-                    record[number] = convert(record[number])
-            yield record
 
 
 class Projection:
@@ -188,6 +163,10 @@ class Projection:
     def in_memory(self) -> bool:
         """Whether nothing is written so far."""
         return self._memory is not None
+
+    def at_once(self) -> int:
+        """Events best folded in one go: few in memory, many where each go is several statements."""
+        return LOG_ROWS if self._memory is None else MEMORY_EVENTS
 
     async def fold(
         self, connection: asyncpg.Connection, source: str, events: Sequence[Recorded], position: int
@@ -230,17 +209,18 @@ def _apply(model: ReadModel, events: Sequence[Recorded], rows: Rows) -> None:
 
 
 @contextmanager
-def few_collections() -> Iterator[None]:
-    """Let the cyclic garbage collector rest: events and rows hold no cycles, and looking for some takes half the time.
+def no_collections() -> Iterator[None]:
+    """Stop the cyclic garbage collector: events and rows hold no cycles, and looking for some is a tenth of the work.
 
     It holds for the whole process, for as long as a history is folded.
     """
-    before = gc.get_threshold()
-    gc.set_threshold(500_000, 50, 1_000)
+    was_enabled = gc.isenabled()
+    gc.disable()
     try:
         yield
     finally:
-        gc.set_threshold(*before)
+        if was_enabled:
+            gc.enable()
 
 
 # --- histories ---
@@ -253,8 +233,10 @@ class OwnHistory:
         self._connection = connection
         self._service = service
 
-    async def read(self, after: int, up_to: int) -> AsyncIterator[list[Recorded]]:
-        """The events `after` < position ≤ `up_to`, all committed, in batches. Raises Tampered, ReplayFailed."""
+    async def read(
+        self, after: int, up_to: int, at_once: Callable[[], int] = lambda: LOG_ROWS
+    ) -> AsyncIterator[list[Recorded]]:
+        """The committed events `after` < position ≤ `up_to`, `at_once()` in a batch. Raises Tampered, ReplayFailed."""
         ahead = asyncio.create_task(self._fetch(after, up_to))
         try:
             while after < up_to:
@@ -263,8 +245,11 @@ class OwnHistory:
                     raise Tampered(f"event {after + 1} of {self._service} is missing", after + 1)
                 ahead = asyncio.create_task(self._fetch(after + len(rows), up_to))
                 await asyncio.sleep(0)  # the request is sent before the processor is ours
-                yield [self._decoded(row[0], position) for position, row in enumerate(rows, after + 1)]
-                after += len(rows)
+                first, after = after + 1, after + len(rows)
+                while first <= after:
+                    events = self._decoded(rows[first - after - 1 :][: at_once()], first)
+                    yield events
+                    first += len(events)
         finally:
             ahead.cancel()
             await asyncio.gather(ahead, return_exceptions=True)
@@ -280,14 +265,19 @@ class OwnHistory:
         )
         return rows
 
-    def _decoded(self, body: bytes, position: int) -> Recorded:
+    def _decoded(self, rows: Sequence[Any], first: int) -> list[Recorded]:
+        events: list[Recorded] = []
         try:
-            recorded = decode(body)
+            for position, row in enumerate(rows, first):
+                recorded = skim(row[0])
+                if recorded.position != position:
+                    raise Tampered(
+                        f"where event {position} of {self._service} should be is {recorded.position}", position
+                    )
+                events.append(recorded)
         except ContractError as error:
-            raise ReplayFailed(f"event {position} of {self._service} cannot be read: {error}") from error
-        if recorded.position != position:
-            raise Tampered(f"where event {position} of {self._service} should be is {recorded.position}", position)
-        return recorded
+            raise ReplayFailed(f"event {first + len(events)} of {self._service} cannot be read: {error}") from error
+        return events
 
 
 class Messages(Protocol):

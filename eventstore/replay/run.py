@@ -1,7 +1,8 @@
 """One replay: how far to fold, the shadow tables, and what is reported."""
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -12,10 +13,10 @@ from contracts.envelope import Recorded
 from eventstore.config import LogConfig
 from eventstore.dead_letters import COPIES, UNREADABLE
 from eventstore.errors import EngineError
-from eventstore.migrate import create_read_models
 from eventstore.read_model import ReadModel, models_version
 from eventstore.replay.comparing import TableReport
-from eventstore.replay.projector import HeardHistory, OwnHistory, Projection, ReplayFailed, few_collections
+from eventstore.replay.projector import HeardHistory, OwnHistory, Projection, ReplayFailed, no_collections
+from eventstore.replay.shadow import Shadow
 
 Progress = Callable[[int, int], None]
 """Called with (events folded, events there are) after each batch. It must not block."""
@@ -94,6 +95,7 @@ class Run:
     started: float
     log: OwnHistory
     histories: dict[str, HeardHistory] = field(default_factory=dict)
+    shadow: Shadow | None = None
 
     @property
     def version(self) -> str:
@@ -139,18 +141,18 @@ class Run:
     async def fold(self, projection: Projection, goal: Goal) -> None:
         """Fold on to the goal."""
         total = goal.own * (self.config.service in projection.folded) + sum(goal.heard.values())
-        with few_collections():
+        with no_collections():
             async for source, events, position in self._batches(projection, goal):
                 await projection.fold(self.connection, source, events, position)
                 if projection.must_write:
-                    await projection.write(self.connection)
+                    await self._write(projection)
                 if self.progress is not None:
                     self.progress(sum(projection.folded.values()), total)
 
     async def _batches(self, projection: Projection, goal: Goal) -> AsyncIterator[tuple[str, Sequence[Recorded], int]]:
         own = self.config.service
         if own in projection.folded:
-            async for events in self.log.read(projection.folded[own], goal.own):
+            async for events in self.log.read(projection.folded[own], goal.own, projection.at_once):
                 yield own, events, events[-1].position
         for source, position in goal.heard.items():
             after = projection.folded[source]
@@ -158,26 +160,28 @@ class Run:
                 async for events, end in self.history(source).read(after, position, goal.left_out[source]):
                     yield source, events, end
 
-    async def make_shadow(self) -> list[str]:
-        """Empty tables in the shadow schema; the exclusion constraints to be made once they are filled."""
-        put_off: list[str] = []
-        await self.connection.execute(f"DROP SCHEMA IF EXISTS {self.config.shadow_schema} CASCADE")
-        await create_read_models(self.connection, self.config.service, self.config.shadow_schema, self.models, put_off)
-        return put_off
+    async def make_shadow(self, *, to_keep: bool = True) -> None:
+        """Empty tables in the shadow schema; what is not `to_keep` ends with the transaction."""
+        self.shadow = await Shadow.make(self.connection, self.config, self.models, to_keep=to_keep)
 
-    async def fill_shadow(self, projection: Projection, put_off: Sequence[str]) -> None:
+    async def fill_shadow(self, projection: Projection) -> None:
         """Write what is folded and let every constraint look at it. Raises ReplayFailed when one refuses."""
-        try:
+        assert self.shadow is not None
+        with _broken_constraints():
             await projection.write(self.connection)
             await self.connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
-            for statement in put_off:
-                await self.connection.execute(statement)
-        except asyncpg.IntegrityConstraintViolationError as error:
-            raise ReplayFailed(f"the history breaks {error.constraint_name}: {error.detail or error}") from error
+            await self.shadow.put_on_everything()
         for model in self.models:
             for table in model.metadata.sorted_tables:
                 await self.connection.execute(f'ANALYZE {self.config.shadow_schema}."{table.name}"')
         await self._note_state(self.config.shadow_schema, projection.folded.get(self.config.service, 0))
+
+    async def _write(self, projection: Projection) -> None:
+        """Write what is in memory; from now on rows are found by their keys."""
+        assert self.shadow is not None
+        with _broken_constraints():
+            await projection.write(self.connection)
+            await self.shadow.put_on_keys()
 
     async def _note_state(self, schema: str, position: int) -> None:
         await self.connection.execute(
@@ -208,6 +212,14 @@ class Run:
             live_version=live["version"] if live is not None else None,
             **({"swapped": False, "compared": False, "schema": None} | facts),
         )
+
+
+@contextmanager
+def _broken_constraints() -> Iterator[None]:
+    try:
+        yield
+    except asyncpg.IntegrityConstraintViolationError as error:
+        raise ReplayFailed(f"the history breaks {error.constraint_name}: {error.detail or error}") from error
 
 
 async def live_state(connection: asyncpg.Connection, config: LogConfig) -> Any:

@@ -21,11 +21,11 @@ async def swap_in(run: Run) -> ReplayReport:
     projection = run.projection()
     async with connection.transaction():
         live = await live_state(connection, config)
-        put_off = await run.make_shadow()
+        await run.make_shadow()
     try:
         goal = await _fold_near_the_end(run, projection)
         async with connection.transaction():
-            await run.fill_shadow(projection, put_off)
+            await run.fill_shadow(projection)
         goal = await _fold_the_last(run, projection, goal)
     except BaseException:
         await drop(run, config.shadow_schema)

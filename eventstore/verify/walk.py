@@ -11,7 +11,7 @@ import orjson
 from eventstore.compact_range import CompactRange, FullTile, PartialTiles
 from eventstore.config import LogConfig
 from eventstore.merkle import EMPTY_ROOT, HASH_BYTES, range_nodes
-from eventstore.tiles import TILE_HEIGHT, TILE_WIDTH, TileRef
+from eventstore.tiles import TILE_HEIGHT, TILE_WIDTH, TileRef, group_roots
 from eventstore.verify.findings import Findings
 
 BATCH_EVENTS = 5_000
@@ -151,7 +151,7 @@ class Walk:
         if not expected:
             return
         rows = await self._connection.fetch(
-            f"""SELECT t.level, t.index, t.hashes, t.root FROM {self._schema}.tiles t
+            f"""SELECT t.level, t.index, t.hashes, t.root, t.group_roots FROM {self._schema}.tiles t
                 JOIN unnest($1::integer[], $2::bigint[]) AS w (level, index) USING (level, index)""",
             [tile.level for tile in expected],
             [tile.index for tile in expected],
@@ -172,6 +172,9 @@ class Walk:
                 self._findings.add("tile", found, position)
             elif row["root"] != tile.root:
                 self._findings.add("tile", f"the root beside {ref.path} is not that of its hashes", ref.first_leaf + 1)
+            elif row["group_roots"] != group_roots(tile.hashes):
+                found = f"the roots of groups beside {ref.path} are not those of its hashes"
+                self._findings.add("tile", found, ref.first_leaf + 1)
 
     def _check_range(self) -> None:
         found = self._tree.compact_range()

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import JSONResponse
-from pydantic import AwareDatetime, TypeAdapter
+from pydantic import TypeAdapter
 
 from contracts.command import Refused
 from contracts.ids import uuid7
@@ -19,6 +19,7 @@ from eventstore.log import Log
 from eventstore.model import VaultChange
 from servicekit.definition import Runtime
 from servicekit.http import CommandContext, Commanding, Reading, command
+from servicekit.validation import Moment
 from services.ledger import access
 from services.ledger.chart_of_accounts import chart
 from services.ledger.commands import (
@@ -70,7 +71,7 @@ Running = Annotated[Runtime, Depends(_runtime)]
 async def _as_of(
     runtime: Running,
     as_of_position: Annotated[int | None, Query(ge=0, le=2**53)] = None,
-    as_of_time: Annotated[AwareDatetime | None, Query(description="Recorded up to this time.")] = None,
+    as_of_time: Annotated[Moment | None, Query(description="Recorded up to this time.")] = None,
     effective_on: Annotated[date | None, Query(description="Effective up to the end of this day.")] = None,
 ) -> AsOf:
     """The point in two times that a query is about: recorded (as a position or a time), and effective."""

@@ -13,14 +13,14 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
     "purpose_unknown": (422, "这个基金没有这个用途。", "The fund {fund} has no purpose {purpose}."),
     "amount_over_cap": (
         422,
-        "金额超过上限,由主管的慈善组织直接接收。",
+        "金额超过上限，由主管的慈善组织直接接收。",
         "The amount is above {amount_fen_max} 分; the host charity takes larger gifts itself.",
     ),
     "counters_equal": (422, "点钞人要是不同的人。", "Each counter is named once."),
     "counter_unknown": (422, "点钞人还没有登记。", "A counter is not registered."),
     "two_counters_required": (
         422,
-        "现金较多,要两个人点清。",
+        "现金较多，要两个人点清。",
         "Cash above {amount_fen_max} 分 is counted by two people.",
     ),
     "day_impossible": (422, "到账日期不对。", "The day must lie from {earliest} to {latest}."),

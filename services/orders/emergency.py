@@ -13,7 +13,7 @@ _WORDS = {
 }
 _NAMES = {"120": "急救", "119": "火警", "110": "报警"}
 _NUMBERS = {number: tuple(words.split()) for number, words in _WORDS.items()}
-ADVICE_ZH = "如果有危险,请先拨打:{numbers}。您的单子我们照样收下。"
+ADVICE_ZH = "如果有危险，请先拨打：{numbers}。您的单子我们照样收下。"
 ADVICE = "If anybody is in danger, call first: {numbers}. Your order is taken all the same."
 
 
@@ -27,7 +27,7 @@ def advice(numbers: tuple[str, ...]) -> dict[str, object]:
     """What an answer says before anything else; nothing when there is no number to show."""
     if not numbers:
         return {}
-    chinese = ",".join(f"{number}({_NAMES[number]})" for number in numbers)
+    chinese = "、".join(f"{number}（{_NAMES[number]}）" for number in numbers)
     return {
         "emergency_numbers": list(numbers),
         "emergency_advice_zh": ADVICE_ZH.format(numbers=chinese),

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from cli.directory import DirectoryLock
 from cli.embedded import HOST
+from cli.main import EXIT_CODES
 from tests.cli.program import say
 from tests.support.servers import temporary_directory
 
-USAGE, NOT_THERE, NO_ANSWER = 2, 3, 4
+USAGE, NOT_THERE, NO_ANSWER, TAKEN = 2, 3, 4, 5
 NOBODY = "00000000-0000-0000-0000-000000000000"
 
 
@@ -102,10 +104,55 @@ def test_a_closed_place_cannot_hold_a_data_directory():
     assert "it cannot be written" in said.err
 
 
+@pytest.mark.parametrize("command", ["up", "demo"])
+def test_a_directory_that_holds_something_else_is_refused_before_anything_is_written(place, command):
+    (place / "thesis.txt").write_text("years of work")
+    said = say(command, "--data", place)
+    assert said.code == TAKEN
+    assert f"{place} holds other things (thesis.txt) and no community: nothing was written there" in said.err
+    assert left_in(place) == ["thesis.txt"]
+
+
+def test_a_file_called_mode_that_we_did_not_write_makes_no_directory_ours(place):
+    (place / "mode").write_text("0755")
+    said = say("up", "--data", place)
+    assert said.code == TAKEN
+    assert "it says neither real nor demo" in said.err
+    assert left_in(place) == ["mode"]
+
+
+@pytest.mark.parametrize("command", ["up", "demo"])
+def test_a_directory_has_one_owner_at_a_time(place, command):
+    lock = DirectoryLock(place)
+    lock.take()
+    said = say(command, "--data", place)
+    assert said.code == TAKEN
+    assert f"{place} is running already" in said.err
+    lock.free()
+
+
+def test_a_system_that_is_just_being_started_is_not_started_again_for_a_command(place):
+    (place / "mode").write_text("real\n")
+    lock = DirectoryLock(place)
+    lock.take()
+    said = say("verify", "--data", place)
+    assert said.code == TAKEN
+    assert "being started or stopped just now" in said.err
+    lock.free()
+
+
+def test_help_says_what_every_exit_code_means():
+    said = say("--help")
+    assert said.code == 0
+    words = " ".join(said.out.decode().split())
+    for code, meaning in EXIT_CODES.items():
+        assert f"{code} {meaning}" in words
+
+
 def test_a_real_community_is_never_made_a_demo(place):
     (place / "mode").write_text("real\n")
     said = say("demo", "--data", place, "--once")
-    assert said.code == NOT_THERE
+    assert said.code == TAKEN
     assert "holds a real community" in said.err
     assert left_in(place) == ["mode"]
 
@@ -113,7 +160,7 @@ def test_a_real_community_is_never_made_a_demo(place):
 def test_a_demo_that_was_interrupted_is_not_begun_again_on_top(place):
     (place / "mode").write_text("demo\n")
     said = say("demo", "--data", place, "--once")
-    assert said.code == NOT_THERE
+    assert said.code == TAKEN
     assert "interrupted" in said.err
     assert left_in(place) == ["mode"]
 

@@ -20,6 +20,7 @@ from contracts.envelope import (
     UnreadableEvent,
     decode,
     encode,
+    skim,
 )
 from contracts.event import EVENTS
 from contracts.generator.examples import all_examples
@@ -99,6 +100,7 @@ def test_the_short_way_reads_what_the_long_way_reads(key: tuple[str, str]) -> No
         "no short way was made"
     )
     assert decode(body) == long_way
+    assert skim(body) == long_way
 
 
 @pytest.mark.parametrize("key", ALL)
@@ -210,6 +212,28 @@ def test_damage_anywhere_is_either_harmless_or_named(cut: int, put: bytes, take:
         return
     assert recorded.body == damaged
     assert recorded.event.type == recorded.type == json.loads(damaged)["type"]
+
+
+@settings(max_examples=300, deadline=None)
+@given(cut=st.integers(0, len(body_of())), put=st.binary(max_size=6), take=st.integers(0, 6))
+def test_skimming_refuses_a_damaged_event_at_once_and_a_damaged_envelope_when_it_is_asked(
+    cut: int, put: bytes, take: int
+) -> None:
+    body = body_of(actor="system", correlationid=ITEM)
+    damaged = body[:cut] + put + body[cut + take :]
+    try:
+        whole = decode(damaged)
+    except (UnreadableEvent, UnknownEvent, UnknownVersion) as error:
+        with pytest.raises(type(error)):
+            _ = skim(damaged).recorded_at
+    else:
+        assert skim(damaged) == whole
+
+
+def test_what_was_skimmed_has_no_other_attributes() -> None:
+    decode(body_of())
+    with pytest.raises(AttributeError, match="recorded_by"):
+        _ = skim(body_of()).recorded_by  # type: ignore[attr-defined]
 
 
 def test_an_unknown_type_is_named() -> None:

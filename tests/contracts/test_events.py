@@ -74,6 +74,26 @@ def test_what_is_about_people_is_internal(cls: type[Event]) -> None:
         assert cls.audience == "internal"
 
 
+NOBODY = {"order_id", "item_id", "offer_ids[]", "donation_id", "donor_ref", "policy_id", "words_ref"}
+"""Ids that stand for a thing, or for one gift alone: who knows them knows no person and cannot follow one."""
+IN_OFFICE = {"counted_by[]"}
+"""Who counts the fund's cash answers for it in public, by an opaque id."""
+DOORS = {"household_id", "entrance_id"}
+
+
+@pytest.mark.parametrize("cls", ALL)
+def test_a_public_event_names_nobody(cls: type[Event]) -> None:
+    if cls.audience == "public":
+        ids = {path for path, each in _fields(event_schema(cls)) if each.get("format") == "uuid"}
+        assert ids <= NOBODY | IN_OFFICE
+
+
+@pytest.mark.parametrize("cls", ALL)
+def test_an_event_that_points_at_a_door_stays_inside(cls: type[Event]) -> None:
+    names = {path.rsplit(".", 1)[-1].removesuffix("[]") for path, _ in _fields(event_schema(cls))}
+    assert not names & DOORS or cls.audience == "internal"
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_event_stands_in_the_union_of_its_aggregate(service: str) -> None:
     placed = [cls for members in events_of(service).values() for cls in members]
@@ -171,7 +191,7 @@ class TestDeclaring:
         ],
     )
     def test_a_bad_declaration_is_refused(self, name: str, words: str | None, keywords: Any, complaint: str) -> None:
-        said: dict[str, Any] = {"__doc__": words, "__module__": __name__, "__annotations__": {}}
+        said: dict[str, Any] = {"__doc__": words, "__module__": "contracts.thing", "__annotations__": {}}
         with pytest.raises(TypeError, match=complaint):
             types.new_class(name, (Event,), keywords, lambda body: body.update(said))
 

@@ -64,11 +64,13 @@ INCOMPATIBLE: dict[str, tuple[Change, str]] = {
         lambda s: _offer(s)["properties"]["reasons"]["items"].update(type="integer"),
         "offers[].reasons[]",
     ),
-    "audience narrowed": (lambda s: s.update({"x-audience": "internal"}), "x-audience was 'public'"),
+    "audience narrowed": (lambda s: s.update({"x-audience": "internal"}), "x-audience was 'partner'"),
+    "audience gone": (lambda s: s.pop("x-audience"), "x-audience was 'partner'"),
     "closed to unknown fields": (lambda s: s.update(additionalProperties=False), "additionalProperties was absent"),
 }
 COMPATIBLE: dict[str, Change] = {
     "nothing": lambda s: None,
+    "audience widened": lambda s: s.update({"x-audience": "public"}),
     "an optional field": lambda s: s["properties"].update(tier={"type": "integer", "minimum": 0, "maximum": 9}),
     "an optional nested field": lambda s: _offer(s)["properties"].update(tier={"type": "boolean", "default": False}),
     "another order": lambda s: s.update(
@@ -142,7 +144,7 @@ def test_a_class_that_breaks_its_schema_on_disk_is_refused_and_nothing_is_writte
 
 
 def test_before_a_release_it_may_be_changed_on_purpose(on_disk: Path) -> None:
-    (on_disk / PATH).write_text(json.dumps({**PUBLISHED, "x-audience": "partner"}))
+    (on_disk / PATH).write_text(json.dumps({**PUBLISHED, "x-audience": "public"}))
     assert _run(on_disk, check=False, unreleased=True).written == [PATH]
     assert _run(on_disk, check=True) == generate.Outcome()
 

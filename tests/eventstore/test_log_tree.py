@@ -55,12 +55,13 @@ async def test_full_tiles_are_stored_as_they_become_full(database):
             await log.append(one(stream(), 0, *[1] * count))
         bodies = [event.body for event in await log.read_raw(0, 2000)]
         hashes = [leaf_hash(body) for body in bodies]
-        rows = await connection.fetch("SELECT level, index, hashes, root FROM orders.tiles ORDER BY level, index")
+        rows = await connection.fetch("SELECT * FROM orders.tiles ORDER BY level, index")
         assert [(row["level"], row["index"]) for row in rows] == [(0, 0), (0, 1), (0, 2), (0, 3)]
         for row in rows:
             of_tile = hashes[row["index"] * TILE_WIDTH : (row["index"] + 1) * TILE_WIDTH]
             assert row["hashes"] == b"".join(of_tile)
             assert row["root"] == root_hash(of_tile)
+            assert row["group_roots"] == b"".join(root_hash(of_tile[at : at + 16]) for at in range(0, TILE_WIDTH, 16))
         assert (await log.head()).root == root_hash(hashes)
 
 

@@ -13,23 +13,27 @@ from eventstore.merkle import (
     ProofError,
     consistency_proof,
     inclusion_proof,
+    root_hash,
     tree_root,
     verify_consistency,
     verify_inclusion,
 )
 from eventstore.tiles import (
+    GROUP_BYTES,
     TILE_WIDTH,
     TileError,
     TileHashSource,
+    TilePart,
     TileRef,
     decode_entries,
     encode_entries,
     entries_path,
+    group_roots,
     parse_entries_path,
     parse_tile_path,
-    tiles_needed_for_consistency,
-    tiles_needed_for_inclusion,
-    tiles_needed_for_root,
+    parts_needed_for_consistency,
+    parts_needed_for_inclusion,
+    parts_needed_for_root,
 )
 
 LEAVES = [sha256(b"leaf %d" % number).digest() for number in range(67_000)]
@@ -38,17 +42,19 @@ FULL_TILES = {(tile.level, tile.index): tile for tile in PartialTiles().extend(L
 ROOTS = {size: CompactRange().extend(LEAVES[:size]).root() for size in SIZES}
 
 
-def fetch(needed: list[TileRef]) -> dict[TileRef, bytes]:
-    """What a store gives that keeps full tiles with their roots, and the leaf hashes of events."""
+def fetch(needed: list[TilePart]) -> dict[TilePart, bytes]:
+    """What a store gives that keeps full tiles with their roots and those of groups, and the leaf hashes of events."""
     found = {}
-    for tile in needed:
+    for part in needed:
+        tile = part.tile
         begin, end = tile.children
         if tile.width == TILE_WIDTH:
-            found[tile] = FULL_TILES[tile.level, tile.index].hashes
+            hashes = FULL_TILES[tile.level, tile.index].hashes
+            found[part] = group_roots(hashes) + hashes[part.group * GROUP_BYTES :][:GROUP_BYTES]
         elif tile.level == 0:
-            found[tile] = b"".join(LEAVES[begin:end])
+            found[part] = b"".join(LEAVES[begin:end])
         else:
-            found[tile] = b"".join(FULL_TILES[tile.level - 1, index].root for index in range(begin, end))
+            found[part] = b"".join(FULL_TILES[tile.level - 1, index].root for index in range(begin, end))
     return found
 
 
@@ -56,21 +62,21 @@ def fetch(needed: list[TileRef]) -> dict[TileRef, bytes]:
 def test_inclusion_proofs_from_tiles_verify(size):
     spread = random.Random(size).sample(range(size), k=min(size, 20))
     for index in {0, size - 1, size // 2, *spread}:
-        source = TileHashSource(fetch(tiles_needed_for_inclusion(index, size)))
+        source = TileHashSource(fetch(parts_needed_for_inclusion(index, size)))
         verify_inclusion(index, size, LEAVES[index], inclusion_proof(index, size, source), ROOTS[size])
 
 
 @pytest.mark.parametrize("new_size", SIZES)
 def test_consistency_proofs_from_tiles_verify(new_size):
     for old_size in (size for size in SIZES if size <= new_size):
-        source = TileHashSource(fetch(tiles_needed_for_consistency(old_size, new_size)))
+        source = TileHashSource(fetch(parts_needed_for_consistency(old_size, new_size)))
         proof = consistency_proof(old_size, new_size, source)
         verify_consistency(old_size, new_size, proof, ROOTS[old_size], ROOTS[new_size])
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_the_root_of_an_earlier_size_comes_from_tiles(size):
-    assert tree_root(size, TileHashSource(fetch(tiles_needed_for_root(size)))) == ROOTS[size]
+    assert tree_root(size, TileHashSource(fetch(parts_needed_for_root(size)))) == ROOTS[size]
 
 
 @given(st.integers(1, 600), st.data())
@@ -78,21 +84,21 @@ def test_proofs_from_tiles_are_those_from_leaves(size, data):
     leaves = LeafHashSource(LEAVES)
     index = data.draw(st.integers(0, size - 1))
     old_size = data.draw(st.integers(0, size))
-    from_tiles = TileHashSource(fetch(tiles_needed_for_inclusion(index, size)))
+    from_tiles = TileHashSource(fetch(parts_needed_for_inclusion(index, size)))
     assert inclusion_proof(index, size, from_tiles) == inclusion_proof(index, size, leaves)
-    from_tiles = TileHashSource(fetch(tiles_needed_for_consistency(old_size, size)))
+    from_tiles = TileHashSource(fetch(parts_needed_for_consistency(old_size, size)))
     assert consistency_proof(old_size, size, from_tiles) == consistency_proof(old_size, size, leaves)
 
 
 def test_a_tile_that_has_become_full_serves_an_earlier_size():
     full = FULL_TILES[0, 0].hashes
-    source = TileHashSource({TileRef(0, 0, 200): full})
+    source = TileHashSource({TilePart(TileRef(0, 0, 200)): full})
     assert inclusion_proof(7, 200, source) == inclusion_proof(7, 200, LeafHashSource(LEAVES))
 
 
 def test_every_tile_asked_for_is_needed():
     for index, size in ((5, 66_999), (66_000, 66_999), (66_998, 66_999), (300, 700)):
-        tiles = fetch(tiles_needed_for_inclusion(index, size))
+        tiles = fetch(parts_needed_for_inclusion(index, size))
         for tile in tiles:
             without = TileHashSource({other: hashes for other, hashes in tiles.items() if other != tile})
             with pytest.raises(ProofError, match="are missing"):
@@ -100,19 +106,35 @@ def test_every_tile_asked_for_is_needed():
 
 
 @given(st.integers(1, 2**62), st.data())
-def test_a_proof_reads_at_most_two_tiles_a_level(size, data):
+def test_a_proof_reads_of_at_most_two_tiles_a_level(size, data):
     index = data.draw(st.integers(0, size - 1))
     levels = (size.bit_length() + 7) // 8
-    for needed in (tiles_needed_for_inclusion(index, size), tiles_needed_for_consistency(index, size)):
+    for needed in (parts_needed_for_inclusion(index, size), parts_needed_for_consistency(index, size)):
         assert len(needed) <= 2 * levels
         for level in range(levels):
-            assert sum(tile.level == level for tile in needed) <= 2
+            assert sum(part.tile.level == level for part in needed) <= 2
 
 
 def test_a_tile_shorter_than_asked_for_or_cut_is_refused():
     for hashes in (bytes(32 * 9), bytes(32 * 10 - 1), bytes(32 * 257)):
         with pytest.raises(ProofError, match=r"tile/0/000\.p/10"):
-            TileHashSource({TileRef(0, 0, 10): hashes})
+            TileHashSource({TilePart(TileRef(0, 0, 10)): hashes})
+    for length in (GROUP_BYTES, 2 * GROUP_BYTES - 1, 2 * GROUP_BYTES + 32):
+        with pytest.raises(ProofError, match="tile/0/000: "):
+            TileHashSource({TilePart(TileRef(0, 0), 3): bytes(length)})
+
+
+def test_hashes_of_another_group_are_not_taken_for_those_asked_for():
+    source = TileHashSource(fetch([TilePart(TileRef(0, 0), 3)]))
+    assert source.node(0, 50) == LEAVES[50]
+    with pytest.raises(ProofError, match=r"64\.\.65 of tile level 0 index 0 are missing"):
+        source.node(1, 32)
+
+
+def test_the_roots_of_groups_are_those_of_their_leaves():
+    roots = group_roots(FULL_TILES[0, 5].hashes)
+    first = 5 * TILE_WIDTH
+    assert roots == b"".join(root_hash(LEAVES[first + at : first + at + 16]) for at in range(0, TILE_WIDTH, 16))
 
 
 @pytest.mark.parametrize(

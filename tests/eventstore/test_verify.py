@@ -144,6 +144,12 @@ TAMPERED: dict[str, tuple[str, list[tuple[str, int | None]]]] = {
         [("tile", 260)],
     ),
     "a tile's root": ("UPDATE orders.tiles SET root = sha256('x') WHERE index = 1", [("tile", 257)]),
+    "the roots of a tile's groups": (
+        """ALTER TABLE orders.tiles ALTER COLUMN group_roots DROP EXPRESSION;
+           UPDATE orders.tiles SET group_roots = set_byte(group_roots, 9, 255 - get_byte(group_roots, 9))
+           WHERE index = 1""",
+        [("tile", 257)],
+    ),
     "a tile that is gone": ("DELETE FROM orders.tiles WHERE index = 0", [("tile", 1)]),
     "a tile too many": (
         "INSERT INTO orders.tiles SELECT level, 2, hashes, root FROM orders.tiles WHERE index = 0",

@@ -21,7 +21,7 @@ async def test_an_order_from_the_wish_to_the_rating(quarter: Quarter) -> None:
     assert [offer["order_id"] for offer in offers["offers"]] == [str(order_id)]
     await quarter.done(f"/orders/{order_id}/accept", {}, ANNA, VOLUNTEER)
     loser = await quarter.refused(409, "already_taken", f"/orders/{order_id}/accept", {}, BO, VOLUNTEER)
-    assert loser["title_zh"] == "已有人接了,谢谢您。"
+    assert loser["title_zh"] == "已有人接了，谢谢您。"
     code = (await quarter.seen(f"/orders/{order_id}", WANG, RESIDENT))["service_code"]
     await quarter.until(TOMORROW)
     await quarter.done(f"/orders/{order_id}/start", {"service_code": code}, ANNA, VOLUNTEER)
@@ -190,6 +190,7 @@ async def test_a_licence_decides_who_is_asked(quarter: Quarter) -> None:
     named = {"volunteer_ids": [str(ANNA)]}
     refused = await quarter.refused(409, "candidate_unfit", dispatch, named, DUAN, DISPATCHER)
     assert refused["facts"]["why"] == "licence_needed"
+    assert refused["title_zh"] == "这位志愿者现在不能派：这一单要有证照才能接。"
     for expires_on in (MONDAY_NINE.date(), TOMORROW.date()):
         licence = LicenceRecorded(
             licence_id=uuid4(),

@@ -1,7 +1,7 @@
 """The tables say what happened; folding both logs again gives the same rows; and free time is read as it was said."""
 
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 from uuid import uuid4
 
 import nats
@@ -12,12 +12,13 @@ from contracts import volunteers
 from contracts.command import Role
 from contracts.envelope import decode
 from contracts.event import EVENTS
+from contracts.orders import OrderEvent
 from eventstore.replay import replay
 from eventstore.streams import ensure_stream
 from services.orders.app import definition
 from services.orders.read_models import tables as t
 from services.orders.read_models.facts import available
-from services.orders.read_models.own import OrdersModel
+from services.orders.read_models.own import _FOLDS, OrdersModel
 from services.orders.read_models.people import PeopleCopy
 from services.orders.read_models.relations import covers
 from tests.orders.lives import another_turn, besides_the_book, said_again
@@ -89,6 +90,10 @@ async def live_a_little(quarter: Quarter) -> None:
     await quarter.done("/service-items/green-patrol/retire", {}, DUAN, DISPATCHER)
     await quarter.hear(quarter.erased(WANG))
     assert await quarter.state(lapsed) == "CANCELLED"
+
+
+def test_every_step_of_an_order_is_folded() -> None:
+    assert set(get_args(OrderEvent)) <= _FOLDS.keys()
 
 
 async def test_replaying_both_logs_gives_the_same_rows(quarter: Quarter, nats_server: TestNats) -> None:

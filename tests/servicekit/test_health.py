@@ -59,7 +59,7 @@ async def test_the_openapi_document_shows_headers_bodies_and_problems(service: S
         "X-Channel",
         "After",
     }
-    assert "application/problem+json" in route["responses"]["default"]["content"]
+    assert route["responses"]["409"] == {"$ref": "#/components/responses/Conflict"}
     assert document["components"]["schemas"]["ItemAsk"]["additionalProperties"] is False
     assert route["security"] == [{"HTTPBearer": []}]
 

@@ -1,4 +1,5 @@
 import json
+import re
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
@@ -9,6 +10,8 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import AwareDatetime, Field
 
 from contracts.command import Ask
+from servicekit import validation
+from servicekit.problems import SHARED_SENTENCES
 from servicekit.validation import field_errors, validate_body
 
 ITEM = "0199a0c0-0000-7000-8000-000000000001"
@@ -110,6 +113,12 @@ def test_all_mistakes_are_told_at_once() -> None:
 )
 def test_what_is_no_such_json_is_refused(raw: bytes, pointer: str, reason_code: str) -> None:
     assert wrong(raw) == [(pointer, reason_code)]
+
+
+def test_no_sentence_blames_whoever_reads_it() -> None:
+    shared = {code: chinese for code, (_, chinese, _) in SHARED_SENTENCES.items()}
+    for code, chinese in (shared | validation._CHINESE).items():
+        assert not re.search("请(?!求)|非法|无效|错误", chinese), code
 
 
 def test_brackets_in_a_text_are_not_depth() -> None:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+import yaml
+
 FILE_LINES, FUNCTION_LINES, LINE_LENGTH = 400, 70, 120
 
 PACKAGES = ("contracts", "eventstore", "servicekit", "services", "portal", "cli")
@@ -36,6 +38,10 @@ REGISTRIES = tuple(
 MACHINE_PATHS = re.compile(
     r"(?<![\w.:/~-])/(" + "|".join(("root", "home", "Users", "work", "opt/py" + "pi")) + r")/[\w.-]"
 )
+
+_HAN = re.compile(r"[\u3400-\u9fff]")
+_LETTER = re.compile(r"[A-Za-z]{2,}")
+_HALF_WIDTH = re.compile(r"[\u3400-\u9fff”》}][,;:!?()]|[,;:!?()][\u3400-\u9fff]|[\u3400-\u9fff]\.(?!\w)")
 
 
 @dataclass(frozen=True)
@@ -189,6 +195,28 @@ def no_fixed_sleep_in_a_test(path: str, text: str) -> Iterator[Problem]:
                 yield Problem(path, node.lineno, "a fixed sleep: use tests.support.waiting.eventually")
 
 
+def chinese_has_its_own_punctuation(path: str, text: str) -> Iterator[Problem]:
+    """Sentences for people are written as Chinese is printed: ，。：；！？（） and never their ASCII halves."""
+    if not _is_product(path):
+        return
+    if path.endswith(".py"):
+        nodes = list(_walk(path, text))
+        said_by_code = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+        parts = {id(part) for node in nodes if isinstance(node, ast.JoinedStr) for part in node.values}
+        said = [
+            (node.lineno, _sentence(node))
+            for node in nodes
+            if isinstance(node, ast.Constant | ast.JoinedStr) and id(node) not in said_by_code | parts
+        ]
+    elif path.endswith((".yaml", ".yml")):
+        said = [(node.start_mark.line + 1, node.value) for node in _yaml_texts(text)]
+    else:
+        return
+    for line, sentence in said:
+        if len(_HAN.findall(sentence)) > len(_LETTER.findall(sentence)) and (found := _HALF_WIDTH.search(sentence)):
+            yield Problem(path, line, f"{found[0]!r} in a Chinese sentence: ，。：；！？（） are full-width")
+
+
 def says_what_it_is(path: str, text: str) -> Iterator[Problem]:
     """Each package opens with a sentence about itself."""
     if _is_product(path) and PurePosixPath(path).name == "__init__.py" and not ast.get_docstring(ast.parse(text)):
@@ -204,6 +232,7 @@ FILE_RULES: tuple[Rule, ...] = (
     no_banned_name,
     no_swallowed_error,
     no_fixed_sleep_in_a_test,
+    chinese_has_its_own_punctuation,
     says_what_it_is,
 )
 
@@ -237,6 +266,25 @@ def _is_product(path: str) -> bool:
 def _walk(path: str, text: str) -> Iterator[ast.AST]:
     if path.endswith(".py"):
         yield from ast.walk(ast.parse(text))
+
+
+def _sentence(node: ast.Constant | ast.JoinedStr) -> str:
+    """A string as people read it, `{}` for what is filled in later."""
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, str) else ""
+    return "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
+
+
+def _yaml_texts(text: str) -> Iterator[yaml.ScalarNode]:
+    waiting = [yaml.compose(text, yaml.SafeLoader)]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, yaml.MappingNode):
+            waiting += [part for pair in node.value for part in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+        elif isinstance(node, yaml.ScalarNode):
+            yield node
 
 
 def _origins(nodes: list[ast.AST]) -> dict[str, str]:

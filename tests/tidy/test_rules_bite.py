@@ -32,6 +32,10 @@ BAD = [
     (rules.no_swallowed_error, "cli/main.py", "for x in y:\n  try: f()\n  except BaseException: continue\n"),
     (rules.no_swallowed_error, "cli/main.py", "with contextlib.suppress(Exception):\n    f()\n"),
     (rules.no_fixed_sleep_in_a_test, "tests/orders/test_api.py", "async def t():\n    await asyncio.sleep(0.5)\n"),
+    (rules.chinese_has_its_own_punctuation, "services/orders/refusals.py", "X = '时间已过,再试一次。'\n"),
+    (rules.chinese_has_its_own_punctuation, "services/orders/refusals.py", "X = f'没有这个编码:{code}。'\n"),
+    (rules.chinese_has_its_own_punctuation, "cli/main.py", "X = '还在启动(稍等)'\n"),
+    (rules.chinese_has_its_own_punctuation, "services/notify/templates.yaml", "body: 不用去了,谢谢\n"),
     (rules.says_what_it_is, "services/orders/__init__.py", ""),
 ]  # fmt: skip
 
@@ -49,6 +53,9 @@ GOOD = [
     (rules.no_swallowed_error, "cli/main.py", "try:\n    f()\nexcept Exception:\n    log.exception('x')\n"),
     (rules.no_swallowed_error, "cli/main.py", "try:\n    f()\nexcept OSError:\n    pass\n"),
     (rules.no_fixed_sleep_in_a_test, "tests/orders/test_api.py", "async def t():\n    await asyncio.sleep(0)\n"),
+    (rules.chinese_has_its_own_punctuation, "services/orders/refusals.py", "X = '请 9:30 到，带 3,000 元：谢谢。'\n"),
+    (rules.chinese_has_its_own_punctuation, "services/orders/api.py", '"""点单, 制单."""\nX = "on 点单, in English"\n'),
+    (rules.chinese_has_its_own_punctuation, "services/notify/templates.yaml", "a: 不用去了  # 点单, 派单\n"),
     (rules.says_what_it_is, "services/orders/__init__.py", '"""Orders come to an honest end."""\n'),
 ]
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from contracts.command import Ask, Command
+from contracts.command import Ask, Command, mistake
 from contracts.event import Code, Digest, KeptData, UnitCode
 from services.orders.commands.placing import DetailsAsk
 from services.orders.commands.words import Policy, Slots, erasure_stream, inquiry_stream, item_stream
@@ -31,13 +31,27 @@ class RecordInquiryAsk(Ask):
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
         if self.result == "need" and (self.resident_id is None or self.item_code is None):
-            raise ValueError("a need names resident_id and item_code")
+            raise mistake(
+                "missing",
+                "写上是谁、要帮什么",
+                "a need names resident_id and item_code",
+                field="item_code",
+            )
         if self.resident_id is None and self.household_id is None:
-            raise ValueError("resident_id or household_id is needed")
+            raise mistake(
+                "missing", "写上是谁，或是哪一户", "resident_id or household_id is needed", field="household_id"
+            )
         if self.details is not None and self.resident_id is None:
-            raise ValueError("details belong to a resident: name resident_id")
+            raise mistake(
+                "missing",
+                "写了细节，就要写上是谁的",
+                "details belong to a resident: name resident_id",
+                field="resident_id",
+            )
         if self.resident_id is None and self.grid_id is None and self.entrance_id is None:
-            raise ValueError("without a resident, grid_id or entrance_id is needed")
+            raise mistake(
+                "missing", "写上哪个楼门或网格", "without a resident, grid_id or entrance_id is needed", field="grid_id"
+            )
         return self
 
 

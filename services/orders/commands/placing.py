@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from contracts.command import Ask, Command
+from contracts.command import Ask, Command, mistake
 from contracts.event import Code, Digest, OrderNo
 from contracts.orders import LapseCause, OnAbsence, RefusalReason
 from services.orders.commands.words import (
@@ -40,7 +40,12 @@ class WindowAsk(Ask):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.window_end <= self.window_start:
-            raise ValueError("window_end must be later than window_start")
+            raise mistake(
+                "end_before_start",
+                "结束时间要晚于开始时间",
+                "window_end must be later than window_start",
+                field="window_end",
+            )
         return self
 
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from contracts.command import Ask
+from contracts.command import Ask, mistake
 from contracts.event import Code, Digest
 from contracts.orders import PresenceEvidence, ServiceOutcome
 from services.orders.commands.placing import Ending, OrderCommand
@@ -25,7 +25,7 @@ class _PresenceAsk(Ask):
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         if self.service_code is not None and self.qr is not None:
-            raise ValueError("either service_code or qr")
+            raise mistake("one_of_two", "见面口令和二维码，给一样就行", "either service_code or qr", field="qr")
         return self
 
 

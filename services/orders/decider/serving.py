@@ -78,7 +78,6 @@ def finish(command: FinishService, order: Order) -> Events:
         OrderState.SERVED if served else OrderState.IN_SERVICE,
         assignment_id=mine.assignment_id,
         volunteer_id=mine.volunteer_id,
-        household_id=order.household_id,
         project_code=order.project_code,
         outcome=command.outcome,
         started_at=mine.started_at,

@@ -19,7 +19,6 @@ from contracts.orders import (
     OrderClosed,
     OrderDispatched,
     OrderEscalated,
-    OrderFact,
     OrderOpened,
     OrderPlaced,
     OrderRated,
@@ -60,16 +59,16 @@ class OrdersModel(ReadModel):
 
     def apply(self, recorded: Recorded, rows: Rows) -> None:
         """Every event carries its order's state, owner and deadline; what else it changes is looked up by its class."""
-        event = recorded.event
+        event: Any = recorded.event
         fold = _FOLDS.get(type(event))
-        changes = fold(event, rows) if fold is not None else {}
-        if isinstance(event, OrderFact) and not isinstance(event, OrderPlaced):
+        changes = fold(event, rows) if fold is not None else None
+        if changes is not None:
             rows.update(
                 t.orders,
                 event.order_id,
                 version=recorded.version,
-                state=event.state.value,
-                owner_role=event.owner_role.value if event.owner_role is not None else None,
+                state=event.state,
+                owner_role=event.owner_role,
                 next_due_at=event.next_due_at,
                 next_due_for=event.next_due_for,
                 **changes,
@@ -83,9 +82,9 @@ def _placed(event: OrderPlaced, rows: Rows) -> Changes:
         version=1,
         order_no=event.order_no,
         mode=event.mode,
-        channel=event.channel.value,
-        state=event.state.value,
-        owner_role=event.owner_role.value if event.owner_role is not None else None,
+        channel=event.channel,
+        state=event.state,
+        owner_role=event.owner_role,
         next_due_at=event.next_due_at,
         next_due_for=event.next_due_for,
         inquiry_id=event.inquiry_id,
@@ -113,7 +112,7 @@ def _placed(event: OrderPlaced, rows: Rows) -> Changes:
     )
     if event.inquiry_id is not None:
         rows.update(t.inquiries, event.inquiry_id, order_id=event.order_id)
-    return {}
+    return None
 
 
 def _verified(event: OrderVerified, _rows: Rows) -> Changes:
@@ -279,7 +278,7 @@ def _inquiry(event: InquiryRecorded, rows: Rows) -> Changes:
         due_at=event.due_at,
         inquired_at=event.inquired_at,
     )
-    return {}
+    return None
 
 
 def _published(event: ServiceItemPublished, rows: Rows) -> Changes:
@@ -297,17 +296,17 @@ def _published(event: ServiceItemPublished, rows: Rows) -> Changes:
         replaced_by=None,
         published_at=event.published_at,
     )
-    return {}
+    return None
 
 
 def _retired(event: ServiceItemRetired, rows: Rows) -> Changes:
     rows.update(t.service_items, event.item_code, active=False, replaced_by=event.replaced_by)
-    return {}
+    return None
 
 
 def _erased(event: PersonDataErased, rows: Rows) -> Changes:
     rows.upsert(t.erasures, person_id=event.person_id, erased_at=event.erased_at)
-    return {}
+    return None
 
 
 _FOLDS: dict[type, Callable[[Any, Rows], Changes]] = {

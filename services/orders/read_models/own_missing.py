@@ -14,8 +14,8 @@ from contracts.orders import (
 from eventstore.rows import Rows
 from services.orders.read_models import tables as t
 
-Changes = dict[str, Any]
-"""Columns of the order's row that an event sets beside its state."""
+Changes = dict[str, Any] | None
+"""Columns of the order's row that an event sets beside its state; None: the event is no step of an order there is."""
 
 
 def _info_requested(event: OrderInfoRequested, _rows: Rows) -> Changes:
@@ -43,7 +43,7 @@ def _absent(event: ResidentAbsentRecorded, rows: Rows) -> Changes:
 
 
 def _afterwards(event: ServiceRecordedAfterwards, rows: Rows) -> Changes:
-    done: Changes = {
+    done: dict[str, Any] = {
         "live": False,
         "served": "FINISHED",
         "started_at": event.started_at,

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from contracts.command import Ask, Command
+from contracts.command import Ask, Command, mistake
 from contracts.event import Code, Digest, UnitCode
 from contracts.volunteers import AvailabilityException, MinuteOfDay, VolunteerNo, WeeklySlot
 from services.volunteers.commands.words import AgePolicy, ConsentForm, SkillLevel, Words, volunteer_stream
@@ -72,7 +72,9 @@ class RecordInsuranceAsk(Ask):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.expires_on < self.valid_from:
-            raise ValueError("expires_on is before valid_from")
+            raise mistake(
+                "end_before_start", "到期日不能早于生效日", "expires_on is before valid_from", field="expires_on"
+            )
         return self
 
 

@@ -1,0 +1,24 @@
+"""The four services, started once for all tests of this folder."""
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from tests.doors.doors import Doors, open_doors
+from tests.support.servers import TestPostgres, running_nats, temporary_directory
+
+pytest.register_assert_rewrite("tests.doors.problems")
+
+
+@pytest.fixture(scope="package")
+def doors(postgres_server: TestPostgres) -> Iterator[Doors]:
+    """Each answers, hears the others and has an empty log."""
+    said_so_far = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    database = postgres_server.create_database()
+    with running_nats() as nats, temporary_directory() as directory, open_doors(database, nats, directory) as doors:
+        yield doors
+    postgres_server.drop_database(database.name)
+    structlog.configure(**said_so_far)
