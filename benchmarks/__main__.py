@@ -112,9 +112,9 @@ LIMITS = {
     "append": (150, 90),
     "replay": (140, 70),
     "readers": (80, 60),
-    "latency": (260, 120),
+    "latency": (230, 120),
     "size": (420, 90),
-    "footprint": (150, 90),
+    "footprint": (180, 110),
 }
 """Seconds that each may take, in a whole run and in a short one; a quiet machine needs half of it in a short one."""
 

@@ -34,7 +34,7 @@ from eventstore.model import Append, Call, Metadata, StreamAppend
 from eventstore.proofs import prove_inclusion
 
 SMALL, LARGE, LARGE_IF_SLOW, LARGE_IF_SHORT = 10_000, 10_000_000, 1_000_000, 200_000
-FILL_SECONDS = 240
+FILL_SECONDS = 180
 TRIED = 250_000
 """After so many rows it is known whether all of them will take too long."""
 CALLERS = 64

@@ -13,10 +13,8 @@ from uuid import UUID, uuid4
 import httpx
 from joserfc import jwt
 from joserfc.jwk import OKPKey
-from pydantic import SecretStr
 
 from contracts.command import Role
-from servicekit.migrate import MigrateSettings, migrate_service
 from servicekit.process import ServiceDefinition, ServiceProcess
 from servicekit.secrets import ISSUER_KEY, init_secrets
 from servicekit.tokens import ALGORITHM, AUDIENCE, ISSUER, TOKEN_TYPE, issue, load_issuer_key
@@ -24,7 +22,7 @@ from services.ledger.app import definition as ledger
 from services.notify.app import definition as notify
 from services.orders.app import definition as orders
 from services.volunteers.app import definition as volunteers
-from tests.servicekit.world import World
+from tests.servicekit.world import World, migrate
 from tests.support.servers import Database, TestNats
 from tests.support.waiting import eventually_blocking
 
@@ -91,15 +89,7 @@ def open_doors(database: Database, nats: TestNats, directory: Path) -> Iterator[
     stop, loop = asyncio.Event(), asyncio.new_event_loop()
 
     async def serve() -> None:
-        given = MigrateSettings(
-            database_host=database.host,
-            database_port=database.port,
-            database_name=database.name,
-            superuser_password=SecretStr(database.superuser_password),
-            secrets_dir=secrets,
-        )
-        for definition in SERVICES:
-            await migrate_service(given, definition.name, definition.read_models)
+        await migrate(database, secrets, *SERVICES)
         async with asyncio.TaskGroup() as group:
             for definition in SERVICES:
                 _ = group.create_task(ServiceProcess(definition).serve(stop, settings[definition.name]))

@@ -1,7 +1,8 @@
 """A small world for a sample service: settings, tokens, and the service called without a port."""
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,17 +10,19 @@ from uuid import UUID, uuid4
 
 import httpx
 from fastapi import FastAPI
+from pydantic import SecretStr
 
 from cli.embedded.server import free_port
 from contracts.command import Role
 from servicekit import app
 from servicekit.metrics import Metrics
+from servicekit.migrate import MigrateSettings, migrate_service
 from servicekit.process import Runtime, ServiceDefinition, open_runtime
-from servicekit.secrets import ISSUER_JWKS, ISSUER_KEY
+from servicekit.secrets import ISSUER_JWKS, ISSUER_KEY, init_secrets
 from servicekit.settings import ServiceSettings
 from servicekit.status import Status
 from servicekit.tokens import issue, load_issuer_key
-from tests.support.servers import Database
+from tests.support.servers import Database, TestPostgres
 
 ANNA = UUID("0199a0c0-0000-7000-8000-00000000000a")
 BO = UUID("0199a0c0-0000-7000-8000-00000000000b")
@@ -94,3 +97,46 @@ async def served(world: World, definition: ServiceDefinition, **settings: Any) -
             yield Served(world, runtime, built, client)
     finally:
         await runtime.log.close()
+
+
+async def migrate(database: Database, secrets: Path, *definitions: ServiceDefinition) -> None:
+    """Make, or bring up to date, the schemas and roles of these services."""
+    settings = MigrateSettings(
+        database_host=database.host,
+        database_port=database.port,
+        database_name=database.name,
+        superuser_password=SecretStr(database.superuser_password),
+        secrets_dir=secrets,
+    )
+    for definition in definitions:
+        await migrate_service(settings, definition.name, definition.read_models)
+
+
+@dataclass(frozen=True)
+class Template:
+    """A migrated database to copy, for migrating anew for each test takes a second; and the secrets that go with it."""
+
+    server: TestPostgres
+    database: Database
+    secrets: Path
+    definitions: Sequence[ServiceDefinition]
+
+    @contextlib.asynccontextmanager
+    async def copied(self, directory: Path) -> AsyncIterator[World]:
+        """A world of its own, as empty as the template."""
+        database = await asyncio.to_thread(self.server.create_database, self.database.name)
+        # Roles belong to the whole server: another test may have given them other passwords.
+        await migrate(database, self.secrets, *self.definitions)
+        yield World(database, directory, self.secrets)
+        await asyncio.to_thread(self.server.drop_database, database.name)
+
+
+@contextlib.contextmanager
+def template(server: TestPostgres, secrets: Path, *definitions: ServiceDefinition) -> Iterator[Template]:
+    """Migrate these services once."""
+    init_secrets(secrets, [definition.name for definition in definitions])
+    database = server.create_database()
+    with asyncio.Runner() as runner:
+        runner.run(migrate(database, secrets, *definitions))
+    yield Template(server, database, secrets, definitions)
+    server.drop_database(database.name)

@@ -1,54 +1,24 @@
 """Fixtures for volunteers: its service on a real database, called without a port and without NATS."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 
-from servicekit.migrate import MigrateSettings, migrate_service
-from servicekit.secrets import init_secrets
 from services.volunteers.app import definition
-from tests.servicekit.world import World, served
-from tests.support.servers import Database, TestPostgres
+from tests.servicekit.world import Template, served, template
+from tests.support.servers import TestPostgres
 from tests.volunteers.town import Town
 
 
 @pytest.fixture(scope="session")
-def volunteers_template(
-    postgres_server: TestPostgres, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Database, Path]]:
-    """A migrated database to copy, and the secrets that go with it."""
-    secrets = tmp_path_factory.mktemp("volunteers-secrets")
-    init_secrets(secrets, ["volunteers"])
-    template = postgres_server.create_database()
-    with asyncio.Runner() as runner:
-        runner.run(_migrate(template, secrets))
-    yield template, secrets
-    postgres_server.drop_database(template.name)
+def volunteers_template(postgres_server: TestPostgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Template]:
+    with template(postgres_server, tmp_path_factory.mktemp("volunteers-secrets"), definition) as made:
+        yield made
 
 
 @pytest.fixture
-async def town(
-    postgres_server: TestPostgres, volunteers_template: tuple[Database, Path], tmp_path: Path
-) -> AsyncIterator[Town]:
+async def town(volunteers_template: Template, tmp_path: Path) -> AsyncIterator[Town]:
     """The running service, an ADMIN and staff already in it."""
-    template, secrets = volunteers_template
-    database = await asyncio.to_thread(postgres_server.create_database, template.name)
-    # Roles belong to the whole server: another test may have given them other passwords.
-    await _migrate(database, secrets)
-    async with served(World(database, tmp_path, secrets), definition) as running:
+    async with volunteers_template.copied(tmp_path) as world, served(world, definition) as running:
         yield Town(running)
-    await asyncio.to_thread(postgres_server.drop_database, database.name)
-
-
-async def _migrate(database: Database, secrets: Path) -> None:
-    settings = MigrateSettings(
-        database_host=database.host,
-        database_port=database.port,
-        database_name=database.name,
-        superuser_password=SecretStr(database.superuser_password),
-        secrets_dir=secrets,
-    )
-    await migrate_service(settings, definition.name, definition.read_models)
