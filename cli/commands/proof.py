@@ -154,7 +154,8 @@ async def replay_all(
         await client.close()
 
 
-def _tell_replay(report: ReplayReport) -> None:
+def tell_replay_line(report: ReplayReport) -> None:
+    """One service's replay in one line."""
     heard = "".join(f", {source} to {position}" for source, position in report.heard.items())
     what = "swapped in" if report.swapped else "compared" if report.compared else "folded"
     mark = "✓" if report.ok else "✗"
@@ -163,6 +164,10 @@ def _tell_replay(report: ReplayReport) -> None:
         f"{what} {mark}",
         markup=False,
     )
+
+
+def _tell_replay(report: ReplayReport) -> None:
+    tell_replay_line(report)
     if report.note:
         out.print(f"  {report.note}", markup=False)
     table = Table("table", "from", "rows", "live", "equal")

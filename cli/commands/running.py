@@ -14,7 +14,7 @@ import typer
 
 from cli.client import Actor, Client
 from cli.commands.options import Data, Json
-from cli.directory import StackError, made_for
+from cli.directory import StackError, leave_days, made_for
 from cli.embedded import EmbeddedError, write_private
 from cli.entry import healthcheck
 from cli.nats_users import nats_users, server_config
@@ -48,6 +48,8 @@ def up(data: Data = None, as_json: Json = False) -> None:
     stack = Stack(directory, mode=mode)
     stack.claim()
     if mode == "demo":
+        if leave_days(directory):
+            err.print("the demo's days were not over: they are left, and the community goes on in the present")
         direct(stack.clock_file, datetime.now(UTC), 1)
     stop = StopSignal().listen()
     stack.start(lambda step: err.print(f"… {step}"))
