@@ -122,6 +122,7 @@ class Demo:
         with progress(not self.quiet) as tell:
 
             def told(what: str, done: int, total: int) -> None:
+                self._reached = f"while everybody registered ({what}: {done} of {total})"
                 self._go_on()
                 tell(what, done, total)
 

@@ -66,9 +66,14 @@ async def _serve(life: OrderLife, serving: list[UUID]) -> bool:
     if not serving:
         return False
     await _check_in(life, serving)
-    await life.until(life.window_end - DONE_EARLY)
+    await _work(life)
     await _check_out(life, serving)
     return True
+
+
+async def _work(life: OrderLife) -> None:
+    """As long as it is expected to take, and to shortly before the end of the window."""
+    await life.until(max(life.window_end - DONE_EARLY, life.now + life.planned.minutes))
 
 
 async def _check_in(life: OrderLife, serving: list[UUID]) -> None:
@@ -199,7 +204,7 @@ async def _led_by_leader(life: OrderLife) -> None:
     for volunteer_id in serving:
         await life.command("start", leader, {"volunteer_id": str(volunteer_id)})
     life.tell("签到  队长作证")
-    await life.until(life.window_end - DONE_EARLY)
+    await _work(life)
     for volunteer_id in serving:
         await life.command("finish", leader, {"volunteer_id": str(volunteer_id), "outcome": "done"})
     await _confirm(life)

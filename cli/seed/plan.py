@@ -157,6 +157,11 @@ class PlannedOrder:
     helper: Helper | None = None
     """Whom the dispatcher asks by name."""
 
+    @property
+    def minutes(self) -> timedelta:
+        """How long the service is expected to take."""
+        return timedelta(minutes=reference().items[self.item_code].minutes)
+
 
 NOTES = ("周三上午方便", "楼下等就行", "麻烦轻一点敲门", "带一把剪刀", "电梯在修，走楼梯", "家里有小狗，不咬人")
 
