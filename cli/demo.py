@@ -223,10 +223,10 @@ class Demo:
             reports = await verify_all(place, SERVICES, tell)
             replays = await replay_all(place, SERVICES, tell)
         if not self.quiet:
-            self.telling.line("\nverify")
+            self.telling.line("\nverify", "bold")
             for report in reports:
                 tell_report(report)
-            self.telling.line("\nreplay")
+            self.telling.line("\nreplay", "bold")
             for replayed in replays:
                 tell_replay_line(replayed)
         return {

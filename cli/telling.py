@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.cells import cell_len
 
-from cli.output import SHANGHAI, out
+from cli.output import SHANGHAI, print_line
 from cli.seed.community import Community, Scale
 from cli.seed.targets import Target
 
@@ -39,10 +39,10 @@ class Telling:
         self._period: str | None = None
         self._closing = 0
 
-    def line(self, text: str = "") -> None:
-        """One line."""
+    def line(self, text: str = "", style: str | None = None) -> None:
+        """One line; in colour only where a terminal shows it and NO_COLOR does not forbid it."""
         if not self.quiet:
-            out.print(text, markup=False)
+            print_line(text, style)
 
     def community(self, community: Community) -> None:
         """Who lives here."""
@@ -56,13 +56,13 @@ class Telling:
         self.line(f"{orders} orders in {days} days, from {midnight:%Y-%m-%d} on. One is told in full: 王阿姨's.\n")
         for names in zip(*COUNTED.values(), strict=True):
             cells = zip(names, _widths(), strict=True)
-            self.line(" " * DAY_CELLS + "".join(_right(name, width) for name, width in cells))
+            self.line(" " * DAY_CELLS + "".join(_right(name, width) for name, width in cells), "bold")
 
     def story(self, moment: datetime, number: int, words: str) -> None:
         """One thing that happened; printed when it belongs to the order that is told in full."""
         self._counts[words.split(maxsplit=1)[0]] += 1
         if number == 0:
-            self.line(f"  {moment.astimezone(SHANGHAI):%m-%d %H:%M}  [王阿姨] {words}")
+            self.line(f"  {moment.astimezone(SHANGHAI):%m-%d %H:%M}  [王阿姨] {words}", "cyan")
 
     def moment(self, moment: datetime) -> None:
         """Time has come to a moment: a day that is over is summed up, in a full community a month."""
@@ -100,13 +100,14 @@ class Telling:
         self.line(f"hours       {result['minutes_logged']} minutes credited and posted")
         self.line(f"fund        扶危济困基金 {result['fund_balance_fen'] / 100:.2f} 元")
         if targets:
-            self.line("\nheld against the design (domain.md §5)")
+            self.line("\nheld against the design (domain.md §5)", "bold")
             for target in targets:
-                self.line(_compared(target))
+                self.line(_compared(target), {True: None, False: "yellow", None: "dim"}[target.met])
             self.line()
         events = sum(result["events"].values())
-        verdict = "every log is whole, every stream identical, every table follows from its log ✓"
-        self.line(f"verified    {verdict if result['verified'] else 'NO ✗'}")
+        verdict = "logs whole, streams identical, tables equal to their replay ✓"
+        whole = result["verified"]
+        self.line(f"verified    {verdict if whole else 'NO ✗'}", "bold green" if whole else "bold red")
         self.line(f"            {events} events, {result['seconds']} s")
 
 
