@@ -206,6 +206,19 @@ class Town:
 
         await asyncio.gather(*(one(thing) for thing in everything))
 
+    async def caught_up(self) -> None:
+        """Return when every service has heard what the others said up to now."""
+        positions = dict(self.client.positions)
+        for service in self.client.urls:
+            await self._heard(service, positions)
+
+    async def _heard(self, service: str, positions: Mapping[str, int]) -> None:
+        while True:
+            heard = (await self.client.health(service)).get("positions", {})
+            if all(at >= positions.get(name, 0) for name, at in heard.items() if name != service):
+                return
+            await asyncio.sleep(0.05)
+
     def helpers_by_id(self) -> dict[UUID, Helper]:
         """Volunteers by the id they got; only once everybody is loaded."""
         if not self._helpers:

@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+from functools import partial
 
 import pytest
 
@@ -39,8 +40,7 @@ def data(place):
     journal = data / "demo.journal"
     for number, steps in ((signal.SIGINT, 800), (signal.SIGKILL, 1_600)):
         with running("demo", "--data", data, "--once", "--json") as demo:
-            what = f"{steps} steps are taken"
-            eventually_blocking(lambda: journal.exists() and lines(journal) > steps, 240, every=0.2, what=what)  # noqa: B023
+            eventually_blocking(partial(taken, journal, steps), 240, every=0.2, what=f"{steps} steps are taken")
             code = demo.end(number)
         if number is signal.SIGINT:
             assert code == INTERRUPTED
@@ -63,8 +63,8 @@ def events(data, result):
     return [json.loads(line) for line in said.lines]
 
 
-def lines(journal):
-    return journal.read_bytes().count(b"\n")
+def taken(journal, steps):
+    return journal.exists() and journal.read_bytes().count(b"\n") > steps
 
 
 def test_the_days_end_with_everything_verified(result):
