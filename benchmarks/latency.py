@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from itertools import count
@@ -28,6 +28,7 @@ from benchmarks.figures import Figure, rounds, table
 from benchmarks.open_loop import Door, at_rate, quantile
 from cli.client import Client
 from cli.seed.community import generate
+from cli.seed.journal import Journal
 from cli.seed.town import Town
 from cli.stack import Stack
 from eventstore.clock import direct
@@ -164,8 +165,9 @@ async def _community() -> AsyncIterator[_Orders]:
         await asyncio.to_thread(stack.start)
         try:
             async with Client(stack.urls, load_issuer_key(stack.secrets_dir / ISSUER_KEY)) as client:
-                town = Town(client, generate("small"))
-                await town.load()
+                with closing(Journal(stack.data / "journal", {})) as journal:
+                    town = Town(client, generate("small"), journal, MORNING)
+                    await town.load()
                 await town.caught_up()
                 door = Door(stack.urls["orders"])
                 orders = _Orders(town, door)

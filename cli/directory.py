@@ -138,6 +138,25 @@ def read_info(data: Path) -> StackInfo | None:
         raise StackError(f"{info_file(data)} is not what it was written as: {error}") from error
 
 
+def journal_file(data: Path) -> Path:
+    """What was answered so far; it is there while the days are not over."""
+    return data / "demo.journal"
+
+
+def lived_file(data: Path) -> Path:
+    """It says of which scale the days were that are over."""
+    return data / "demo"
+
+
+def leave_days(data: Path) -> bool:
+    """The community goes on in the present: days that are not over are left. Whether there were any."""
+    unfinished = journal_file(data).exists()
+    if unfinished:
+        lived_file(data).write_text("left\n", encoding="utf-8")
+        journal_file(data).unlink()
+    return unfinished
+
+
 def _refuse_foreign(data: Path) -> None:
     """A directory with things in it of which none says that it is ours is somebody else's."""
     if not data.is_dir() or made_for(data) is not None:

@@ -13,7 +13,8 @@ from cli.commands import care, history, living, policy, proof, running
 from cli.directory import DirectoryTaken, StackError
 from cli.embedded import DirectoryInUseError, EmbeddedError
 from cli.output import err
-from cli.seed.order_life import NotAsPlanned
+from cli.seed.errors import JournalUnreadable, NotHeard
+from cli.stopping import Interrupted
 from cli.story import NothingFound
 from eventstore.dead_letters import NoSuchLetter
 from eventstore.errors import EngineError
@@ -49,7 +50,9 @@ def run() -> int:
         app(standalone_mode=True)
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else CHECK_FAILED
-    except (DirectoryTaken, DirectoryInUseError) as error:
+    except Interrupted as error:
+        return _fail(error, INTERRUPTED)
+    except (DirectoryTaken, DirectoryInUseError, JournalUnreadable) as error:
         return _fail(error, TAKEN)
     except (StackError, NothingFound, NoSuchLetter, SecretMissing) as error:
         return _fail(error, NOT_THERE)
@@ -57,7 +60,7 @@ def run() -> int:
         return _fail(error, NO_ANSWER)
     except ReplayRefused as error:
         return _fail(error, USAGE)
-    except (ProblemError, NotAsPlanned) as error:
+    except (ProblemError, NotHeard) as error:
         return _fail(error, CHECK_FAILED)
     except (httpx.TransportError, nats.errors.Error, OSError, TimeoutError, asyncpg.PostgresConnectionError) as error:
         return _fail(error, NO_ANSWER)

@@ -20,6 +20,8 @@ _columns = None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPE_COLU
 out = Console(soft_wrap=True, highlight=False, width=_columns)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
 
+_lines = out
+
 Tell = Callable[[str, int, int], None]
 """(what, done, of how many): called while work goes on."""
 
@@ -44,6 +46,23 @@ def event_line(recorded: Recorded) -> str:
     )
 
 
+def print_line(text: str, style: str | None = None) -> None:
+    """One line as it stands; above the bars while there are some. In colour where a terminal shows it."""
+    _lines.print(text, markup=False, style=style)
+
+
+@contextmanager
+def _above(bars: Console) -> Iterator[None]:
+    """Lines for the same terminal go through the console of the bars, which makes room for them."""
+    global _lines  # noqa: PLW0603 - there is one standard output
+    if sys.stdout.isatty():
+        _lines = bars
+    try:
+        yield
+    finally:
+        _lines = out
+
+
 @contextmanager
 def progress(enabled: bool = True) -> Iterator[Tell]:
     """Progress bars on standard error, one a name. Nothing where nobody watches."""
@@ -51,7 +70,7 @@ def progress(enabled: bool = True) -> Iterator[Tell]:
         yield lambda _what, _done, _total: None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True) as bars:
+    with Progress(*columns, console=err, transient=True, redirect_stdout=False) as bars, _above(err):
         tasks: dict[str, Any] = {}
 
         def tell(what: str, done: int, total: int) -> None:

@@ -6,6 +6,10 @@ import signal
 from types import FrameType
 
 
+class Interrupted(Exception):
+    """Told to stop before the work was done; the message says how to go on."""
+
+
 class StopSignal:
     """Set by the first SIGINT or SIGTERM. A pipe, because a handler may interrupt itself: locks would wait for ever."""
 

@@ -8,7 +8,6 @@ import uvloop
 
 from cli.commands.options import Data, Json
 from cli.commands.running import keep_running, tell_addresses
-from cli.demo import Demo
 from cli.output import err, out, print_json
 from cli.place import DEFAULT_DATA
 from cli.seed.community import Scale
@@ -27,6 +26,8 @@ def demo(
     as_json: Json = False,
 ) -> None:
     """Start everything, load the invented community, live its days, verify every log, and keep running."""
+    from cli.demo import Demo  # loads much that no other command needs
+
     if scale not in get_args(Scale):
         raise typer.BadParameter("--scale is small or full")
     stop = StopSignal().listen()

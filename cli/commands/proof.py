@@ -73,12 +73,13 @@ def as_document(reports: Sequence[VerifyReport]) -> dict[str, Any]:
 def tell_report(report: VerifyReport) -> None:
     """One log in one line; what is wrong with it in more."""
     root = report.root.hex()[:12]
-    head = f"signed head at {report.checkpoint.size}" if report.checkpoint else "no signed head"
+    signed = report.checkpoint.size if report.checkpoint else None
+    head = "head signed" if signed == report.size else f"signed head at {signed}" if signed else "no signed head"
     stream = {True: "stream identical", False: "stream differs", None: "stream not looked at"}[report.stream_identical]
     if report.stream is not None and report.stream.behind:
         stream += f", {report.stream.behind} behind"
     mark = "✓" if report.ok else "✗"
-    out.print(f"{report.service:<11} {report.size:>7} events  root {root}…  {head}, {stream}  {mark}", markup=False)
+    out.print(f"{report.service:<11}{report.size:>7} events  root {root}…  {head}, {stream}  {mark}", markup=False)
     for problem in report.problems:
         where = f"position {problem.position}: " if problem.position is not None else ""
         out.print(f"  {problem.kind}: {where}{problem.message}", markup=False)
@@ -154,15 +155,21 @@ async def replay_all(
         await client.close()
 
 
-def _tell_replay(report: ReplayReport) -> None:
-    heard = "".join(f", {source} to {position}" for source, position in report.heard.items())
-    what = "swapped in" if report.swapped else "compared" if report.compared else "folded"
+def tell_replay_line(report: ReplayReport) -> None:
+    """One service's replay in one line."""
+    equal = sum(one.equal is True for one in report.tables)
+    compared = f"{equal} of {len(report.tables)} tables equal" if report.compared else f"{len(report.tables)} tables"
+    what = f"{compared}, swapped in" if report.swapped else compared
     mark = "✓" if report.ok else "✗"
     out.print(
-        f"{report.service}: {report.events} events to position {report.position}{heard} in {report.seconds:.1f} s, "
-        f"{what} {mark}",
-        markup=False,
+        f"{report.service:<11}{report.events:>7} events folded in {report.seconds:.1f} s, {what}  {mark}", markup=False
     )
+
+
+def _tell_replay(report: ReplayReport) -> None:
+    tell_replay_line(report)
+    heard = "".join(f", {source} to {position}" for source, position in report.heard.items())
+    out.print(f"  up to position {report.position}{heard}", markup=False)
     if report.note:
         out.print(f"  {report.note}", markup=False)
     table = Table("table", "from", "rows", "live", "equal")

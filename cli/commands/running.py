@@ -14,7 +14,7 @@ import typer
 
 from cli.client import Actor, Client
 from cli.commands.options import Data, Json
-from cli.directory import StackError, made_for
+from cli.directory import StackError, leave_days, made_for
 from cli.embedded import EmbeddedError, write_private
 from cli.entry import healthcheck
 from cli.nats_users import nats_users, server_config
@@ -48,6 +48,8 @@ def up(data: Data = None, as_json: Json = False) -> None:
     stack = Stack(directory, mode=mode)
     stack.claim()
     if mode == "demo":
+        if leave_days(directory):
+            err.print("the demo's days were not over: they are left, and the community goes on in the present")
         direct(stack.clock_file, datetime.now(UTC), 1)
     stop = StopSignal().listen()
     stack.start(lambda step: err.print(f"… {step}"))
@@ -82,7 +84,7 @@ def tell_addresses(stack: Stack, *, as_json: bool) -> None:
     out.print(f"  {'PostgreSQL':<11} 127.0.0.1:{stack.servers.postgres.port}/chaoyangli")
     out.print(f"  {'data':<11} {stack.data}")
     data = "" if stack.data == DEFAULT_DATA.resolve() else f" --data {stack.data}"
-    out.print(f"Follow it: chaoyangli events --follow{data}    Check it: chaoyangli verify{data}    Stop it: Ctrl-C")
+    out.print(f"Follow it: chaoyangli events --follow{data}\nCheck it:  chaoyangli verify{data}\nStop it:   Ctrl-C")
 
 
 def status(data: Data = None, as_json: Json = False) -> None:
@@ -93,13 +95,11 @@ def status(data: Data = None, as_json: Json = False) -> None:
         print_json(found)
         return
     for name, one in found["services"].items():
-        lags = ", ".join(f"{source} {lag}" for source, lag in one["consumer_lag"].items()) or "–"
-        position, relay = (one[part] if one[part] is not None else "–" for part in ("position", "relay_lag"))
-        out.print(
-            f"{name:<11} {one['state']:<11} {one['url']:<25} position {position:>7}  relay lag {relay}  "
-            f"consumer lag {lags}  pid {one['pid'] or '–'}",
-            markup=False,
-        )
+        process = f"  process {one['pid']}" if one["pid"] else ""
+        out.print(f"{name:<11} {one['state']:<11} {one['url']}{process}", markup=False)
+        if one["position"] is not None:
+            lags = "".join(f", {source} lag {lag}" for source, lag in one["consumer_lag"].items())
+            out.print(f"{'':<11} position {one['position']}, relay lag {one['relay_lag']}{lags}", markup=False)
     for name, one in found["services"].items():
         for reason in one["reasons"]:
             out.print(f"{name}: {reason}", markup=False)

@@ -101,11 +101,12 @@ class Community:
 class _Size:
     volunteers: int
     residents: int
+    proxies: int
     gifts: int
     days: int
 
 
-SIZES: dict[Scale, _Size] = {"small": _Size(60, 60, 12, 9), "full": _Size(3_966, 934, 240, 365)}
+SIZES: dict[Scale, _Size] = {"small": _Size(60, 60, 8, 12, 9), "full": _Size(3_966, 704, 230, 240, 365)}
 """Full: 3,966 volunteers (article) and some 4,900 residents, volunteers among them (derived)."""
 
 
@@ -117,7 +118,9 @@ def generate(scale: Scale) -> Community:
     staff = _staff(random, households, grids=3 if scale == "small" else 11)
     residents = [_wang(households), *(_resident(random, households, number) for number in range(1, size.residents))]
     helpers = [_helper(random, households, number) for number in range(size.volunteers)]
-    proxies = tuple(_child_of(random, households, number, parent) for number, parent in enumerate(residents[1:9]))
+    proxies = tuple(
+        _child_of(random, households, number, parent) for number, parent in enumerate(residents[1 : size.proxies + 1])
+    )
     everyone = [*residents, *(proxy for _, proxy in proxies)]
     return Community(
         scale=scale,

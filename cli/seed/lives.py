@@ -4,15 +4,18 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from cli.client import Actor
 from cli.output import SHANGHAI
-from cli.seed.order_life import NotAsPlanned, OrderLife
+from cli.seed import endings
+from cli.seed.order_life import OrderLife
 from cli.seed.plan import Course
 from contracts.command import Role
 
-ENDS = ("CLOSED", "CANCELLED", "REFUSED", "UNFULFILLED")
 LOOKED_AGAIN = timedelta(hours=4)
 """Before the window it is looked once more whether everybody is still coming."""
+DONE_EARLY = timedelta(minutes=20)
+"""Before the end of the window people are done."""
+BEGUN_EARLY = timedelta(minutes=25)
+"""Somebody in a hurry checks in before the window; 30 minutes are allowed."""
 
 
 async def live(life: OrderLife) -> None:
@@ -53,7 +56,7 @@ async def _still_there(life: OrderLife, serving: list[UUID]) -> list[UUID]:
         await life.until(life.window_start)
         serving = serving and await life.staff_it()
     if not serving:
-        await _nobody(life)
+        await endings.nobody(life)
     return serving
 
 
@@ -62,15 +65,27 @@ async def _serve(life: OrderLife, serving: list[UUID]) -> bool:
     serving = await _still_there(life, serving)
     if not serving:
         return False
-    code = await life.service_code()
-    for volunteer_id in serving:
-        await life.command("start", life.helper(volunteer_id), {"service_code": code})
-    life.tell(f"签到  {life.helper_name(serving[0])}报对了见面口令，开始服务")
-    await life.until(life.window_end - timedelta(minutes=20))
-    for volunteer_id in serving:
-        await life.command("finish", life.helper(volunteer_id), {"service_code": code, "outcome": "done"})
-    life.tell("签退  服务做完了")
+    await _check_in(life, serving)
+    await _work(life)
+    await _check_out(life, serving)
     return True
+
+
+async def _work(life: OrderLife) -> None:
+    """As long as it is expected to take, and to shortly before the end of the window."""
+    await life.until(max(life.window_end - DONE_EARLY, life.now + life.planned.minutes))
+
+
+async def _check_in(life: OrderLife, serving: list[UUID]) -> None:
+    for volunteer_id in serving:
+        await life.present("start", volunteer_id)
+    life.tell(f"签到  {life.helper_name(serving[0])}报对了见面口令，开始服务")
+
+
+async def _check_out(life: OrderLife, serving: list[UUID]) -> None:
+    for volunteer_id in serving:
+        await life.present("finish", volunteer_id, {"outcome": "done"})
+    life.tell("签退  服务做完了")
 
 
 async def _confirm(life: OrderLife) -> None:
@@ -89,7 +104,7 @@ async def _rate(life: OrderLife) -> None:
 
 async def _close(life: OrderLife) -> None:
     """SYSTEM closes: 7 days after a rating, 30 days after an unrated completion. It is looked at the morning after."""
-    await life.until(_next_morning(life.simulation.now + timedelta(days=7 if life.planned.score is not None else 30)))
+    await life.until(_next_morning(life.now + timedelta(days=7 if life.planned.score is not None else 30)))
     await life.comes_to("CLOSED")
     life.tell("办结")
 
@@ -98,48 +113,6 @@ def _next_morning(moment: datetime) -> datetime:
     """Six o'clock of the next day: what closes on one day is looked at together."""
     local = moment.astimezone(SHANGHAI)
     return local.replace(hour=6, minute=0, second=0, microsecond=0) + timedelta(days=1)
-
-
-async def _nobody(life: OrderLife) -> None:
-    """Nobody was found before the window: the search is given up."""
-    await life.until(life.window_end + timedelta(minutes=10))
-    await _give_up(life)
-
-
-async def _give_up(life: OrderLife) -> None:
-    """Two people stand for it, and the resident gets a call."""
-    seconder = life.town.staff(Role.STATION_MANAGER).person_id
-    body = {"reason_code": "nobody_available", "seconded_by": str(seconder)}
-    await life.command("declare-unfulfilled", life.dispatcher, body)
-    life.tell("未能满足  两个人签了字，给居民打电话说明")
-
-
-async def _unfulfilled(life: OrderLife) -> None:
-    """Nobody answers any offer: waves pass, the pool stays empty, levels rise."""
-    await life.place()
-    await life.verify()
-    await life.dispatch()
-    await _nobody(life)
-
-
-async def _given_up_untried(life: OrderLife) -> None:
-    """Received, and then nobody was asked in time."""
-    await life.place()
-    await life.verify()
-    await _nobody(life)
-
-
-async def _given_up_asking(life: OrderLife) -> None:
-    """Three waves, the pool between them; with the third still out, the resident is told that it cannot be."""
-    await life.place()
-    await life.verify()
-    await life.dispatch()
-    for _ in range(2):
-        await life.pause(15)
-        await life.command("open", life.dispatcher)
-        await life.pause(15)
-        await life.dispatch()
-    await _give_up(life)
 
 
 async def _declined_first(life: OrderLife) -> None:
@@ -203,13 +176,10 @@ async def _lapsed_first(life: OrderLife) -> None:
         await life.pause(30)
         volunteer = life.helper(serving[0])
         path = f"/v1/volunteers/{serving[0]}"
-        paused = await life.town.client.command("volunteers", f"{path}/pause", {}, actor=volunteer)
+        await life.send("volunteers", f"{path}/pause", {}, volunteer)
         life.tell(f"接单失效  {life.helper_name(serving[0])}要休息一阵，再找人")
-        await life.town.client.query(
-            "orders", f"/v1/orders/{life.order_id}", actor=life.dispatcher, after=paused.positions
-        )
         await life.comes_to("VERIFIED", "OFFERED", "OPEN")
-        await life.town.client.command("volunteers", f"{path}/resume", {}, actor=volunteer)
+        await life.send("volunteers", f"{path}/resume", {}, volunteer)
         serving = await life.staff_it()
     await _serve_and_end(life, serving)
 
@@ -234,7 +204,7 @@ async def _led_by_leader(life: OrderLife) -> None:
     for volunteer_id in serving:
         await life.command("start", leader, {"volunteer_id": str(volunteer_id)})
     life.tell("签到  队长作证")
-    await life.until(life.window_end - timedelta(minutes=20))
+    await _work(life)
     for volunteer_id in serving:
         await life.command("finish", leader, {"volunteer_id": str(volunteer_id), "outcome": "done"})
     await _confirm(life)
@@ -268,11 +238,59 @@ async def _auto_closed(life: OrderLife) -> None:
     serving = await _still_there(life, await _until_staffed(life))
     if not serving:
         return
-    code = await life.service_code()
-    await life.command("start", life.helper(serving[0]), {"service_code": code})
+    await life.present("start", serving[0])
     await life.until(life.window_end + timedelta(hours=4, minutes=10))
     await life.comes_to("SERVED")
     life.tell("自动结束  忘了签退，时长不推定")
+    await _confirm(life)
+    await _rate(life)
+    await _close(life)
+
+
+async def _by_name(life: OrderLife) -> list[UUID]:
+    """The dispatcher asks one volunteer by name; whoever comes."""
+    await life.place()
+    await life.verify()
+    helper = life.planned.helper
+    assert helper is not None
+    for volunteer_id in await life.dispatch(life.town.ids[helper.person.person_key]):
+        await life.accept(volunteer_id)
+    return await life.staff_it()
+
+
+async def _long_day(life: OrderLife) -> None:
+    """Two long services on one day come to more than eight hours: the second is held for the auditor."""
+    await _serve_and_end(life, await _by_name(life))
+
+
+async def _overlapping(life: OrderLife) -> None:
+    """The second is begun before the first is checked out: minutes are not credited twice."""
+    serving = await _by_name(life)
+    time_of_day = life.planned.window_start - timedelta(days=life.planned.window_start.days)
+    second = time_of_day > timedelta(hours=10)
+    begins = life.window_start - (BEGUN_EARLY if second else timedelta(0))
+    if serving:
+        await life.until(begins, exact=True)
+        serving = await life.staff_it()
+    if not serving:
+        await endings.nobody(life)
+        return
+    await _check_in(life, serving)
+    await life.until(life.window_end - timedelta(minutes=10), exact=True)
+    await _check_out(life, serving)
+    await _confirm(life)
+    await _rate(life)
+    await _close(life)
+
+
+async def _over_at_once(life: OrderLife) -> None:
+    """Done within three minutes: too short for minutes to be credited."""
+    serving = await _still_there(life, await _until_staffed(life))
+    if not serving:
+        return
+    await _check_in(life, serving)
+    await life.pause(3, exact=True)
+    await _check_out(life, serving)
     await _confirm(life)
     await _rate(life)
     await _close(life)
@@ -295,50 +313,11 @@ async def _escalated_by_hand(life: OrderLife) -> None:
     await _serve_and_end(life, await life.staff_it())
 
 
-async def _refused(life: OrderLife) -> None:
-    await life.place()
-    await life.pause(30)
-    body = {"reason_code": "paid_trade", "referral": "property_office", "words": "要动水电主管道，转给物业。"}
-    await life.command("refuse", life.dispatcher, body)
-    life.tell("不予受理  不是志愿服务能做的，告诉居民该找谁")
-
-
-async def _cancelled_placed(life: OrderLife) -> None:
-    await life.place()
-    await _cancel(life, life.resident_side)
-
-
-async def _cancelled_verified(life: OrderLife) -> None:
-    await life.place()
-    await life.verify()
-    await _cancel(life, life.resident_side)
-
-
-async def _cancelled_offered(life: OrderLife) -> None:
-    await life.place()
-    await life.verify()
-    await life.dispatch()
-    await _cancel(life, life.resident_side)
-
-
-async def _cancelled_open(life: OrderLife) -> None:
-    await life.place()
-    await life.verify()
-    await life.command("open", life.dispatcher)
-    await _cancel(life, life.resident_side)
-
-
 async def _cancelled_accepted(life: OrderLife) -> None:
     if not await _until_staffed(life):
-        await _nobody(life)
+        await endings.nobody(life)
         return
-    await _cancel(life, life.resident_side)
-
-
-async def _cancel(life: OrderLife, actor: Actor, reason_code: str | None = None) -> None:
-    await life.pause(10)
-    await life.command("cancel", actor, {} if reason_code is None else {"reason_code": reason_code})
-    life.tell("取消")
+    await endings.cancel(life, life.resident_side)
 
 
 async def _not_started(life: OrderLife) -> None:
@@ -348,7 +327,7 @@ async def _not_started(life: OrderLife) -> None:
     await life.until(life.window_end + timedelta(minutes=70))
     await life.comes_to("ACCEPTED")
     life.tell("没有人签到  派单员打电话问清楚了")
-    await _cancel(life, life.dispatcher, "visit_fell_through")
+    await endings.cancel(life, life.dispatcher, "visit_fell_through")
 
 
 COURSES: dict[Course, Callable[[OrderLife], Awaitable[None]]] = {
@@ -370,16 +349,17 @@ COURSES: dict[Course, Callable[[OrderLife], Awaitable[None]]] = {
     "auto_closed": _auto_closed,
     "triaged_late": _triaged_late,
     "escalated_by_hand": _escalated_by_hand,
-    "refused": _refused,
-    "cancelled_placed": _cancelled_placed,
-    "cancelled_verified": _cancelled_verified,
-    "cancelled_offered": _cancelled_offered,
-    "cancelled_open": _cancelled_open,
+    "refused": endings.refused,
+    "cancelled_placed": endings.cancelled_placed,
+    "cancelled_verified": endings.cancelled_verified,
+    "cancelled_offered": endings.cancelled_offered,
+    "cancelled_open": endings.cancelled_open,
     "cancelled_accepted": _cancelled_accepted,
     "not_started": _not_started,
-    "unfulfilled": _unfulfilled,
-    "given_up_untried": _given_up_untried,
-    "given_up_asking": _given_up_asking,
+    "unfulfilled": endings.unfulfilled,
+    "given_up_untried": endings.given_up_untried,
+    "given_up_asking": endings.given_up_asking,
+    "long_day": _long_day,
+    "overlapping": _overlapping,
+    "over_at_once": _over_at_once,
 }
-
-__all__ = ["COURSES", "ENDS", "NotAsPlanned", "live"]

@@ -1,47 +1,41 @@
 """One order as the people around it bring it about: each step is a command of whoever may give it."""
 
-import asyncio
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from cli.client import Actor, ProblemError
-from cli.seed.community import Helper
+from cli.seed.days import Days
+from cli.seed.journal import Steps
 from cli.seed.plan import PlannedOrder
-from cli.seed.simulation import Simulation
-from cli.seed.town import Town
 from contracts.command import Role
+from services.orders.decider.state import LIVE, Order, Served
 
-PATIENCE_SECONDS = 30.0
-"""Real seconds to wait for what a service does by itself once its time has come."""
 SEARCH_TRIES = 40
 SEARCH_PAUSE = timedelta(minutes=45)
-
-Say = Callable[[int, str], None]
-"""(number of the order, words): one line of the story."""
-
-
-class NotAsPlanned(Exception):
-    """A service did not do in time what the plan waits for."""
 
 
 class OrderLife:
     """The order's commands, with the story told on the way."""
 
-    def __init__(self, town: Town, planned: PlannedOrder, simulation: Simulation, midnight: datetime, say: Say) -> None:
-        self.town = town
+    def __init__(self, days: Days, planned: PlannedOrder) -> None:
+        self.days = days
+        self.town = days.town
         self.planned = planned
-        self.simulation = simulation
-        self.window_start = midnight + planned.window_start
-        self.window_end = midnight + planned.window_end
-        self.placed_at = midnight + planned.placed
-        self.grid = planned.resident.grid_id
+        self.steps: Steps = days.journal.steps(f"order-{planned.number}")
+        self.window_start = days.midnight + planned.window_start
+        self.window_end = days.midnight + planned.window_end
         self.order_id: UUID | None = None
         self.order_no = ""
-        self._say = say
-        self._helpers = town.helpers_by_id()
+        self._position = 0
+        self._code: str | None = None
+        self._helpers = days.town.helpers_by_id()
+
+    @property
+    def now(self) -> datetime:
+        """Business time."""
+        return self.days.simulation.now
 
     @property
     def resident_side(self) -> Actor:
@@ -56,24 +50,33 @@ class OrderLife:
 
     def tell(self, words: str) -> None:
         """One line of the story."""
-        self._say(self.planned.number, words)
+        self.days.say(self.planned.number, words)
 
-    async def until(self, moment: datetime) -> None:
-        """Let time come to a moment."""
-        await self.simulation.until(moment)
+    async def until(self, moment: datetime, *, exact: bool = False) -> None:
+        """Let time come to a moment; `exact`: and not a minute later."""
+        await self.days.simulation.until(moment, exact=exact)
 
-    async def pause(self, minutes: int) -> None:
+    async def pause(self, minutes: int, *, exact: bool = False) -> None:
         """Let some minutes pass."""
-        await self.simulation.until(self.simulation.now + timedelta(minutes=minutes))
+        await self.until(self.now + timedelta(minutes=minutes), exact=exact)
+
+    async def send(self, service: str, path: str, body: Mapping[str, Any], actor: Actor, **more: Any) -> Any:
+        """One command as a step of this life; its answer."""
+
+        async def do(key: str) -> Any:
+            answer = await self.town.client.command(service, path, body, actor=actor, key=key, **more)
+            self._position = max(self._position, answer.positions.get("orders", 0))
+            return answer
+
+        return await self.steps.take(path.rpartition("/")[2], self.now, do)
 
     async def command(self, step: str, actor: Actor, body: Mapping[str, Any] | None = None, **more: Any) -> Any:
-        """`POST /v1/orders/{id}/<step>`; the answer's body."""
-        path = f"/v1/orders/{self.order_id}/{step}"
-        return (await self.town.client.command("orders", path, body or {}, actor=actor, **more)).body
+        """`POST /v1/orders/{id}/<step>`; its answer."""
+        return await self.send("orders", f"/v1/orders/{self.order_id}/{step}", body or {}, actor, **more)
 
     async def place(self) -> None:
         """点单."""
-        await self.until(self.placed_at)
+        await self.until(self.days.midnight + self.planned.placed)
         planned = self.planned
         body = {
             "item_code": planned.item_code,
@@ -82,15 +85,13 @@ class OrderLife:
             "window_end": self.window_end.isoformat(),
             "details": {"address": f"{planned.resident.entrance_id} 501", "note": planned.note},
         }
-        channel = "phone" if planned.number % 2 else "web"
-        answer = await self.town.client.command("orders", "/v1/orders", body, actor=self.resident_side, channel=channel)
-        self._known_as(answer.body)
+        self._known_as(await self.send("orders", "/v1/orders", body, self.resident_side, channel=planned.channel))
         self.tell(f"点单  {self.town.item_name(planned.item_code)}，单号 {self.order_no[:4]}-{self.order_no[4:]}")
 
     async def inquire(self) -> None:
         """询单 at the door, 制单 by the station: the order is open at once."""
-        await self.until(self.placed_at)
-        worker = self.town.staff(Role.GRID_WORKER, self.grid)
+        await self.until(self.days.midnight + self.planned.placed)
+        worker = self.town.staff(Role.GRID_WORKER, self.planned.resident.grid_id)
         asked = {
             "result": "need",
             "resident_id": str(self.town.ids[self.planned.resident.person_key]),
@@ -98,7 +99,7 @@ class OrderLife:
             "consented": True,
             "details": {"note": self.planned.note},
         }
-        inquiry = await self.town.client.command("orders", "/v1/inquiries", asked, actor=worker)
+        inquiry = await self.send("orders", "/v1/inquiries", asked, worker)
         self.tell(f"询单  网格员上门，要{self.town.item_name(self.planned.item_code)}")
         await self.pause(20)
         body = {
@@ -107,9 +108,8 @@ class OrderLife:
             "on_absence": self._on_absence,
             "frail_or_minor": False,
         }
-        path = f"/v1/inquiries/{inquiry.body['inquiry_id']}/order"
-        station = self.town.staff(Role.STATION_MANAGER)
-        self._known_as((await self.town.client.command("orders", path, body, actor=station)).body)
+        path = f"/v1/inquiries/{inquiry['inquiry_id']}/order"
+        self._known_as(await self.send("orders", path, body, self.town.staff(Role.STATION_MANAGER)))
         self.tell(f"制单  所站写单，单号 {self.order_no[:4]}-{self.order_no[4:]}，直接放入接单池")
 
     def _known_as(self, answer: Mapping[str, Any]) -> None:
@@ -125,19 +125,20 @@ class OrderLife:
         await self.command("verify", self.dispatcher, {"on_absence": self._on_absence})
         self.tell("受理  中心核实了需求")
 
-    async def dispatch(self) -> list[UUID]:
-        """派单: offers to the best ranked; who was asked. When nobody can be asked, the pool is opened."""
+    async def dispatch(self, *asked: UUID) -> list[UUID]:
+        """派单: offers to those named, or to the best ranked; who was asked. When nobody can be, the pool is opened."""
+        body = {"volunteer_ids": [str(one) for one in asked]} if asked else {}
         try:
-            answer = await self.command("dispatch", self.dispatcher)
+            answer = await self.command("dispatch", self.dispatcher, body)
         except ProblemError as problem:
             if problem.reason_code != "nobody_to_ask":
                 raise
             await self.command("open", self.dispatcher)
             self.tell("放入接单池  现在没有合适的人可问")
             return []
-        asked = [UUID(offer["volunteer_id"]) for offer in answer["offers"]]
-        self.tell(f"派单  问了 {len(asked)} 位志愿者愿不愿意去")
-        return asked
+        offered = [UUID(offer["volunteer_id"]) for offer in answer["offers"]]
+        self.tell(f"派单  问了 {len(offered)} 位志愿者愿不愿意去")
+        return offered
 
     async def accept(self, volunteer_id: UUID) -> bool:
         """接单 by one volunteer; False when they come too late or are busy then."""
@@ -154,25 +155,22 @@ class OrderLife:
     async def staff_it(self) -> list[UUID]:
         """Ask, answer, ask again until every slot is taken; who serves. The window gives way if it must."""
         for _ in range(SEARCH_TRIES):
-            row = await self.read()
-            if row["state"] == "VERIFIED" and row["next_due_for"] != "wave":
+            seen = await self.look()
+            if seen["state"] == "VERIFIED" and seen["due_for"] != "wave":
                 await self.dispatch()
-            elif row["state"] in {"OFFERED", "OPEN"} and await self._answers(row):
-                row = await self.read()
-            if row["state"] == "ACCEPTED":
-                return self._serving(row)
-            if self.simulation.now + SEARCH_PAUSE > self.window_start:
+            elif seen["state"] in {"OFFERED", "OPEN"} and await self._answers(seen):
+                seen = await self.look()
+            if seen["state"] == "ACCEPTED":
+                return [UUID(one) for one in seen["serving"]]
+            if self.now + SEARCH_PAUSE > self.window_start:
                 return []
-            await self.simulation.until(self.simulation.now + SEARCH_PAUSE)
+            await self.pause(SEARCH_PAUSE // timedelta(minutes=1))
         return []
 
-    async def _answers(self, row: Mapping[str, Any]) -> bool:
+    async def _answers(self, seen: Mapping[str, Any]) -> bool:
         """Whoever is asked answers, until every slot is taken; whether it is."""
-        if row["state"] == "OFFERED":
-            asked = [UUID(offer["volunteer_id"]) for offer in row["offers"] if offer["answer"] == "waiting"]
-        else:
-            asked = await self.candidates()
-        needed = row["slots"] - row["slots_filled"]
+        asked = [UUID(one) for one in seen["asked"]] if seen["state"] == "OFFERED" else await self.candidates()
+        needed = seen["free"]
         for volunteer_id in asked:
             if needed and await self.accept(volunteer_id):
                 needed -= 1
@@ -180,32 +178,47 @@ class OrderLife:
 
     async def candidates(self) -> list[UUID]:
         """Who might serve, best first."""
-        path = f"/v1/orders/{self.order_id}/candidates"
-        found = await self.town.client.query("orders", path, actor=self.dispatcher, params={"limit": 12})
-        return [UUID(one["volunteer_id"]) for one in found["candidates"] if one["eligible"]]
 
-    async def read(self) -> Any:
-        """The order as the dispatcher sees it."""
-        return await self.town.client.query("orders", f"/v1/orders/{self.order_id}", actor=self.dispatcher)
+        async def do(_key: str) -> Any:
+            path = f"/v1/orders/{self.order_id}/candidates"
+            found = await self.town.client.query("orders", path, actor=self.dispatcher, params={"limit": 12})
+            return [one["volunteer_id"] for one in found["candidates"] if one["eligible"]]
 
-    async def service_code(self) -> str:
-        """The 见面口令 from the resident's page."""
-        path = f"/v1/orders/{self.order_id}"
-        return str((await self.town.client.query("orders", path, actor=self.resident_side))["service_code"])
+        return [UUID(one) for one in await self.steps.take("candidates", self.now, do)]
+
+    async def look(self) -> Any:
+        """How the order stands after all that was answered: state, due_for, asked, free slots, who serves."""
+
+        async def do(_key: str) -> Any:
+            assert self.order_id is not None
+            return _seen(await self.days.watch.order(self.order_id, self._position))
+
+        return await self.steps.take("look", self.now, do)
 
     async def comes_to(self, *states: str) -> str:
         """Wait, in real time, until a service has brought the order to one of these states by itself."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            state = str((await self.read())["state"])
-            if state in states:
-                return state
-            if time.monotonic() > deadline:
-                raise NotAsPlanned(
-                    f"order {self.order_no} ({self.planned.course}) is {state} at {self.simulation.now}, "
-                    f"not {' or '.join(states)}"
-                )
-            await asyncio.sleep(0.1)
+
+        async def do(_key: str) -> Any:
+            assert self.order_id is not None
+            await self.days.watch.heard(self._position)
+            return (await self.days.watch.comes_to(self.order_id, *states)).state.value
+
+        return str(await self.steps.take(f"comes to {' or '.join(states)}", self.now, do))
+
+    async def present(self, step: str, volunteer_id: UUID, body: Mapping[str, Any] | None = None) -> None:
+        """签到 or 签退 by a volunteer, with the 见面口令 from the resident's page. No journal keeps it."""
+
+        async def do(key: str) -> Any:
+            path = f"/v1/orders/{self.order_id}"
+            if self._code is None:
+                self._code = (await self.town.client.query("orders", path, actor=self.resident_side))["service_code"]
+            asked = {"service_code": self._code, **(body or {})}
+            actor = self.helper(volunteer_id)
+            answer = await self.town.client.command("orders", f"{path}/{step}", asked, actor=actor, key=key)
+            self._position = max(self._position, answer.positions.get("orders", 0))
+            return answer
+
+        await self.steps.take(step, self.now, do)
 
     def helper(self, volunteer_id: UUID) -> Actor:
         """A volunteer by their id."""
@@ -215,10 +228,13 @@ class OrderLife:
         """What the demo calls a volunteer: the surname and a title."""
         return f"{self._helpers[volunteer_id].person.name[0]}师傅"
 
-    def seed_of(self, volunteer_id: UUID) -> Helper:
-        """The volunteer as the seed made them."""
-        return self._helpers[volunteer_id]
 
-    @staticmethod
-    def _serving(row: Mapping[str, Any]) -> list[UUID]:
-        return [UUID(one["volunteer_id"]) for one in row["assignments"] if one["live"]]
+def _seen(order: Order) -> dict[str, Any]:
+    return {
+        "state": order.state.value,
+        "due_for": order.due_for,
+        "asked": [str(offer.volunteer_id) for offer in order.offers],
+        "free": order.free_slots,
+        "serving": [str(one.volunteer_id) for one in order.assignments if one.served in LIVE],
+        "started": any(one.served is Served.STARTED for one in order.assignments),
+    }

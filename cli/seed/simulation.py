@@ -17,19 +17,19 @@ class Simulation:
         self.now = start
         self._move = move
         self._grain = grain
-        self._waiting: list[tuple[datetime, int, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[datetime, int, bool, asyncio.Future[None]]] = []
         self._order = 0
         self._acting = 0
         self._all_wait = asyncio.Event()
         self._failed: BaseException | None = None
 
-    async def until(self, moment: datetime) -> None:
-        """Wait for a moment; at once when it has passed."""
+    async def until(self, moment: datetime, *, exact: bool = False) -> None:
+        """Wait for a moment; at once when it has passed. `exact`: nothing later is lived together with it."""
         if moment <= self.now:
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._order += 1
-        heapq.heappush(self._waiting, (moment, self._order, future))
+        heapq.heappush(self._waiting, (moment, self._order, exact, future))
         self._rest()
         await future
 
@@ -57,8 +57,10 @@ class Simulation:
         moment = self._waiting[0][0]
         due: list[asyncio.Future[None]] = []
         while self._waiting and self._waiting[0][0] <= last:
-            moment, _, future = heapq.heappop(self._waiting)
+            moment, _, exact, future = heapq.heappop(self._waiting)
             due.append(future)
+            if exact:
+                last = moment
         self.now = max(self.now, moment)
         await self._move(self.now)
         told(self.now)

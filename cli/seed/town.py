@@ -1,17 +1,18 @@
 """The invented community as it comes to life: who got which id, and how each of them speaks to the services."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
-from cli.client import Actor, Answer, Client
+from cli.client import Actor, Client
 from cli.seed.community import Community, Helper, Person, Staff
+from cli.seed.journal import Journal, Steps
 from contracts.command import Role
 from contracts.ids import uuid7
-from servicekit.reference import reference
+from servicekit.reference import CatalogueItem, Named, reference
 
 AT_ONCE = 8
 """Commands under way at a service at the same time: enough for two cores, few enough for a small machine."""
@@ -29,9 +30,16 @@ class Town:
 
     client: Client
     community: Community
+    journal: Journal
+    begins_at: datetime
+    """Business time while everybody registers."""
     tell: Tell = field(default=lambda _what, _done, _total: None)
     ids: dict[str, UUID] = field(default_factory=dict)
     """person_key → person_id."""
+    grants: dict[tuple[str, Role], UUID] = field(default_factory=dict)
+    """(person_key, role) → grant_id."""
+    proxies: dict[str, UUID] = field(default_factory=dict)
+    """person_key of who is acted for → proxy_authorisation_id."""
     _staff: dict[Role, list[Staff]] = field(default_factory=dict)
     _helpers: dict[UUID, Helper] = field(default_factory=dict)
 
@@ -67,72 +75,105 @@ class Town:
         staff = [one for one in self.community.staff if one.role is not Role.ADMIN]
         await self._each("roles", staff, self._grant)
         await self._each("proxies", self.community.proxies, self._authorise)
+        known = reference()
         # Three services at once, each at its own pace.
         await asyncio.gather(
             self._each("volunteers", self.community.helpers, self._volunteer),
-            self._each("catalogue", reference().catalogue, self._publish),
+            self._each("catalogue", [*known.catalogue, *known.retired], self._publish),
             self._each("contacts", self.community.persons, self._contact),
         )
 
+    async def send(
+        self, steps: Steps, service: str, path: str, body: Mapping[str, Any], actor: Actor, **more: Any
+    ) -> Any:
+        """One command while everybody registers, as a step; its answer. Nothing has to be heard before it."""
+
+        async def do(key: str) -> Any:
+            return await self.client.command(service, path, body, actor=actor, key=key, after={}, **more)
+
+        return await steps.take(path.rpartition("/")[2], self.begins_at, do)
+
     async def _first_admin(self) -> None:
         person = self._staff[Role.ADMIN][0].person
-        self.ids[person.person_key] = uuid7()
-        actor = Actor.of(self.ids[person.person_key], Role.ADMIN)
+        steps = self.journal.steps("admin")
+
+        async def new_id(_key: str) -> str:
+            return str(uuid7())
+
+        person_id = UUID(await steps.take("new id", self.begins_at, new_id))
+        self.ids[person.person_key] = person_id
         body = {"name": person.name, "phone": person.phone, "entrance_id": person.entrance_id}
-        await self.client.command("volunteers", "/v1/bootstrap", body, actor=actor, bootstrap=True)
+        await self.send(steps, "volunteers", "/v1/bootstrap", body, Actor.of(person_id, Role.ADMIN), bootstrap=True)
 
     async def _register(self, person: Person) -> None:
-        answer = await self._volunteers(
-            "/v1/persons",
-            {
-                "name": person.name,
-                "phone": person.phone,
-                "birth_date": person.birth_date.isoformat(),
-                "household_id": str(person.household_id),
-                "entrance_id": person.entrance_id,
-                "consents": ["personal_data", "contact", "service", "volunteering"],
-                "consent_form": "written",
-            },
-            self.staff(Role.ADMIN),
-        )
-        self.ids[person.person_key] = UUID(answer.body["person_id"])
+        body = {
+            "name": person.name,
+            "phone": person.phone,
+            "birth_date": person.birth_date.isoformat(),
+            "household_id": str(person.household_id),
+            "entrance_id": person.entrance_id,
+            "consents": ["personal_data", "contact", "service", "volunteering"],
+            "consent_form": "written",
+        }
+        steps = self.journal.steps(f"register-{person.person_key}")
+        answer = await self.send(steps, "volunteers", "/v1/persons", body, self.staff(Role.ADMIN))
+        self.ids[person.person_key] = UUID(answer["person_id"])
 
     async def _grant(self, one: Staff) -> None:
+        key = one.person.person_key
         body = {
-            "person_id": str(self.ids[one.person.person_key]),
+            "person_id": str(self.ids[key]),
             "granted_role": one.role.value,
             "scope": one.scope,
             "scope_id": one.scope_id,
         }
-        await self._volunteers("/v1/roles", body, self.staff(Role.ADMIN))
+        steps = self.journal.steps(f"role-{key}-{one.role.value}")
+        answer = await self.send(steps, "volunteers", "/v1/roles", body, self.staff(Role.ADMIN))
+        self.grants[key, one.role] = UUID(answer["grant_id"])
 
     async def _authorise(self, pair: tuple[Person, Person]) -> None:
+        """A child acts for a parent, and both say that they are that: duties are kept apart by it."""
         principal, proxy = pair
-        ids = {"principal_id": self.ids[principal.person_key], "proxy_id": self.ids[proxy.person_key]}
-        await self._volunteers(
-            "/v1/proxies", {name: str(value) for name, value in ids.items()}, self.resident(principal)
-        )
+        principal_id, proxy_id = (str(self.ids[one.person_key]) for one in pair)
+        steps = self.journal.steps(f"proxy-{proxy.person_key}")
+        related = {"person_a_id": principal_id, "person_b_id": proxy_id, "kind": "parent"}
+        authorised = {"principal_id": principal_id, "proxy_id": proxy_id}
+        await self.send(steps, "volunteers", "/v1/relations", related, self.resident(principal))
+        answer = await self.send(steps, "volunteers", "/v1/proxies", authorised, self.resident(principal))
+        self.proxies[principal.person_key] = UUID(answer["proxy_authorisation_id"])
 
     async def _volunteer(self, helper: Helper) -> None:
         volunteer_id = self.ids[helper.person.person_key]
         path, actor = f"/v1/volunteers/{volunteer_id}", self.volunteer(helper)
-        station = self.staff(Role.STATION_MANAGER)
+        station, leader = self.staff(Role.STATION_MANAGER), self.staff(Role.TEAM_LEADER)
+        steps = self.journal.steps(f"volunteer-{helper.person.person_key}")
+
+        async def ask(where: str, body: Mapping[str, Any], who: Actor) -> None:
+            await self.send(steps, "volunteers", where, body, who)
+
         body = {"person_id": str(volunteer_id), "consent_form": "written"}
-        await self._volunteers("/v1/volunteers", body, Actor.of(volunteer_id, Role.RESIDENT))
-        await self._volunteers(f"{path}/verify-identity", {}, station)
+        await ask("/v1/volunteers", body, Actor.of(volunteer_id, Role.RESIDENT))
+        await ask(f"{path}/verify-identity", {}, station)
         for skill in helper.skills:
-            await self._volunteers(f"{path}/skills", {"skill": skill, "level": 1}, actor)
-            await self._volunteers(f"{path}/skills/{skill}/verify", {"level": 2}, self.staff(Role.TEAM_LEADER))
+            await ask(f"{path}/skills", {"skill": skill, "level": 1}, actor)
+            await ask(f"{path}/skills/{skill}/verify", {"level": 2}, leader)
         for licence in helper.licences:
-            body = {"licence": licence, "expires_on": LICENCE_EXPIRES.isoformat()}
-            await self._volunteers(f"{path}/licences", body, station)
+            await ask(f"{path}/licences", {"licence": licence, "expires_on": LICENCE_EXPIRES.isoformat()}, station)
         if helper.insured:
             insured = {"valid_from": INSURED_FROM.isoformat(), "expires_on": INSURED_UNTIL.isoformat()}
-            await self._volunteers(f"{path}/insurances", {"insurance": "accident", **insured}, station)
+            await ask(f"{path}/insurances", {"insurance": "accident", **insured}, station)
         weekly = [{"weekday": weekday, **ALL_DAY} for weekday in helper.weekdays]
-        await self._volunteers(f"{path}/availability", {"weekly": weekly}, actor)
+        await ask(f"{path}/availability", {"weekly": weekly}, actor)
 
-    async def _publish(self, item: Any) -> None:
+    async def _publish(self, item: CatalogueItem | Named) -> None:
+        """What can be asked for; and 老三送, which belongs to the history: published, and no longer to be had."""
+        actor, steps = self.staff(Role.STATION_MANAGER), self.journal.steps(f"item-{item.code}")
+        if not isinstance(item, CatalogueItem):
+            body: dict[str, Any] = {"item_code": item.code, "expected_minutes": 30, "slots": 1, "home_visit": True}
+            await self.send(steps, "orders", "/v1/service-items", body, actor)
+            retired = {"reason_code": "times_have_changed"}
+            await self.send(steps, "orders", f"/v1/service-items/{item.code}/retire", retired, actor)
+            return
         body = {
             "item_code": item.code,
             "expected_minutes": item.minutes,
@@ -143,23 +184,14 @@ class Town:
             "skills": list(item.skills),
             "insurance_required": item.insurance_required,
         }
-        actor = self.staff(Role.STATION_MANAGER)
-        await self.client.command("orders", "/v1/service-items", body, actor=actor)
+        await self.send(steps, "orders", "/v1/service-items", body, actor)
 
     async def _contact(self, person: Person) -> None:
         ref = self.ids[person.person_key]
+        steps = self.journal.steps(f"contact-{person.person_key}")
         for body in ({"channel": "in_app"}, {"channel": "phone", "address": person.phone}):
-            await self.client.command(
-                "notify",
-                "/v1/contacts",
-                {"ref": str(ref), **body},
-                actor=Actor.of(ref, Role.RESIDENT),
-                method="PUT",
-                after={},
-            )
-
-    async def _volunteers(self, path: str, body: dict[str, Any], actor: Actor) -> Answer:
-        return await self.client.command("volunteers", path, body, actor=actor, after={})
+            asked = {"ref": str(ref), **body}
+            await self.send(steps, "notify", "/v1/contacts", asked, Actor.of(ref, Role.RESIDENT), method="PUT")
 
     async def _each(self, what: str, things: Iterable[T], do: Callable[[T], Awaitable[None]]) -> None:
         everything = list(things)
@@ -174,19 +206,16 @@ class Town:
 
         await asyncio.gather(*(one(thing) for thing in everything))
 
-    async def caught_up(self) -> datetime:
+    async def caught_up(self) -> None:
         """Return when every service has heard what the others said up to now."""
-        started = datetime.now().astimezone()
         positions = dict(self.client.positions)
         for service in self.client.urls:
             await self._heard(service, positions)
-        return started
 
-    async def _heard(self, service: str, positions: dict[str, int]) -> None:
+    async def _heard(self, service: str, positions: Mapping[str, int]) -> None:
         while True:
-            health = await self.client.health(service)
-            heard = {name: at for name, at in health.get("positions", {}).items() if name != service}
-            if all(at >= positions.get(name, 0) for name, at in heard.items()):
+            heard = (await self.client.health(service)).get("positions", {})
+            if all(at >= positions.get(name, 0) for name, at in heard.items() if name != service):
                 return
             await asyncio.sleep(0.05)
 

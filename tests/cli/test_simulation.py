@@ -79,6 +79,17 @@ async def test_moments_within_the_grain_are_lived_together_at_the_latest_of_them
     assert woken == [(minutes, timedelta(minutes=at)) for minutes, at in ((10, 25), (25, 25), (26, 26), (60, 60))]
 
 
+async def test_nothing_later_is_lived_together_with_a_moment_that_is_meant_exactly():
+    simulation, clock = simulated(grain=timedelta(minutes=15))
+
+    async def life(minutes, exact):
+        await simulation.until(START + timedelta(minutes=minutes), exact=exact)
+
+    lives = [life(10, exact=False), life(12, exact=True), life(14, exact=False), life(40, exact=False)]
+    await simulation.run(lives, lambda _: None)
+    assert clock.moves == [START + timedelta(minutes=minutes) for minutes in (12, 14, 40)]
+
+
 async def test_a_moment_that_has_passed_is_not_waited_for():
     simulation, clock = simulated()
 

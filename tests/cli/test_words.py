@@ -157,12 +157,23 @@ def test_a_real_community_is_never_made_a_demo(place):
     assert left_in(place) == ["mode"]
 
 
-def test_a_demo_that_was_interrupted_is_not_begun_again_on_top(place):
+def test_the_days_of_another_scale_are_not_taken_up(place):
     (place / "mode").write_text("demo\n")
+    (place / "demo.journal").write_text('{"plan": {"scale": "full", "midnight": "2026-10-01T00:00:00+08:00"}}\n')
     said = say("demo", "--data", place, "--once")
     assert said.code == TAKEN
-    assert "interrupted" in said.err
-    assert left_in(place) == ["mode"]
+    assert "the days that were begun here are others" in said.err
+    assert "'scale': 'full'" in said.err
+    assert left_in(place) == ["demo.journal", "mode"]
+
+
+def test_a_spoilt_journal_of_the_days_is_named(place):
+    (place / "mode").write_text("demo\n")
+    (place / "demo.journal").write_text("what is this\n")
+    said = say("demo", "--data", place, "--once")
+    assert said.code == TAKEN
+    assert f"{place / 'demo.journal'}: not what was written there" in said.err
+    assert left_in(place) == ["demo.journal", "mode"]
 
 
 def test_a_spoilt_note_of_where_everything_runs_is_named(place):

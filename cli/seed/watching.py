@@ -1,0 +1,91 @@
+"""The orders as their events tell them, heard from the stream like any subscriber: nobody asks again and again."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Self
+from uuid import UUID
+
+import nats
+from nats.aio.client import Client as NatsClient
+from nats.aio.msg import Msg
+from nats.js.api import ConsumerConfig, DeliverPolicy
+
+from cli.seed.errors import NotHeard
+from contracts.envelope import decode
+from services.orders.decider.evolve import evolve
+from services.orders.decider.state import Order
+
+HEARTBEAT_SECONDS = 5.0
+
+
+class Watch:
+    """Follows the orders of a community, for `async with`. `arguments` are those of nats.connect, for the auditor."""
+
+    def __init__(self, arguments: Mapping[str, Any], community: str, patience_seconds: float) -> None:
+        self._arguments = arguments
+        self._subject = f"{community}.orders.>"
+        self._patience = patience_seconds
+        self._nats: NatsClient | None = None
+        self._news = asyncio.Event()
+        self._broken: Exception | None = None
+        self.position = 0
+        """How far the stream was heard."""
+        self.orders: dict[UUID, Order] = {}
+
+    async def __aenter__(self) -> Self:
+        self._nats = await nats.connect(**{**self._arguments, "allow_reconnect": True, "max_reconnect_attempts": -1})
+        from_the_first = ConsumerConfig(deliver_policy=DeliverPolicy.ALL)
+        await self._nats.jetstream().subscribe(
+            self._subject,
+            stream="ORDERS",
+            ordered_consumer=True,
+            idle_heartbeat=HEARTBEAT_SECONDS,
+            config=from_the_first,
+            cb=self._hear,
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._nats is not None:
+            await self._nats.close()
+
+    async def heard(self, position: int) -> None:
+        """Return once the stream was heard up to a position. Raises NotHeard."""
+        await self._until(lambda: self.position >= position, f"orders/{position}")
+
+    async def order(self, order_id: UUID, position: int) -> Order:
+        """An order as of `position` or later. Raises NotHeard."""
+        await self.heard(position)
+        return self.orders[order_id]
+
+    async def comes_to(self, order_id: UUID, *states: str) -> Order:
+        """Wait, in real time, until a service has brought the order to one of these states. Raises NotHeard."""
+        what = f"order {self.orders[order_id].order_no} as {' or '.join(states)}"
+        await self._until(lambda: self.orders[order_id].state in states, what)
+        return self.orders[order_id]
+
+    async def _until(self, came: Callable[[], bool], what: str) -> None:
+        try:
+            async with asyncio.timeout(self._patience):
+                while not came():
+                    if self._broken is not None:
+                        raise self._broken
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            raise NotHeard(f"{what} was not heard of within {self._patience:.0f} s; heard to {self.position}") from None
+
+    async def _hear(self, message: Msg) -> None:
+        try:
+            recorded = decode(message.data)
+            if recorded.position > self.position:
+                if recorded.stream.startswith("order-"):
+                    event: Any = recorded.event
+                    self.orders[event.order_id] = evolve(self.orders.get(event.order_id), event)
+                self.position = recorded.position
+        except Exception as error:  # noqa: BLE001 - told to whoever waits, since nobody looks at a callback
+            self._broken = error
+        self._news.set()

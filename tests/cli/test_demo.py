@@ -1,0 +1,138 @@
+"""The small community's days, lived once for all: interrupted, taken up again, and everything there is to be seen."""
+
+import json
+import re
+import signal
+from functools import partial
+
+import pytest
+
+from contracts.event import EVENTS
+from tests.cli.program import running, say
+from tests.support.servers import temporary_directory
+from tests.support.waiting import eventually_blocking
+
+OK, NOT_THERE, INTERRUPTED = 0, 3, 130
+SERVICES = ["orders", "volunteers", "ledger", "notify"]
+NOT_SHOWN = {
+    ("ledger", "EntryRefused"): "a second wall: volunteers credits nothing that the books would refuse",
+    ("volunteers", "CorrectionRequested"): "only follows EntryRefused",
+    ("ledger", "EntryReversed"): "nobody can ask for it over HTTP yet",
+    ("notify", "NotificationUnknown"): "takes a crash between handing over and writing it down",
+    ("orders", "PolicyAdopted"): "no service adopts another policy than its first yet",
+    ("volunteers", "PolicyAdopted"): "likewise",
+    ("ledger", "PolicyAdopted"): "likewise",
+    ("notify", "PolicyAdopted"): "likewise",
+}
+"""Event → why the small community's days do not show it."""
+
+
+@pytest.fixture(scope="module")
+def place():
+    with temporary_directory() as directory:
+        yield directory
+
+
+@pytest.fixture(scope="module")
+def data(place):
+    """Where the days were begun, interrupted by Ctrl-C, and killed once more on the way."""
+    data = place / "data"
+    journal = data / "demo.journal"
+    for number, steps in ((signal.SIGINT, 800), (signal.SIGKILL, 1_600)):
+        with running("demo", "--data", data, "--once", "--json") as demo:
+            eventually_blocking(partial(taken, journal, steps), 240, every=0.2, what=f"{steps} steps are taken")
+            code = demo.end(number)
+        if number is signal.SIGINT:
+            assert code == INTERRUPTED
+            assert "nothing is lost. Go on from there: chaoyangli demo --data" in demo.words
+    return data
+
+
+@pytest.fixture(scope="module")
+def result(data):
+    """What `demo --once --json` ends with."""
+    with running("demo", "--data", data, "--once", "--json") as demo:
+        line = demo.line()
+        assert demo.end() == OK
+    return json.loads(line)
+
+
+@pytest.fixture(scope="module")
+def events(data, result):
+    said = say("events", "--data", data, "--json")
+    return [json.loads(line) for line in said.lines]
+
+
+def taken(journal, steps):
+    return journal.exists() and journal.read_bytes().count(b"\n") > steps
+
+
+def test_the_days_end_with_everything_verified(result):
+    assert result["verified"] is True
+    assert result["replay_equal"] is True
+    assert result["streams_identical"] is True
+    assert sum(result["orders"].values()) == 120
+    assert set(result["orders"]) == {"CLOSED", "CANCELLED", "REFUSED", "UNFULFILLED"}
+    assert list(result["events"]) == SERVICES
+    assert result["minutes_logged"] > 0
+    assert result["fund_balance_fen"] == 554_000
+    assert result["seconds"] > 0
+
+
+def test_every_event_there_is_happens_in_the_small_community_but_for_those_named(events):
+    seen = {(event["source"].rpartition("/")[2], event["type"]) for event in events}
+    assert seen | set(NOT_SHOWN) == set(EVENTS)
+    assert not seen & set(NOT_SHOWN), "it is shown now: take it from the list"
+
+
+def test_nothing_was_done_twice_by_taking_the_days_up_again(events):
+    placed = [event["data"]["order_id"] for event in events if event["type"] == "OrderPlaced"]
+    assert len(placed) == 120
+    registered = [event for event in events if event["type"] == "PersonRegistered"]
+    assert len(registered) == 145
+
+
+def test_every_service_forgets_who_asks_for_it(data, events):
+    erased = [event["data"]["person_id"] for event in events if event["type"] == "PersonErased"]
+    (one,) = say("erasures", "--data", data, "--json").document
+    assert [one["person_id"]] == erased
+    assert set(one["done"]) == set(SERVICES)
+    assert one["waiting"] == []
+
+
+def test_verify_says_of_each_log_what_it_is(data, result):
+    said = say("verify", "--data", data, "--json")
+    assert said.code == OK
+    for name, one in said.document["services"].items():
+        assert one["size"] == one["checkpoint"]["size"] == result["events"][name]
+        assert one["root"] == one["checkpoint"]["root"]
+        assert one["stream_identical"] is True
+
+
+def test_an_order_has_one_story_across_the_services(data, events):
+    number = next(event["data"]["order_no"] for event in events if event["type"] == "OrderRated")
+    steps = say("trail", f"{number[:4]}-{number[4:]}", "--data", data, "--json").document
+    told = [step["type"] for step in steps]
+    for event_type in ("OrderPlaced", "OrderAccepted", "ServiceFinished", "HoursLogged", "EntryPosted", "OrderRated"):
+        assert event_type in told
+    assert {step["service"] for step in steps} == set(SERVICES)
+    assert all(step["who"] for step in steps)
+
+
+def test_replay_to_an_earlier_position_and_the_letters_that_nobody_could_handle(data, result):
+    size = result["events"]["orders"]
+    replayed = say("replay", "--data", data, "--service", "orders", "--until", size // 2, "--json")
+    assert replayed.code == OK
+    assert replayed.document["services"]["orders"]["position"] == size // 2
+    assert say("dead-letters", "list", "--data", data, "--json").document == []
+    assert say("dead-letters", "show", "orders", 5, "--by", "notify", "--data", data).code == NOT_THERE
+
+
+def test_days_that_were_lived_are_told_and_not_lived_again(data, result):
+    with running("demo", "--data", data, "--once") as demo:
+        assert "these days were lived already" in demo.line()
+        assert demo.end() == OK
+    text = "".join(demo.rest())
+    for name, size in result["events"].items():
+        assert re.search(rf"{name} +{size} events  root \w+…  head signed, stream identical  ✓", text), text
+    assert "logs whole, streams identical, tables equal to their replay ✓" in text
