@@ -11,6 +11,7 @@ from contracts.orders import (
     AssignmentLapsed,
     CompletionConfirmed,
     CompletionPresumed,
+    DisputeFact,
     InquiryRecorded,
     OfferDeclined,
     OfferExpired,
@@ -36,7 +37,7 @@ from contracts.orders import (
 )
 from eventstore.read_model import ReadModel
 from eventstore.rows import Rows
-from services.orders.read_models import own_missing, own_turning
+from services.orders.read_models import own_aside, own_missing, own_turning
 from services.orders.read_models import tables as t
 from services.orders.read_models.own_missing import Changes
 
@@ -63,7 +64,8 @@ class OrdersModel(ReadModel):
         event = recorded.event
         fold = _FOLDS.get(type(event))
         changes = fold(event, rows) if fold is not None else {}
-        if isinstance(event, OrderFact) and not isinstance(event, OrderPlaced):
+        # A dispute that no order waits for says nothing about one.
+        if isinstance(event, OrderFact | DisputeFact) and event.state and not isinstance(event, OrderPlaced):
             rows.update(
                 t.orders,
                 event.order_id,
@@ -338,4 +340,5 @@ _FOLDS: dict[type, Callable[[Any, Rows], Changes]] = {
     PersonDataErased: _erased,
     **own_missing.FOLDS,
     **own_turning.FOLDS,
+    **own_aside.FOLDS,
 }
