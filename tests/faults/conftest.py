@@ -50,6 +50,7 @@ class Scenes:
         direct(stack.clock_file, FIRST_MORNING, 0)
         stack.start()
         scene = Scene(stack, SEED)
+        self._ends.callback(scene.journal.close)
         self._ends.callback(scene.drop_replicas)
         asyncio.run(scene.settle())
         return scene

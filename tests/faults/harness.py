@@ -26,6 +26,7 @@ from cli.client import Answer, Client, ProblemError
 from cli.embedded import NatsServer, PostgresServer
 from cli.place import SERVICES, Place, located
 from cli.seed.community import Community, generate
+from cli.seed.journal import Journal
 from cli.seed.town import Town
 from cli.stack import ServiceServer, Stack
 from eventstore.clock import direct
@@ -184,6 +185,7 @@ class Scene:
         self.dice = random.Random(self.seed)
         self.town_ids: dict[str, Any] = {}
         self.community = few_people()
+        self.journal = Journal(self.stack.data / "people", {})
 
     def throw(self, seed: int) -> None:
         """Begin with other dice."""
@@ -197,7 +199,7 @@ class Scene:
 
     def town(self, client: Client) -> Town:
         """The people, speaking through this client."""
-        return Town(client, self.community, ids=self.town_ids)
+        return Town(client, self.community, self.journal, FIRST_MORNING, ids=self.town_ids)
 
     def url_of(self, service: str) -> str:
         """Where to ask next: any replica."""

@@ -11,6 +11,7 @@ from contracts.orders import (
     AssignmentLapsed,
     CompletionConfirmed,
     CompletionPresumed,
+    DisputeFact,
     InquiryRecorded,
     OfferDeclined,
     OfferExpired,
@@ -19,6 +20,7 @@ from contracts.orders import (
     OrderClosed,
     OrderDispatched,
     OrderEscalated,
+    OrderFact,
     OrderOpened,
     OrderPlaced,
     OrderRated,
@@ -35,7 +37,7 @@ from contracts.orders import (
 )
 from eventstore.read_model import ReadModel
 from eventstore.rows import Rows
-from services.orders.read_models import own_missing, own_turning
+from services.orders.read_models import own_aside, own_missing, own_turning
 from services.orders.read_models import tables as t
 from services.orders.read_models.own_missing import Changes
 
@@ -61,8 +63,9 @@ class OrdersModel(ReadModel):
         """Every event carries its order's state, owner and deadline; what else it changes is looked up by its class."""
         event: Any = recorded.event
         fold = _FOLDS.get(type(event))
-        changes = fold(event, rows) if fold is not None else None
-        if changes is not None:
+        changes = (fold(event, rows) if fold is not None else None) or {}
+        # A dispute that no order waits for says nothing about one.
+        if isinstance(event, OrderFact | DisputeFact) and event.state and not isinstance(event, OrderPlaced):
             rows.update(
                 t.orders,
                 event.order_id,
@@ -337,4 +340,5 @@ _FOLDS: dict[type, Callable[[Any, Rows], Changes]] = {
     PersonDataErased: _erased,
     **own_missing.FOLDS,
     **own_turning.FOLDS,
+    **own_aside.FOLDS,
 }
