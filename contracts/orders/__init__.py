@@ -5,7 +5,9 @@ so that a reader knows whose turn it is and until when from the last event alone
 """
 
 from contracts.orders.beside import (
+    DisputeEvent,
     ErasureEvent,
+    InOrderStream,
     InquiryEvent,
     InquiryRecorded,
     OrderEvent,
@@ -16,6 +18,15 @@ from contracts.orders.beside import (
     ServiceItemPublished,
     ServiceItemRetired,
     WelfareCheckEvent,
+)
+from contracts.orders.disputes import (
+    DisputeAbout,
+    DisputeAppealed,
+    DisputeConsequence,
+    DisputeDecision,
+    DisputeFact,
+    DisputeRaised,
+    DisputeResolved,
 )
 from contracts.orders.facts import (
     DueFor,
@@ -32,12 +43,26 @@ from contracts.orders.facts import (
     ServiceOutcome,
     Staffing,
 )
+from contracts.orders.follow_up import (
+    FollowUpCause,
+    FollowUpClosed,
+    FollowUpContacted,
+    FollowUpDismissed,
+    FollowUpFact,
+    FollowUpOpened,
+    FollowUpOverdue,
+    FollowUpStage,
+    FollowUpState,
+    Measure,
+    RectificationOrdered,
+    RectificationRejected,
+    RectificationReported,
+    RectificationVerified,
+)
 from contracts.orders.missing import (
-    CheckCause,
     ResidentAbsentRecorded,
     ServiceRecordedAfterwards,
     VolunteerNoShowRecorded,
-    WelfareCheckRaised,
 )
 from contracts.orders.placing import (
     AcceptanceWithdrawn,
@@ -75,21 +100,50 @@ from contracts.orders.turning import (
     OrderReopened,
     OrderRescheduled,
 )
+from contracts.orders.welfare import (
+    CheckCause,
+    CheckFact,
+    CheckOutcome,
+    WelfareCheckClosed,
+    WelfareCheckEscalated,
+    WelfareCheckRaised,
+)
 
 __all__ = [
     "AcceptanceWithdrawn",
     "AssignmentLapsed",
     "AssignmentReconfirmed",
     "CheckCause",
+    "CheckFact",
+    "CheckOutcome",
     "CompletionConfirmed",
     "CompletionContested",
     "CompletionPresumed",
+    "DisputeAbout",
+    "DisputeAppealed",
+    "DisputeConsequence",
+    "DisputeDecision",
+    "DisputeEvent",
+    "DisputeFact",
+    "DisputeRaised",
+    "DisputeResolved",
     "DueFor",
     "ErasureEvent",
     "EscalationCause",
+    "FollowUpCause",
+    "FollowUpClosed",
+    "FollowUpContacted",
+    "FollowUpDismissed",
+    "FollowUpFact",
+    "FollowUpOpened",
+    "FollowUpOverdue",
+    "FollowUpStage",
+    "FollowUpState",
+    "InOrderStream",
     "InquiryEvent",
     "InquiryRecorded",
     "LapseCause",
+    "Measure",
     "Offer",
     "OfferDeclined",
     "OfferExpired",
@@ -122,6 +176,10 @@ __all__ = [
     "PolicyAdopted",
     "PolicyEvent",
     "PresenceEvidence",
+    "RectificationOrdered",
+    "RectificationRejected",
+    "RectificationReported",
+    "RectificationVerified",
     "RefusalReason",
     "ResidentAbsentRecorded",
     "ServiceAutoClosed",
@@ -134,6 +192,8 @@ __all__ = [
     "ServiceStarted",
     "Staffing",
     "VolunteerNoShowRecorded",
+    "WelfareCheckClosed",
+    "WelfareCheckEscalated",
     "WelfareCheckEvent",
     "WelfareCheckRaised",
 ]

@@ -15,11 +15,22 @@ from contracts.event import (
     PolicyAdoptedFields,
     UnitCode,
 )
+from contracts.orders.disputes import DisputeAppealed, DisputeRaised, DisputeResolved
+from contracts.orders.follow_up import (
+    FollowUpClosed,
+    FollowUpContacted,
+    FollowUpDismissed,
+    FollowUpOpened,
+    FollowUpOverdue,
+    RectificationOrdered,
+    RectificationRejected,
+    RectificationReported,
+    RectificationVerified,
+)
 from contracts.orders.missing import (
     ResidentAbsentRecorded,
     ServiceRecordedAfterwards,
     VolunteerNoShowRecorded,
-    WelfareCheckRaised,
 )
 from contracts.orders.placing import (
     AcceptanceWithdrawn,
@@ -57,6 +68,7 @@ from contracts.orders.turning import (
     OrderReopened,
     OrderRescheduled,
 )
+from contracts.orders.welfare import WelfareCheckClosed, WelfareCheckEscalated, WelfareCheckRaised
 
 
 class InquiryRecorded(Event, service="orders", audience="internal"):
@@ -147,6 +159,15 @@ OrderEvent = (
     | CompletionContested
     | OrderRated
     | OrderRatingAmended
+    | FollowUpOpened
+    | FollowUpContacted
+    | FollowUpDismissed
+    | RectificationOrdered
+    | RectificationReported
+    | RectificationVerified
+    | RectificationRejected
+    | FollowUpOverdue
+    | FollowUpClosed
     | OrderClosed
     | OrderCancelled
     | OrderUnfulfilled
@@ -157,7 +178,14 @@ OrderEvent = (
 InquiryEvent = InquiryRecorded
 
 
-WelfareCheckEvent = WelfareCheckRaised
+WelfareCheckEvent = WelfareCheckRaised | WelfareCheckEscalated | WelfareCheckClosed
+
+
+DisputeEvent = DisputeRaised | DisputeResolved | DisputeAppealed
+
+
+InOrderStream = OrderEvent | DisputeResolved | DisputeAppealed
+"""What an order's stream may hold: what was contested of an order is decided there."""
 
 
 ServiceItemEvent = ServiceItemPublished | ServiceItemRetired

@@ -80,6 +80,11 @@ DueFor = Literal[
     "start",
     "checkout",
     "confirmation",
+    "contact",
+    "measure",
+    "rectification",
+    "recall",
+    "second_score",
     "closing",
 ]
 """What the next deadline is for. `decision` is a person's and only shown; on every other one SYSTEM acts."""

@@ -1,12 +1,9 @@
 """爽约, 扑空, 补录: who did not come, who was not there, and what was done without a check-in."""
 
-from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field
-
-from contracts.command import Channel, Role
-from contracts.event import Code, Count, Digest, Event, Instant, Minutes, OrderNo, UnitCode
+from contracts.command import Channel
+from contracts.event import Code, Count, Digest, Instant, Minutes
 from contracts.orders.facts import OnAbsence, OrderNotice
 
 
@@ -61,32 +58,3 @@ class ServiceRecordedAfterwards(OrderNotice, service="orders", audience="public"
     served: bool
     """True when no slot is held or in service any more: the order waits for confirmation."""
     recorded_at: Instant
-
-
-CheckCause = Literal["resident_absent", "visit_missed", "worry"]
-"""Why somebody is to look after a person: nobody opened, visits were missed, or a volunteer is worried."""
-
-
-class WelfareCheckRaised(Event, service="orders", audience="internal"):
-    """平安核查 — somebody is to make sure that a person is well, within half an hour."""
-
-    check_id: UUID
-    order_id: UUID | None = None
-    beneficiary_id: UUID
-    cause: CheckCause
-    grid_id: UnitCode
-    entrance_id: UnitCode | None = None
-    order_no: OrderNo | None = None
-    item_code: Code | None = None
-    window_start: Instant | None = None
-    window_end: Instant | None = None
-    """What the order was about, for the notice."""
-    role: Role
-    """The role in which the actor acted."""
-    raised_by: UUID | None = None
-    owner_role: Role
-    """Who goes and looks first."""
-    level: Annotated[int, Field(ge=1, le=3)]
-    due_at: Instant
-    """By when there is an outcome, or the check rises to the next level."""
-    raised_at: Instant

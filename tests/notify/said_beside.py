@@ -94,7 +94,6 @@ def check_raised() -> orders.WelfareCheckRaised:
         role=Role.VOLUNTEER,
         raised_by=ANNA,
         owner_role=Role.GRID_WORKER,
-        level=1,
         due_at=DUE,
         raised_at=NOON,
     )

@@ -8,6 +8,7 @@ import pytest
 
 from contracts.command import Role
 from contracts.event import EVENTS, Event
+from services.notify.reactions import aside
 from services.notify.reactions import ledger as hears_ledger
 from services.notify.reactions import orders as hears_orders
 from services.notify.reactions import volunteers as hears_volunteers
@@ -56,6 +57,7 @@ from services.notify.reactions.turning import (
 from services.notify.reactions.volunteers import on_hours_voided
 from services.notify.templates import render
 from tests.notify import said, said_of_hours
+from tests.notify import said_aside as after
 from tests.notify import said_beside as beside
 from tests.notify.examples import (
     ANNA,
@@ -252,8 +254,54 @@ TABLE: list[tuple[Any, Event, list[tuple[str, UUID | Role]], set[str]]] = [
     (on_donation_received, said.received(), [("gift_thanks", DONOR)], set()),
     (on_donation_receipted, said.receipted(), [("gift_receipt", DONOR)], set()),
 ]
+TABLE += [
+    (aside.on_follow_up_opened, after.opened("low_rating"), [("follow_up_opened", Role.REVIEWER)], set()),
+    (
+        aside.on_follow_up_opened,
+        after.opened("complaint"),
+        [("follow_up_opened", Role.REVIEWER), ("call_follow_up", WANG)],
+        set(),
+    ),
+    (aside.on_follow_up_contacted, after.contacted(), [], {after.KEY}),
+    (aside.on_rectification_ordered, after.ordered(), [("rectification_ordered", ANNA)], set()),
+    (aside.on_rectification_reported, after.reported(), [("call_rectified", WANG)], {after.KEY}),
+    (aside.on_rectification_verified, after.verified(), [], {after.KEY}),
+    (aside.on_rectification_rejected, after.rejected(), [("rectification_rejected", ANNA)], {after.KEY}),
+    (aside.on_follow_up_overdue, after.overdue(), [("follow_up_overdue", Role.SOCIAL_WORKER)], set()),
+    (aside.on_follow_up_closed, after.closed(), [], {after.KEY}),
+    (aside.on_dispute_raised, after.raised(), [("dispute_raised", Role.SOCIAL_WORKER)], set()),
+    (aside.on_dispute_appealed, after.appealed(), [("dispute_appealed", Role.SOCIAL_WORKER)], set()),
+    (
+        aside.on_dispute_resolved,
+        after.resolved(after.DUE),
+        [("dispute_decided", ANNA), ("dispute_decided", WANG)],
+        {after.DISPUTE_KEY},
+    ),
+    (
+        aside.on_dispute_resolved,
+        after.resolved(None),
+        [("dispute_final", ANNA), ("dispute_final", WANG)],
+        {after.DISPUTE_KEY},
+    ),
+    (
+        aside.on_welfare_check_escalated,
+        after.check_escalated(),
+        [("welfare_check_escalated", Role.BUILDING_LEAD), ("welfare_check_escalated", Role.GRID_WORKER)],
+        set(),
+    ),
+    (aside.on_welfare_check_closed, after.check_closed(), [], {after.CHECK_KEY}),
+    (
+        on_welfare_check_raised,
+        beside.check_raised().model_copy(update={"cause": "worry"}),
+        [("welfare_check_worry", Role.GRID_WORKER), ("call_welfare_check_worry", WANG)],
+        set(),
+    ),
+]
 SILENT = {
-    "orders": {"InquiryRecorded", "ServiceItemPublished", "ServiceItemRetired", "PersonDataErased", "PolicyAdopted"},
+    "orders": {
+        "InquiryRecorded", "ServiceItemPublished", "ServiceItemRetired", "PersonDataErased", "PolicyAdopted",
+        "FollowUpDismissed",
+    },
     "ledger": {
         "DonationPledged", "ReceiptWaived", "EntryReversed", "EntryRefused", "PersonDataErased", "PolicyAdopted",
     },
@@ -319,7 +367,9 @@ def test_every_pending_notice_about_a_living_order_ends_with_it() -> None:
     """What reports an end stands by itself; everything else goes when the order is cancelled."""
     ends = {"order_refused", "order_cancelled", "visit_cancelled", "call_visit_cancelled", "call_unfulfilled",
             "call_low_rating", "assignment_lapsed", "enter_times", "pool_digest", "no_show_recorded", "absent_thanks",
-            "welfare_check", "call_welfare_check", "order_merged"}  # fmt: skip
+            "welfare_check", "call_welfare_check", "order_merged", "welfare_check_worry", "call_welfare_check_worry",
+            "welfare_check_escalated", "dispute_raised", "dispute_appealed", "dispute_decided",
+            "dispute_final"}  # fmt: skip
     for react, event, _, _ in TABLE:
         if event.service == "orders":
             for tell in react(event).tells:

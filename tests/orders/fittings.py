@@ -5,6 +5,14 @@ from typing import Any
 
 from contracts.command import SYSTEM
 from contracts.orders import OrderState
+from services.orders.commands.disputes import AppealContest
+from services.orders.commands.follow_up import (
+    CloseFollowUp,
+    DismissRating,
+    OrderRectification,
+    ReportRectification,
+    VerifyRectification,
+)
 from services.orders.commands.info import ProvideInfo, RequestInfo
 from services.orders.commands.missing import RecordResidentAbsent, RecordServiceAfterwards, RecordVolunteerNoShow
 from services.orders.commands.placing import (
@@ -23,6 +31,7 @@ from services.orders.commands.placing import (
 from services.orders.commands.serving import AutoCloseService, CloseOrder, PresumeCompletion, StartService
 from services.orders.commands.turning import ReconfirmAssignment, RedispatchOrder, ReopenOrder, RescheduleOrder
 from services.orders.decider.states import At
+from tests.orders.aside import BESIDE
 from tests.orders.samples import (
     ANNA,
     BO,
@@ -148,6 +157,8 @@ def _another_turn(name: str, story: Story) -> Any:
             return ask(ReconfirmAssignment, as_volunteer(ANNA), at, volunteer_id=ANNA)
         case "ReopenOrder":
             return ask(ReopenOrder, RESIDENT_WANG, at, consented=True, reason_code="still_needed", **tomorrow(at))
+        case name if name in BESIDE:
+            return BESIDE[name](story)
         case _:
             raise AssertionError(f"say here how {name} is asked")
 
@@ -170,5 +181,14 @@ NEEDS_MORE: dict[tuple[type[OrderCommand], At], str] = {
     (ReconfirmAssignment, OrderState.OFFERED): "not_assigned",
     (ReconfirmAssignment, OrderState.OPEN): "not_assigned",
     (ReconfirmAssignment, OrderState.ACCEPTED): "nothing_to_reconfirm",
-    (CloseOrder, OrderState.FOLLOW_UP): "follow_up_open",
+    # Their own tables go on from here: test_follow_up.py and test_disputes.py walk every cell.
+    (DismissRating, OrderState.FOLLOW_UP): "not_contacted",
+    (OrderRectification, OrderState.FOLLOW_UP): "not_contacted",
+    (ReportRectification, OrderState.FOLLOW_UP): "not_contacted",
+    (VerifyRectification, OrderState.FOLLOW_UP): "not_contacted",
+    (CloseFollowUp, OrderState.FOLLOW_UP): "not_contacted",
+    (AppealContest, OrderState.SERVED): "not_contested",
+    (AppealContest, OrderState.COMPLETED): "not_contested",
+    (AppealContest, OrderState.RATED): "not_contested",
+    (AppealContest, OrderState.UNFULFILLED): "not_contested",
 }

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from contracts.command import SYSTEM, Channel, Role
-from contracts.orders import CompletionContested, OrderRated, OrderRatingAmended, OrderState
+from contracts.orders import CompletionContested, FollowUpOpened, OrderRated, OrderRatingAmended, OrderState
 from services.orders.commands.serving import CloseOrder
 from services.orders.decider.evolve import evolve
 from tests.orders.samples import (
@@ -43,7 +43,8 @@ def test_either_side_contests_and_somebody_mediates(state: OrderState, who: Any,
     assert (contested.state, contested.owner_role) == (OrderState.DISPUTED, Role.SOCIAL_WORKER)
     assert contested.next_due_at == story.at + timedelta(days=7)
     assert story.order is not None
-    assert (story.order.disputed_from, story.order.dispute_id) == (state, uid(800))
+    assert story.order.dispute is not None
+    assert (story.order.disputed_from, story.order.dispute.dispute_id) == (state, uid(800))
 
 
 @pytest.mark.parametrize("state", CONTESTABLE)
@@ -73,10 +74,12 @@ def test_while_it_is_contested_nothing_is_confirmed_rated_or_closed() -> None:
 def test_a_rating_is_amended_within_a_week_and_the_first_one_stays() -> None:
     story = in_state(OrderState.RATED)
     story.later(days=7).do(amending(story.at, score=2, tags=("late",)))
-    amended = story.events[-1]
+    amended, opened = story.events[-2:]
+    assert isinstance(opened, FollowUpOpened)
     assert isinstance(amended, OrderRatingAmended)
     assert (amended.rating_id, amended.supersedes, amended.first_score, amended.score) == (uid(701), uid(700), 5, 2)
-    assert (amended.state, amended.owner_role) == (OrderState.RATED, Role.REVIEWER)
+    assert (amended.state, opened.state) == (OrderState.RATED, OrderState.FOLLOW_UP)
+    assert (opened.role, opened.owner_role) == (Role.SYSTEM, Role.REVIEWER)
     story.do(amending(story.at, score=3, rating_id=uid(702)))
     again = story.events[-1]
     assert isinstance(again, OrderRatingAmended)

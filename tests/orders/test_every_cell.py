@@ -47,6 +47,8 @@ BY_SYSTEM = {
     "PresumeCompletion",
     "CloseOrder",
     "CancelOrder",
+    "EscalateFollowUp",
+    "CloseFollowUp",
 }
 """What timers and reactions ask for."""
 

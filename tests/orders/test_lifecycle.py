@@ -7,6 +7,7 @@ import pytest
 from cli.lifecycles import stale
 from contracts.command import Refused
 from contracts.orders import OrderState
+from services.orders.commands.disputes import AppealContest
 from services.orders.commands.placing import OrderCommand, WithdrawAcceptance
 from services.orders.commands.turning import ReopenOrder
 from services.orders.decider import drawing
@@ -36,9 +37,9 @@ def test_a_command_is_taken_or_refused_with_its_code(row: Row, state: At) -> Non
 
 @pytest.mark.parametrize("row", LIFECYCLE, ids=[row.command.__name__ for row in LIFECYCLE])
 def test_ended_orders_take_nothing(row: Row) -> None:
-    """I7: but for ReopenOrder, where nobody was found."""
+    """I7: but for ReopenOrder, where nobody was found, and an appeal, where a decision ended it."""
     for state in ENDED:
-        reopens = row.command is ReopenOrder and state is OrderState.UNFULFILLED
+        reopens = row.command in {ReopenOrder, AppealContest} and state is OrderState.UNFULFILLED
         assert (row.refusal(state) is None) == reopens, state
 
 
@@ -48,10 +49,10 @@ def test_the_table_has_every_command_once() -> None:
 
 
 def test_every_event_of_an_order_comes_of_some_command() -> None:
-    from contracts.orders import OrderEvent
+    from contracts.orders import InOrderStream
 
     told = {name for row in LIFECYCLE for name in row.events}
-    assert told == {event.__name__ for event in OrderEvent.__args__}
+    assert told == {event.__name__ for event in get_args(InOrderStream)}
 
 
 def test_nobody_may_withdraw_for_a_volunteer_who_came() -> None:

@@ -13,12 +13,14 @@ from contracts.orders import (
     VolunteerNoShowRecorded,
     WelfareCheckRaised,
 )
-from services.orders.commands.missing import RaiseWelfareCheck, RecordResidentAbsent
+from services.orders.commands.missing import RecordResidentAbsent
 from services.orders.commands.placing import CancelOrder
 from services.orders.commands.serving import CloseOrder
+from services.orders.commands.welfare import RaiseWelfareCheck
 from services.orders.decider import welfare_check
 from services.orders.decider.due import falls_due
 from services.orders.decider.state import Served
+from services.orders.policy import working_deadlines
 from tests.orders.samples import (
     ANNA,
     BO,
@@ -132,7 +134,7 @@ def test_an_absence_releases_who_came_and_a_person_decides_how_to_go_on() -> Non
     )
     assert story.order is not None
     assert [one.served for one in story.order.assignments] == [Served.RELEASED, Served.RELEASED]
-    assert falls_due(story.order, story.at, POLICY) is None
+    assert falls_due(story.order, story.at, POLICY, working_deadlines(story.at)) is None
 
 
 def test_nobody_is_sent_to_a_closed_door_until_a_dispatcher_says_so() -> None:
@@ -177,11 +179,7 @@ def test_a_welfare_check_is_the_grid_workers_and_due_in_half_an_hour() -> None:
     assert raise_it.stream == f"welfare_check-{uid(901)}"
     (raised,) = welfare_check.decide(raise_it, welfare_check.initial())
     assert isinstance(raised, WelfareCheckRaised)
-    assert (raised.owner_role, raised.level, raised.due_at) == (
-        Role.GRID_WORKER,
-        1,
-        WINDOW_START + timedelta(minutes=30),
-    )
+    assert (raised.owner_role, raised.due_at) == (Role.GRID_WORKER, WINDOW_START + timedelta(minutes=30))
     with pytest.raises(Refused, match="check_raised_already"):
         welfare_check.decide(raise_it, welfare_check.evolve(None, raised))
 

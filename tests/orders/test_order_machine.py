@@ -52,6 +52,7 @@ from services.orders.decider.evolve import evolve
 from services.orders.decider.lifecycle import LIFECYCLE
 from services.orders.decider.state import FILLING, LIVE, Order, Served
 from services.orders.decider.states import ENDED, At
+from services.orders.policy import working_deadlines
 from tests.orders.fittings import fitting
 from tests.orders.samples import (
     ANNA,
@@ -247,7 +248,7 @@ class Orders(RuleBasedStateMachine):
         if story.order is None or story.order.due_at is None or story.order.due_for == "decision":
             return
         story.at = max(story.at, story.order.due_at)
-        due = falls_due(story.order, story.at, story.policy)
+        due = falls_due(story.order, story.at, story.policy, working_deadlines(story.at))
         if due is not None:
             assert isinstance(due, BY_THE_TIMER)
             story.do(due)

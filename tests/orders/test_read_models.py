@@ -22,6 +22,7 @@ from services.orders.read_models.own import _FOLDS, OrdersModel
 from services.orders.read_models.people import PeopleCopy
 from services.orders.read_models.relations import covers
 from tests.orders.lives import another_turn, besides_the_book, said_again
+from tests.orders.lives_aside import disputed, followed_up, looked_after
 from tests.orders.quarter import TOMORROW, Quarter, iso
 from tests.orders.samples import ANNA, BO, CHEN, DUAN, GUO, MONDAY_NINE, RUI, WANG, WANG_SON, ZHAN
 from tests.support.servers import TestNats
@@ -75,6 +76,9 @@ async def live_a_little(quarter: Quarter) -> None:
     await besides_the_book(quarter)
     await another_turn(quarter)
     await said_again(quarter)
+    await followed_up(quarter)
+    await disputed(quarter)
+    await looked_after(quarter)
     unclosed = await quarter.accepted(
         window_start=iso(quarter.now() + timedelta(hours=3)), window_end=iso(quarter.now() + timedelta(hours=4))
     )

@@ -23,6 +23,7 @@ from services.orders.commands.words import Policy
 from services.orders.decider.due import falls_due
 from services.orders.decider.fitness import need_of
 from services.orders.decider.state import Served
+from services.orders.policy import working_deadlines
 from tests.orders.samples import (
     ANNA,
     BO,
@@ -221,11 +222,11 @@ def test_who_does_not_answer_in_time_loses_the_slot_one_after_the_other() -> Non
     story = two_accepted()
     story.do(moving(story))
     assert story.order is not None
-    early = falls_due(story.order, story.at + timedelta(hours=23), POLICY)
+    early = falls_due(story.order, story.at + timedelta(hours=23), POLICY, working_deadlines(story.at))
     assert early is None
     story.later(days=1)
     for _ in range(2):
-        due = falls_due(story.order, story.at, POLICY)
+        due = falls_due(story.order, story.at, POLICY, working_deadlines(story.at))
         assert isinstance(due, LapseAssignment)
         story.do(due)
         lapsed = story.events[-1]

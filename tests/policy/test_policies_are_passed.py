@@ -11,11 +11,21 @@ import pytest
 from contracts.command import Command
 
 ROOMS = ("api", "reactions", "timers", "senders")
-BY_FIGURES = ("policy",)
+BY_FIGURES = ("policy", "ages")
+UNREAD = {
+    "RequestCorrection",
+    "RecordSample",
+    "LeaveTeam",
+    "ConfirmHours",
+    "RejectHours",
+    "HoldHours",
+    "ObjectToStar",
+    "DissolveTeam",
+}
+"""They inherit the field from commands of the same stream, and no rule of theirs reads it."""
 FILES = sorted(
     path
     for service in Path("services").iterdir()
-    if service.name != "volunteers"
     for room in ROOMS
     for path in [service / f"{room}.py", *sorted((service / room).glob("*.py"))]
     if path.exists()
@@ -35,7 +45,7 @@ def built(path: Path) -> Iterator[tuple[ast.Call, type[Command]]]:
 @pytest.mark.parametrize("path", FILES, ids=map(str, FILES))
 def test_a_command_is_built_with_the_adopted_figures(path: Path) -> None:
     for call, command in built(path):
-        fields = [name for name in BY_FIGURES if name in command.model_fields]
+        fields = [] if command.__name__ in UNREAD else [name for name in BY_FIGURES if name in command.model_fields]
         given = {keyword.arg for keyword in call.keywords}
         assert set(fields) <= given or None in given, f"{path}:{call.lineno}: {command.__name__} without its figures"
 

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from contracts.event import SERVICES
-from servicekit.policy import PolicySection, policy_text, settings_of
+from servicekit.policy import PolicyInvalid, PolicySection, PolicyText, policy_text, settings_of
 from services.ledger.policy import POLICY as LEDGER
 from services.notify.policy import POLICY as NOTIFY
 from services.orders.policy import POLICY as ORDERS
@@ -22,6 +22,26 @@ def test_the_shipped_file_says_every_figure_and_its_default(service: str) -> Non
     section = SECTIONS[service]
     assert section.read(policy_text()) == section.model()
     assert yaml.safe_load(TEXT)[service] == section.model().model_dump(mode="json"), "a figure is missing there"
+
+
+@pytest.mark.parametrize(
+    ("figure", "allowed"),
+    [
+        ("offer_minutes: 300", "at most 240"),
+        ("offer_urgent_minutes: 121", "at most 120"),
+        ("level_2_minutes: 240", "at least 241"),
+        ("office_to_minute: 510", "at least 511"),
+        ("welfare_check_top_minutes: 30", "at least 31"),
+        ("rectify_working_days: 1\n  follow_up_contact_working_days: 2", "at least 2"),
+        ("amend_days: 8", "at most 7"),
+        ("office_weekdays: [1, 1]", "a day stands there twice"),
+    ],
+)
+def test_figures_that_make_no_sense_together_are_refused_by_line(figure: str, allowed: str) -> None:
+    with pytest.raises(
+        PolicyInvalid, match=rf"^policy\.yaml, line 2: orders\.{figure.split(':', maxsplit=1)[0]}.*{allowed}$"
+    ):
+        ORDERS.read(PolicyText("policy.yaml", f"orders:\n  {figure}\n"))
 
 
 def test_there_is_a_section_for_every_service() -> None:

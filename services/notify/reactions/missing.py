@@ -47,6 +47,8 @@ def on_welfare_check_raised(event: WelfareCheckRaised) -> Telling:
         due_at=event.due_at,
     )
     grid_id, keys = event.grid_id, (f"check:{event.check_id}",)
-    goes = Tell("welfare_check", params, role=Role.GRID_WORKER, grid_id=grid_id, keys=keys)
-    call = Tell("call_welfare_check", params, ref=event.beneficiary_id, grid_id=grid_id, keys=keys)
+    # Nobody opened, or somebody is worried: whoever goes hears which.
+    code = "welfare_check" if event.cause == "resident_absent" else "welfare_check_worry"
+    goes = Tell(code, params, role=Role.GRID_WORKER, grid_id=grid_id, keys=keys)
+    call = Tell(f"call_{code}", params, ref=event.beneficiary_id, grid_id=grid_id, keys=keys)
     return Telling(event.check_id, [goes, call])

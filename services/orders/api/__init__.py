@@ -4,7 +4,18 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter
 
-from services.orders.api import beside, dispatching, missing, placing, reading, serving, turning
+from services.orders.api import (
+    beside,
+    dispatching,
+    disputes,
+    follow_ups,
+    missing,
+    placing,
+    reading,
+    serving,
+    turning,
+    welfare,
+)
 
 ROUTERS: Sequence[APIRouter] = (
     placing.router,
@@ -12,6 +23,9 @@ ROUTERS: Sequence[APIRouter] = (
     serving.router,
     missing.router,
     turning.router,
+    follow_ups.router,
+    disputes.router,
+    welfare.router,
     beside.router,
     reading.router,
 )

@@ -12,7 +12,6 @@ from services.orders.commands.info import ProvideInfo, ProvideInfoAsk, RequestIn
 from services.orders.commands.missing import (
     PastService,
     PastServiceAsk,
-    RaiseWelfareCheck,
     RecordResidentAbsent,
     RecordResidentAbsentAsk,
     RecordServiceAfterwards,
@@ -20,6 +19,7 @@ from services.orders.commands.missing import (
     RecordVolunteerNoShow,
     RecordVolunteerNoShowAsk,
 )
+from services.orders.commands.welfare import RaiseWelfareCheck
 from services.orders.decider.fitness import need_of
 from services.orders.policy import current_policy
 from services.orders.read_models import facts

@@ -12,7 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.command import Refused
 from contracts.ids import uuid7
-from contracts.orders import OrderState
 from eventstore.executor import Plan
 from eventstore.vault import Sealed
 from servicekit.definition import Runtime
@@ -50,7 +49,7 @@ from services.orders.commands.words import ItemFacts, ResidentFacts, inquiry_str
 from services.orders.decider.fitness import Need
 from services.orders.decider.inquiry import Inquiry
 from services.orders.policy import current_policy
-from services.orders.read_models import facts, queries, relations
+from services.orders.read_models import beside, facts, queries, relations
 
 router = APIRouter(prefix="/v1", tags=["placing"])
 NUMBERS_MAX = 8
@@ -223,11 +222,11 @@ def _registered(resident: ResidentFacts | None, person_id: UUID) -> ResidentFact
 
 
 async def _check_rework(connection: AsyncConnection, order_id: UUID | None, beneficiary_id: UUID) -> None:
-    """Work redone after CLOSED is a new order that names the old one (domain.md §4.1, Endings)."""
+    """Work done again is a new order that names the old one: after its end, or while a follow-up asks for it."""
     if order_id is None:
         return
     row = await queries.order(connection, order_id)
-    if row is None or row["beneficiary_id"] != beneficiary_id or row["state"] != OrderState.CLOSED:
+    if row is None or row["beneficiary_id"] != beneficiary_id or not await beside.may_be_redone(connection, row):
         raise Refused("rework_unknown", rework_of=str(order_id))
 
 

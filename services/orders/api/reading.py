@@ -124,15 +124,7 @@ def _mine(caller: Caller, mine: Mine, at: Any) -> sa.ColumnElement[bool]:
 
 async def _covered(connection: Any, caller: Caller, role: Role, at: Any) -> list[sa.ColumnElement[bool]]:
     """A role with a place lists the orders of its place."""
-    if role not in relations.COVERING:
-        return []
-    grants = [row for row in await relations.roles_of(connection, caller.actor_id, at) if row["role"] == role]
-    known = reference()
-    grids = {
-        grid for grid in known.grids for one in grants if relations.covers(one["scope"], one["scope_id"], grid, None)
-    }
-    entrances = {one["scope_id"] for one in grants if one["scope"] == "entrance"}
-    return [sa.or_(t.orders.c.grid_id.in_(sorted(grids)), t.orders.c.entrance_id.in_(sorted(entrances)))]
+    return await relations.covered_by(connection, caller.actor_id, role, t.orders, at)
 
 
 @router.get("/orders/{order_id}")

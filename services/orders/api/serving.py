@@ -28,6 +28,7 @@ from services.orders.commands.serving import (
     StartService,
     StartServiceAsk,
 )
+from services.orders.policy import working_deadlines
 from services.orders.read_models import facts
 
 router = APIRouter(prefix="/v1", tags=["serving"])
@@ -140,6 +141,7 @@ async def contest_completion(order_id: UUID, ask: ContestCompletionAsk, context:
 
 async def _rating(asked: Asked, ask: RateOrderAsk) -> Facts:
     fields = {**await _judge(asked), "rating_id": uuid7(), "score": ask.score, "tags": ask.tags}
+    fields |= {"follow_up_id": uuid7(), "contact_by": working_deadlines(asked.at).contact_by}
     if ask.comment is None:
         return Facts(fields)
     kept = await sealed(asked.runtime, asked.row["beneficiary_id"], uuid7(), {WORDS: ask.comment})

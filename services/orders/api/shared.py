@@ -23,7 +23,7 @@ from services.orders.commands.placing import DetailsAsk, Ending, OrderCommand
 from services.orders.commands.words import order_stream
 from services.orders.decider.state import Order
 from services.orders.policy import current_policy
-from services.orders.read_models import queries, relations
+from services.orders.read_models import beside, queries, relations
 from services.orders.read_models.fetching import Row
 
 PURPOSE = "orders"
@@ -114,7 +114,7 @@ async def ask_of_order(
             asked = Asked(runtime, connection, row, by, at, stands)
             facts = await gather(asked) if gather is not None else Facts()
             if issubclass(command_class, Ending):
-                facts.fields["checks_open"] = await queries.checks_open(connection, order_id)
+                facts.fields.update(await beside.open_matters(connection, order_id))
         wanted = command_class(by=by, at=at, order_id=order_id, policy=current_policy(), **given, **facts.fields)
         expected = context.expecting(wanted.stream)
         return Plan([wanted, *facts.also], {"order_id": str(order_id), **facts.answer}, facts.vault, expected)

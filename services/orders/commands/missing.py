@@ -5,11 +5,10 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from contracts.command import Ask, Command
-from contracts.event import Code, Digest, OrderNo, UnitCode
-from contracts.orders import CheckCause
+from contracts.command import Ask
+from contracts.event import Digest
 from services.orders.commands.placing import OrderCommand
-from services.orders.commands.words import Moment, Policy, VolunteerFacts, welfare_check_stream
+from services.orders.commands.words import Moment, VolunteerFacts
 
 
 class RecordVolunteerNoShowAsk(Ask):
@@ -72,24 +71,3 @@ class RecordServiceAfterwards(OrderCommand):
 
     services: Annotated[tuple[PastService, ...], Field(min_length=1, max_length=5)]
     attachment_hash: Digest
-
-
-class RaiseWelfareCheck(Command):
-    """Have somebody make sure that a person is well."""
-
-    check_id: UUID
-    beneficiary_id: UUID
-    cause: CheckCause
-    grid_id: UnitCode
-    entrance_id: UnitCode | None = None
-    order_id: UUID | None = None
-    order_no: OrderNo | None = None
-    item_code: Code | None = None
-    window_start: AwareDatetime | None = None
-    window_end: AwareDatetime | None = None
-    policy: Policy = Policy()
-
-    @property
-    def stream(self) -> str:
-        """`welfare_check-<uuid>`."""
-        return welfare_check_stream(self.check_id)

@@ -272,6 +272,8 @@ class Ending(OrderCommand):
 
     checks_open: int = 0
     """Welfare checks of this order without an outcome."""
+    disputes_open: int = 0
+    """Disputes about this order that wait for a decision in streams of their own."""
 
 
 class CancelOrder(Ending):

@@ -3,7 +3,7 @@
 from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import AwareDatetime, Field, model_validator
 
 from contracts.command import Ask, mistake
 from contracts.event import Code, Digest
@@ -105,6 +105,10 @@ class PresumeCompletion(OrderCommand):
 
 class _Rating(_Judging):
     rating_id: UUID
+    follow_up_id: UUID
+    """Used where the rating has to be looked into."""
+    contact_by: AwareDatetime
+    """By when the resident is then called: the end of the next working day."""
     score: Annotated[int, Field(ge=1, le=5)]
     tags: tuple[Code, ...] = ()
     comment_ref: UUID | None = None

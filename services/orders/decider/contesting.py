@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from contracts.command import Refused, Role
 from contracts.orders import CompletionContested, OrderEvent, OrderRatingAmended, OrderState
 from services.orders.commands.serving import AmendRating, ContestCompletion
+from services.orders.decider.evolve import evolve
+from services.orders.decider.follow_up import opened_by_rating
 from services.orders.decider.saying import say, staffing
 from services.orders.decider.serving import check_rater, rating_fields
 from services.orders.decider.state import Order
@@ -16,6 +18,8 @@ Events = Sequence[OrderEvent]
 def contest(command: ContestCompletion, order: Order) -> Events:
     """Within seven days of where the order stands; it waits until somebody has settled it, and the hours with it."""
     assert command.by.actor_id is not None
+    if order.dispute is not None:
+        raise Refused("contested_before")
     since = _stands_since(order)
     contest_until = since + timedelta(days=command.policy.contest_days)
     if command.at > contest_until:
@@ -71,4 +75,8 @@ def amend_rating(command: AmendRating, order: Order) -> Events:
         amended_at=command.at,
         **rating_fields(command, order),
     )
-    return [amended]
+    after = evolve(order, amended)
+    opened = opened_by_rating(
+        command, after, follow_up_id=command.follow_up_id, due_at=command.contact_by, tags=command.tags
+    )
+    return [amended, *opened]

@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import assert_never
 
 from contracts.command import Role
-from contracts.orders import DueFor, OrderState
+from contracts.orders import DueFor, FollowUpState, OrderState
 from services.orders.commands.words import Policy
+from services.orders.decider.follow_up_state import WAITING
 from services.orders.decider.state import Order
 
 SHANGHAI = timezone(timedelta(hours=8), "Asia/Shanghai")
 """China keeps one time all year."""
-_BAD_SCORE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,24 +47,40 @@ def duty(order: Order, at: datetime, policy: Policy) -> Duty:
         case OrderState.IN_SERVICE:
             return Duty(Role.VOLUNTEER, minutes_after(order.window_end, policy.autoclose_minutes), "checkout")
         case OrderState.SERVED:
-            return Duty(Role.RESIDENT, minutes_after(order.served_at or at, policy.confirm_minutes), "confirmation")
+            since = max(order.served_at or at, order.settled_at or order.placed_at)
+            return Duty(Role.RESIDENT, minutes_after(since, policy.confirm_minutes), "confirmation")
         case OrderState.COMPLETED:
             end = (order.completed_at or at) + timedelta(days=policy.rate_days)
-            return Duty(Role.RESIDENT, end, "closing")
+            return Duty(Role.RESIDENT, _appeal_over(order, end), "closing")
         case OrderState.RATED:
             end = (order.rated_at or at) + timedelta(days=policy.close_rated_days)
-            bad = order.score is not None and order.score <= _BAD_SCORE
-            return Duty(Role.REVIEWER if bad else Role.SYSTEM, end, "closing")
+            return Duty(Role.SYSTEM, max(at, _appeal_over(order, end)), "closing")
         case OrderState.FOLLOW_UP:
-            if order.follow_up_open:
-                return Duty(Role.REVIEWER, minutes_after(at, policy.decision_minutes), "decision")
-            return Duty(Role.SYSTEM, at, "closing")
+            return _follow_up(order, at, policy)
         case OrderState.DISPUTED:
             return Duty(Role.SOCIAL_WORKER, minutes_after(at, policy.dispute_minutes), "decision")
         case OrderState.CLOSED | OrderState.CANCELLED | OrderState.REFUSED | OrderState.UNFULFILLED | OrderState.MERGED:
             return Duty()
         case _:
             assert_never(state)
+
+
+def _appeal_over(order: Order, end: datetime) -> datetime:
+    """No order closes while what was decided about it may still be taken further."""
+    until = order.dispute.appeal_until if order.dispute is not None else None
+    return end if until is None else max(end, until)
+
+
+def _follow_up(order: Order, at: datetime, policy: Policy) -> Duty:
+    """Whoever is responsible puts it right; all else is the reviewer's. At the top level only people act."""
+    follow_up = order.follow_up
+    assert follow_up is not None
+    owner_role = Role.REVIEWER
+    if follow_up.state is FollowUpState.RECTIFYING and follow_up.responsible_role is not None:
+        owner_role = follow_up.responsible_role
+    if follow_up.due_at is None:
+        return Duty(owner_role, minutes_after(at, policy.decision_minutes), "decision")
+    return Duty(owner_role, follow_up.due_at, WAITING.get(follow_up.state, "second_score"))
 
 
 def _triage(order: Order, at: datetime, policy: Policy) -> Duty:

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import assert_never
 
-from contracts.orders import OrderEvent
+from contracts.orders import InOrderStream, OrderEvent
+from services.orders.commands.disputes import AnyContestCommand
+from services.orders.commands.follow_up import AnyFollowUpCommand
 from services.orders.commands.info import ProvideInfo, RequestInfo
 from services.orders.commands.missing import RecordResidentAbsent, RecordServiceAfterwards, RecordVolunteerNoShow
 from services.orders.commands.placing import (
@@ -45,10 +47,12 @@ from services.orders.decider import (
     contesting,
     dispatching,
     ending,
+    follow_up,
     info,
     missing,
     placing,
     serving,
+    settling,
     turning,
 )
 from services.orders.decider.lifecycle import require
@@ -87,10 +91,10 @@ VisitCommand = (
 """From the door to the rating."""
 EndCommand = EscalateOrder | CloseOrder | CancelOrder | MergeOrder | DeclareUnfulfilled | ReopenOrder
 BeginCommand = PlaceOrder | CreateOrderFromInquiry
-AnyOrderCommand = BeginCommand | SearchCommand | VisitCommand | EndCommand
+AnyOrderCommand = BeginCommand | SearchCommand | VisitCommand | EndCommand | AnyFollowUpCommand | AnyContestCommand
 
 
-def decide(command: AnyOrderCommand, order: Order | None) -> Sequence[OrderEvent]:
+def decide(command: AnyOrderCommand, order: Order | None) -> Sequence[InOrderStream]:
     """The events that a command comes to. Raises Refused."""
     if order is None or not isinstance(command, AcceptOrder):
         require(command, order.state if order is not None else None)
@@ -102,6 +106,10 @@ def decide(command: AnyOrderCommand, order: Order | None) -> Sequence[OrderEvent
         return _visit(command, order)
     if isinstance(command, EndCommand):
         return _end(command, order)
+    if isinstance(command, AnyFollowUpCommand):
+        return follow_up.decide(command, order)
+    if isinstance(command, AnyContestCommand):
+        return settling.decide(command, order)
     raise AssertionError("the lifecycle refuses a second beginning")
 
 

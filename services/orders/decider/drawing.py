@@ -3,9 +3,13 @@
 `make contracts` puts it there (cli/lifecycles.py), and `make check` says when it is not current.
 """
 
+from typing import Any
+
 from contracts.orders import OrderState
+from services.orders.decider import dispute_state, follow_up_state, welfare_check
 from services.orders.decider.lifecycle import LIFECYCLE
 from services.orders.decider.states import ENDED, At, Row
+from services.orders.decider.tables import Table
 
 BEGINS, ENDS = "<!-- drawn from decider/lifecycle.py by `make contracts` -->", "<!-- end of what is drawn -->"
 _STATES: tuple[At, ...] = (None, *OrderState)
@@ -40,7 +44,39 @@ def table() -> str:
 
 def drawn() -> str:
     """What stands in the README between the two marks, marks included."""
-    return "\n\n".join([BEGINS, diagram(), table(), ENDS])
+    beside = [part for one in BESIDE for part in (f"### `{one.name}`", beside_diagram(one), beside_table(one))]
+    return "\n\n".join([BEGINS, diagram(), table(), *beside, ENDS])
+
+
+BESIDE: tuple[Table[Any], ...] = (follow_up_state.TABLE, dispute_state.TABLE, welfare_check.TABLE)
+
+
+def beside_diagram(drawn_table: Table[Any]) -> str:
+    """The same for what goes on beside the order's way."""
+    arrows: dict[tuple[str, str], list[str]] = {}
+    for line in drawn_table.lines:
+        for origin, targets in line.ways.items():
+            for target in targets:
+                if origin is not target:
+                    arrows.setdefault(("[*]" if origin is None else origin, target), []).append(line.chinese)
+    lines = ["```mermaid", "stateDiagram-v2"]
+    lines += [f"    {origin} --> {target}: {' · '.join(names)}" for (origin, target), names in arrows.items()]
+    lines += [f"    {state} --> [*]" for state in drawn_table.states if state in drawn_table.ended]
+    return "\n".join([*lines, "```"])
+
+
+def beside_table(drawn_table: Table[Any]) -> str:
+    """One line a command: from where to where, by which events, and what it answers elsewhere."""
+    lines = ["| 命令 | command | from → to | events | refused elsewhere with |", "|---|---|---|---|---|"]
+    for line in drawn_table.lines:
+        ways = "; ".join(
+            f"{origin or '–'} → {' or '.join('=' if target is origin else target for target in targets)}"
+            for origin, targets in line.ways.items()
+        )
+        told = f"{ways} ({line.note})" if line.note else ways
+        cells = (line.chinese, line.command.__name__, told, ", ".join(line.events))
+        lines.append(f"| {' | '.join(cells)} | {', '.join(sorted(set(line.refusals.values())))} |")
+    return "\n".join(lines)
 
 
 def put_into(readme: str) -> str:

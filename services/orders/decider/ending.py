@@ -74,7 +74,7 @@ def cancel(command: CancelOrder, order: Order) -> Events:
         raise Refused("reason_needed")
     # SYSTEM cancels for whoever is to be forgotten or takes back the consent: law does not wait; the check goes on.
     if command.by.role is not Role.SYSTEM:
-        no_check_open(command)
+        nothing_open(command, order)
     volunteers, assignments = released(order)
     cancelled = say(
         order,
@@ -96,7 +96,7 @@ def cancel(command: CancelOrder, order: Order) -> Events:
 def declare_unfulfilled(command: DeclareUnfulfilled, order: Order) -> Events:
     """After three waves, or when the window is over; a dispatcher and a station manager, two different people."""
     assert command.by.actor_id is not None
-    no_check_open(command)
+    nothing_open(command, order)
     if command.seconded_by == command.by.actor_id:
         raise Refused("second_person_required")
     if not command.seconder_entitled:
@@ -126,16 +126,18 @@ def declare_unfulfilled(command: DeclareUnfulfilled, order: Order) -> Events:
 
 def close(command: CloseOrder, order: Order) -> Events:
     """When the time for rating, or for amending a rating, is over, and nothing about it is open."""
-    no_check_open(command)
-    if order.follow_up_open:
-        raise Refused("follow_up_open")
+    nothing_open(command, order)
     if order.due_at is None or command.at < order.due_at:
         raise Refused("not_due", due_at=order.due_at)
     closed = say(order, command, OrderClosed, OrderState.CLOSED, rated=order.rated_at is not None, closed_at=command.at)
     return [closed]
 
 
-def no_check_open(command: Ending) -> None:
-    """Raise Refused while the order's welfare check has no outcome."""
+def nothing_open(command: Ending, order: Order) -> None:
+    """Raise Refused while a welfare check, a dispute or a follow-up of this order waits for somebody."""
     if command.checks_open:
         raise Refused("welfare_check_open", checks_open=command.checks_open)
+    if command.disputes_open or (order.dispute is not None and order.dispute.is_open):
+        raise Refused("dispute_open", disputes_open=command.disputes_open)
+    if order.follow_up is not None and order.follow_up.is_open:
+        raise Refused("follow_up_open")

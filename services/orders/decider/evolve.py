@@ -12,6 +12,11 @@ from contracts.orders import (
     CompletionConfirmed,
     CompletionContested,
     CompletionPresumed,
+    DisputeAppealed,
+    DisputeFact,
+    DisputeResolved,
+    FollowUpFact,
+    InOrderStream,
     OfferDeclined,
     OfferExpired,
     OrderAccepted,
@@ -42,6 +47,8 @@ from contracts.orders import (
     ServiceStarted,
     VolunteerNoShowRecorded,
 )
+from services.orders.decider.dispute_state import Dispute, DisputeState, appealed, resolved
+from services.orders.decider.follow_up_state import evolve_follow_up
 from services.orders.decider.state import Assignment, Item, LiveOffer, Order, Served
 
 
@@ -50,14 +57,25 @@ def initial() -> Order | None:
     return None
 
 
-def evolve(order: Order | None, event: OrderEvent) -> Order:
+def evolve(order: Order | None, event: InOrderStream) -> Order:
     """The order after `event`. Raises ValueError for a stream that does not begin with OrderPlaced."""
     if isinstance(event, OrderPlaced):
         return _placed(event)
     if order is None:
         raise ValueError(f"{event.type} of order {event.order_id} comes before its OrderPlaced")
-    changes = _changes(order, event)
-    return replace(order, state=event.state, due_at=event.next_due_at, due_for=event.next_due_for, **changes)
+    changes = _settled(order, event) if isinstance(event, DisputeFact) else _changes(order, event)
+    changes |= {"state": event.state or order.state, "due_at": event.next_due_at, "due_for": event.next_due_for}
+    return replace(order, **changes)
+
+
+def _settled(order: Order, event: DisputeFact) -> dict[str, Any]:
+    assert order.dispute is not None
+    if isinstance(event, DisputeResolved):
+        settled = resolved(order.dispute, event.resolved_by, event.appeal_until)
+        return {"dispute": settled, "settled_at": event.resolved_at}
+    if isinstance(event, DisputeAppealed):
+        return {"dispute": appealed(order.dispute, event.appealed_by)}
+    raise ValueError(f"{event.type} is not said in an order's stream")
 
 
 def _changes(order: Order, event: OrderEvent) -> dict[str, Any]:
@@ -104,6 +122,8 @@ def _changes(order: Order, event: OrderEvent) -> dict[str, Any]:
             return _assigned(order, event.assignment_id, reconfirm_until=None)
         case OrderEscalated():
             return {"level": event.level, "escalated_for": order.escalated_for | {event.cause}}
+        case FollowUpFact():
+            return {"follow_up": evolve_follow_up(order.follow_up, event)}
         case _:
             return _from_the_door_on(order, event)
 
@@ -150,7 +170,9 @@ def _from_the_door_on(order: Order, event: VisitEvent) -> dict[str, Any]:
         case OrderRatingAmended():
             return {"score": event.score, "rating_id": event.rating_id}
         case CompletionContested():
-            return {"dispute_id": event.dispute_id, "disputed_from": event.from_state}
+            sides = {event.contested_by, event.beneficiary_id, event.requested_by, *order.ever_assigned}
+            dispute = Dispute(event.dispute_id, DisputeState.MEDIATING, event.contested_by, frozenset(sides))
+            return {"dispute": dispute, "disputed_from": event.from_state}
         case OrderUnfulfilled():
             return _released(order) | {"reopen_until": event.reopen_until}
         case OrderReopened():

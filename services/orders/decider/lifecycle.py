@@ -4,6 +4,17 @@ The tests walk every cell of it, and services/orders/README.md is drawn from it 
 """
 
 from contracts.command import Refused
+from services.orders.commands.disputes import AppealContest, ResolveContest
+from services.orders.commands.follow_up import (
+    CloseFollowUp,
+    DismissRating,
+    EscalateFollowUp,
+    OpenFollowUp,
+    OrderRectification,
+    RecordContact,
+    ReportRectification,
+    VerifyRectification,
+)
 from services.orders.commands.info import ProvideInfo, RequestInfo
 from services.orders.commands.missing import RecordResidentAbsent, RecordServiceAfterwards, RecordVolunteerNoShow
 from services.orders.commands.placing import (
@@ -65,6 +76,9 @@ _STAFFED = {S.PLACED: "not_verified", S.ACCEPTED: "staffed_already"} | refused_w
 _LOSS = staying(S.VERIFIED, S.OFFERED, S.OPEN) | into(S.VERIFIED, S.ACCEPTED) | {S.IN_SERVICE: (S.IN_SERVICE, S.SERVED)}
 _NO_LOSS = _OVER | {S.PLACED: "not_assigned"}
 _LOST = "back to VERIFIED first in the queue; SERVED when the others are done"
+
+_LOOKED_INTO = "FOLLOW_UP at 2★ or less, at 3★ with a tag, or with a complaint"
+_NO_FOLLOW_UP = refused_with("no_follow_up", *(state for state in S if state in ALIVE and state is not S.FOLLOW_UP))
 
 LIFECYCLE: tuple[Row, ...] = (
     Row(PlaceOrder, "点单", into(S.PLACED, None), ("OrderPlaced",), _EXISTS),
@@ -222,19 +236,42 @@ LIFECYCLE: tuple[Row, ...] = (
     Row(
         RateOrder,
         "评单",
-        into(S.RATED, S.COMPLETED),
-        ("OrderRated",),
+        {S.COMPLETED: (S.RATED, S.FOLLOW_UP)},
+        ("OrderRated", "FollowUpOpened"),
         refused_with("not_completed", S.IN_SERVICE, S.SERVED, *BEFORE_SERVICE)
         | refused_with("rated_already", S.RATED, S.FOLLOW_UP)
         | {S.DISPUTED: "dispute_open"},
+        _LOOKED_INTO,
     ),
     Row(
         AmendRating,
         "修改评分",
-        staying(S.RATED, S.FOLLOW_UP),
-        ("OrderRatingAmended",),
+        {S.RATED: (S.RATED, S.FOLLOW_UP), S.FOLLOW_UP: (S.FOLLOW_UP,)},
+        ("OrderRatingAmended", "FollowUpOpened"),
         refused_with("not_rated", S.COMPLETED, S.IN_SERVICE, S.SERVED, *BEFORE_SERVICE) | {S.DISPUTED: "dispute_open"},
+        _LOOKED_INTO,
     ),
+    Row(
+        OpenFollowUp,
+        "回访立案",
+        into(S.FOLLOW_UP, S.RATED),
+        ("FollowUpOpened",),
+        refused_with("not_rated", *(BEFORE_SERVICE | {S.IN_SERVICE, S.SERVED, S.COMPLETED}))
+        | {S.FOLLOW_UP: "follow_up_open", S.DISPUTED: "dispute_open"},
+        "after a complaint",
+    ),
+    *(
+        Row(command, chinese, staying(S.FOLLOW_UP), events, _NO_FOLLOW_UP)
+        for command, chinese, events in (
+            (RecordContact, "回访登记", ("FollowUpContacted",)),
+            (DismissRating, "误评申诉成立", ("FollowUpDismissed",)),
+            (OrderRectification, "责令整改", ("RectificationOrdered",)),
+            (ReportRectification, "整改反馈", ("RectificationReported",)),
+            (VerifyRectification, "整改复核", ("RectificationVerified", "RectificationRejected")),
+        )
+    ),
+    Row(EscalateFollowUp, "回访超时", staying(S.FOLLOW_UP), ("FollowUpOverdue",), _NOTHING_DUE, "one level up"),
+    Row(CloseFollowUp, "回访办结", into(S.RATED, S.FOLLOW_UP), ("FollowUpClosed",), _NO_FOLLOW_UP),
     Row(
         ContestCompletion,
         "提出异议",
@@ -244,11 +281,29 @@ LIFECYCLE: tuple[Row, ...] = (
         | {S.DISPUTED: "contested_already", S.FOLLOW_UP: "follow_up_open"},
     ),
     Row(
+        ResolveContest,
+        "裁定",
+        {S.DISPUTED: (S.SERVED, S.COMPLETED, S.RATED, S.UNFULFILLED)},
+        ("DisputeResolved",),
+        refused_with("dispute_not_open", *(state for state in S if state is not S.DISPUTED)),
+        "back to where it stood, or UNFULFILLED",
+    ),
+    Row(
+        AppealContest,
+        "复议",
+        into(S.DISPUTED, S.SERVED, S.COMPLETED, S.RATED, S.UNFULFILLED),
+        ("DisputeAppealed",),
+        refused_with("not_contested", S.IN_SERVICE, *BEFORE_SERVICE)
+        | {S.DISPUTED: "dispute_not_resolved", S.FOLLOW_UP: "follow_up_open"},
+        "once, and the order waits again",
+    ),
+    Row(
         CloseOrder,
         "办结",
-        into(S.CLOSED, S.COMPLETED, S.RATED, S.FOLLOW_UP),
+        into(S.CLOSED, S.COMPLETED, S.RATED),
         ("OrderClosed",),
-        refused_with("not_completed", S.IN_SERVICE, S.SERVED, *BEFORE_SERVICE) | {S.DISPUTED: "dispute_open"},
+        refused_with("not_completed", S.IN_SERVICE, S.SERVED, *BEFORE_SERVICE)
+        | {S.DISPUTED: "dispute_open", S.FOLLOW_UP: "follow_up_open"},
     ),
     Row(
         CancelOrder,
@@ -266,7 +321,7 @@ LIFECYCLE: tuple[Row, ...] = (
         refused_with("not_unfulfilled", *(state for state in S if state in ALIVE)),
     ),
 )
-"""Every command of an order. Into FOLLOW_UP and out of DISPUTED lead the events of follow-ups and disputes."""
+"""Every command of an order. Within FOLLOW_UP, follow_up_state.py goes on; within DISPUTED, dispute_state.py."""
 
 _BY_COMMAND = {row.command: row for row in LIFECYCLE}
 

@@ -4,13 +4,13 @@ from datetime import timedelta
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
-from contracts.orders import OrderEvent, OrderNotice, OrderState, Staffing
+from contracts.orders import InOrderStream, OrderNotice, OrderState, Staffing
 from services.orders.commands.placing import OrderCommand
 from services.orders.decider.deadlines import duty
 from services.orders.decider.evolve import evolve
 from services.orders.decider.state import FILLING, Assignment, Order
 
-E = TypeVar("E", bound=OrderEvent)
+E = TypeVar("E", bound=InOrderStream)
 
 
 def say(order: Order, command: OrderCommand, event_class: type[E], state: OrderState, **fields: Any) -> E:

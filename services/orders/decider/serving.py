@@ -28,6 +28,7 @@ from services.orders.commands.serving import (
 from services.orders.decider.accepting import lapsed
 from services.orders.decider.deadlines import minutes_after
 from services.orders.decider.evolve import evolve
+from services.orders.decider.follow_up import opened_by_rating
 from services.orders.decider.saying import say, staffing
 from services.orders.decider.state import LIVE, Assignment, Order, Served
 
@@ -165,9 +166,12 @@ def rate(command: RateOrder, order: Order) -> Events:
     rate_until = order.completed_at + timedelta(days=command.policy.rate_days)
     if command.at > rate_until:
         raise Refused("rating_over", rate_until=rate_until)
-    return [
-        say(order, command, OrderRated, OrderState.RATED, rated_at=command.at, **rating_fields(command, order)),
-    ]
+    rated = say(order, command, OrderRated, OrderState.RATED, rated_at=command.at, **rating_fields(command, order))
+    after = evolve(order, rated)
+    opened = opened_by_rating(
+        command, after, follow_up_id=command.follow_up_id, due_at=command.contact_by, tags=command.tags
+    )
+    return [rated, *opened]
 
 
 def check_rater(command: RateOrder | AmendRating, order: Order) -> None:

@@ -6,6 +6,8 @@ from enum import StrEnum
 from uuid import UUID
 
 from contracts.orders import DueFor, EscalationCause, OnAbsence, OrderMode, OrderState
+from services.orders.decider.dispute_state import Dispute
+from services.orders.decider.follow_up_state import FollowUp
 
 
 class Served(StrEnum):
@@ -122,11 +124,15 @@ class Order:
     score: int | None = None
     first_score: int | None = None
     rating_id: UUID | None = None
-    dispute_id: UUID | None = None
+    reopen_until: datetime | None = None
+    follow_up: FollowUp | None = None
+    """The newest follow-up, open or closed."""
+    dispute: Dispute | None = None
+    """What was contested of this order last."""
     disputed_from: OrderState | None = None
     """Where the order stood when it was contested."""
-    follow_up_open: bool = False
-    reopen_until: datetime | None = None
+    settled_at: datetime | None = None
+    """When a dispute was decided: what waited for it begins anew."""
     due_at: datetime | None = None
     due_for: DueFor | None = None
 
@@ -170,6 +176,11 @@ class Order:
     def parted(self) -> frozenset[UUID]:
         """Who had a slot and has it no longer."""
         return frozenset(one.volunteer_id for one in self.assignments if one.served not in FILLING)
+
+    @property
+    def ever_assigned(self) -> tuple[UUID, ...]:
+        """Everybody who has a slot or had one."""
+        return tuple(dict.fromkeys(one.volunteer_id for one in self.assignments))
 
     @property
     def held(self) -> tuple[Assignment, ...]:

@@ -27,7 +27,7 @@ from services.orders.commands.words import VolunteerFacts
 from services.orders.decider.accepting import lapsed
 from services.orders.decider.deadlines import minutes_after
 from services.orders.decider.dispatching import offers_of
-from services.orders.decider.ending import no_check_open
+from services.orders.decider.ending import nothing_open
 from services.orders.decider.evolve import evolve
 from services.orders.decider.fitness import need_of, unfit
 from services.orders.decider.placing import check_window
@@ -46,7 +46,7 @@ _LAPSES: dict[str, LapseCause] = {
 def merge(command: MergeOrder, order: Order) -> Events:
     """Into another order of the household that is still open; the constraint `orders_merge_one_way` sees races."""
     assert command.by.actor_id is not None
-    no_check_open(command)
+    nothing_open(command, order)
     if command.into == order.order_id:
         raise Refused("merge_into_itself")
     if command.into_state is None or command.into_order_no is None:
@@ -201,7 +201,9 @@ def reopen(command: ReopenOrder, order: Order) -> Events:
     if not command.consented:
         raise Refused("consent_required", purpose="service")
     check_window(command, order.item.expected_minutes)
-    assert not any(one.served in FILLING for one in order.assignments)
+    if any(one.served in FILLING for one in order.assignments):
+        # It was served and then found wanting: work done again is a new order that names this one.
+        raise Refused("served_once")
     reopened = say(
         order,
         command,

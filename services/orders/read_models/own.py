@@ -11,6 +11,7 @@ from contracts.orders import (
     AssignmentLapsed,
     CompletionConfirmed,
     CompletionPresumed,
+    DisputeFact,
     InquiryRecorded,
     OfferDeclined,
     OfferExpired,
@@ -35,7 +36,7 @@ from contracts.orders import (
 )
 from eventstore.read_model import ReadModel
 from eventstore.rows import Rows
-from services.orders.read_models import own_missing, own_turning
+from services.orders.read_models import own_aside, own_missing, own_turning
 from services.orders.read_models import tables as t
 from services.orders.read_models.own_missing import Changes
 
@@ -54,7 +55,7 @@ class OrdersModel(ReadModel):
 
     source: ClassVar[str] = "orders"
     metadata: ClassVar[sa.MetaData] = t.metadata
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     ddl: ClassVar[tuple[str, ...]] = (NO_OVERLAP, MERGED_ONE_WAY)
 
     def apply(self, recorded: Recorded, rows: Rows) -> None:
@@ -337,4 +338,5 @@ _FOLDS: dict[type, Callable[[Any, Rows], Changes]] = {
     PersonDataErased: _erased,
     **own_missing.FOLDS,
     **own_turning.FOLDS,
+    **own_aside.FOLDS,
 }

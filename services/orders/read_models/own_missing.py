@@ -9,7 +9,6 @@ from contracts.orders import (
     ResidentAbsentRecorded,
     ServiceRecordedAfterwards,
     VolunteerNoShowRecorded,
-    WelfareCheckRaised,
 )
 from eventstore.rows import Rows
 from services.orders.read_models import tables as t
@@ -70,28 +69,10 @@ def _afterwards(event: ServiceRecordedAfterwards, rows: Rows) -> Changes:
     return {"slots_filled": event.slots_filled} | ({"served_at": event.recorded_at} if event.served else {})
 
 
-def _check_raised(event: WelfareCheckRaised, rows: Rows) -> Changes:
-    rows.insert(
-        t.welfare_checks,
-        check_id=event.check_id,
-        order_id=event.order_id,
-        beneficiary_id=event.beneficiary_id,
-        cause=event.cause,
-        grid_id=event.grid_id,
-        entrance_id=event.entrance_id,
-        owner_role=event.owner_role.value,
-        level=event.level,
-        due_at=event.due_at,
-        raised_at=event.raised_at,
-    )
-    return {}
-
-
 FOLDS: dict[type, Callable[[Any, Rows], Changes]] = {
     OrderInfoRequested: _info_requested,
     OrderInfoProvided: _info_provided,
     VolunteerNoShowRecorded: _no_show,
     ResidentAbsentRecorded: _absent,
     ServiceRecordedAfterwards: _afterwards,
-    WelfareCheckRaised: _check_raised,
 }

@@ -82,7 +82,20 @@ def _reopened(event: OrderReopened, _rows: Rows) -> Changes:
     return {**window, **ended, "level": 0, "returned": False}
 
 
-def _contested(event: CompletionContested, _rows: Rows) -> Changes:
+def _contested(event: CompletionContested, rows: Rows) -> Changes:
+    rows.insert(
+        t.disputes,
+        dispute_id=event.dispute_id,
+        about="order",
+        order_id=event.order_id,
+        beneficiary_id=event.beneficiary_id,
+        state="MEDIATING",
+        raised_by=event.contested_by,
+        reason_code=event.reason_code,
+        due_at=event.next_due_at,
+        raised_at=event.contested_at,
+        words_ref=event.words_ref,
+    )
     return {"dispute_id": event.dispute_id, "contested_at": event.contested_at, "contest_ref": event.words_ref}
 
 

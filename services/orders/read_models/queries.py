@@ -180,23 +180,29 @@ async def counts_by_state(connection: AsyncConnection) -> dict[str, int]:
     return {row[0]: row[1] for row in await connection.execute(query)}
 
 
-async def checks_open(connection: AsyncConnection, order_id: UUID) -> int:
+def checks_of(order_id: UUID | sa.ColumnElement[UUID]) -> sa.ScalarSelect[int]:
     """How many welfare checks of this order have no outcome yet."""
-    c = t.welfare_checks
-    query = sa.select(sa.func.count()).where(c.c.order_id == order_id, c.c.closed_at.is_(None))
-    return int((await connection.execute(query)).scalar_one())
+    c = t.welfare_checks.c
+    return sa.select(sa.func.count()).where(c.order_id == order_id, c.closed_at.is_(None)).scalar_subquery()
+
+
+def disputes_of(order_id: UUID | sa.ColumnElement[UUID]) -> sa.ScalarSelect[int]:
+    """How many disputes about this order wait for a decision."""
+    c = t.disputes.c
+    waiting = c.state.in_(("MEDIATING", "APPEALED"))
+    return sa.select(sa.func.count()).where(c.order_id == order_id, waiting).scalar_subquery()
 
 
 async def due_orders(connection: AsyncConnection, at: datetime, limit: int) -> list[Row]:
     """Orders whose deadline has passed and on which SYSTEM acts, the longest overdue first.
 
-    One that would close while its welfare check is open waits: the check's own deadline is what is due.
+    One that would close while its welfare check or a dispute is open waits for the people who have to see to it.
     """
-    o, c = t.orders, t.welfare_checks
-    checked = sa.exists().where(c.c.order_id == o.c.order_id, c.c.closed_at.is_(None))
+    o = t.orders
+    waits = sa.or_(checks_of(o.c.order_id) > 0, disputes_of(o.c.order_id) > 0)
     query = (
         sa.select(o.c.order_id, o.c.next_due_at, o.c.next_due_for, o.c.version)
-        .where(o.c.next_due_at <= at, o.c.next_due_for.in_(FIRED), ~((o.c.next_due_for == "closing") & checked))
+        .where(o.c.next_due_at <= at, o.c.next_due_for.in_(FIRED), ~((o.c.next_due_for == "closing") & waits))
         .order_by(o.c.next_due_at, o.c.order_id)
         .limit(limit)
     )

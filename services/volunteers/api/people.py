@@ -91,6 +91,7 @@ async def bootstrap(ask: BootstrapAsk, context: Commanding) -> JSONResponse:
             consents=as_person.consents,
             consent_form=as_person.consent_form,
             age_years=None,
+            ages=current_policy().ages,
         )
         admin = BootstrapAdmin(by=SYSTEM, at=at, person_id=person_id, grant_id=grant_id, admin_ever=admin_ever)
         return Plan([registered, admin], {"person_id": person_id, "grant_id": grant_id}, sealed.changes)

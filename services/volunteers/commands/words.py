@@ -157,9 +157,15 @@ class AgePolicy(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    volunteer_years_min: int = 6
-    accompanied_below_years: int = 10
-    guardian_below_years: int = 14
+    volunteer_years_min: Annotated[int, Field(ge=6, le=18)] = 6
+    accompanied_below_years: Annotated[int, Field(ge=6, le=18)] = 10
+    guardian_below_years: Annotated[int, Field(ge=6, le=18)] = 14
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Self:
+        if not self.volunteer_years_min <= self.accompanied_below_years <= self.guardian_below_years:
+            raise ValueError("ages rise: volunteer_years_min, accompanied_below_years, guardian_below_years")
+        return self
 
 
 class TeamPolicy(BaseModel):
