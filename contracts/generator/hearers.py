@@ -70,6 +70,18 @@ _ARROWS: list[tuple[str, tuple[str, ...], str, str]] = [
     ("orders", ("AssignmentReconfirmed",), "notify", "queues reminders for the new time"),
     ("orders", ("OrderReopened",), "notify", "tells the dispatcher and the resident"),
     ("orders", ("CompletionContested",), "notify", "tells who mediates"),
+    (
+        "orders",
+        ("CompletionContested", "DisputeRaised", "DisputeAppealed"),
+        "volunteers",
+        "holds hours that are not credited, and puts credited ones in doubt: HoursHeld or CorrectionRequested",
+    ),
+    (
+        "orders",
+        ("DisputeResolved",),
+        "volunteers",
+        "releases or rejects what was held, and puts credited hours in doubt that should change",
+    ),
     ("orders", ("OrderRatingAmended",), "notify", "at two stars or fewer, puts a call to the resident on the list"),
     ("orders", ("OrderUnfulfilled",), "notify", "puts a call to the resident on the list"),
     ("orders", ("OrderRated",), "notify", "at two stars or fewer, puts a call to the resident on the list"),

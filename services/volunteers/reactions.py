@@ -1,6 +1,8 @@
 """What volunteers does when it hears others: a finished service is claimed, a confirmed one credited (domain §4.9)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
 
 from contracts.command import SYSTEM, Command, Refused, Role
 from contracts.envelope import Recorded
@@ -9,13 +11,26 @@ from contracts.orders import (
     CompletionConfirmed,
     CompletionContested,
     CompletionPresumed,
+    DisputeAppealed,
+    DisputeFact,
+    DisputeRaised,
+    DisputeResolved,
     ServiceFinished,
     ServiceRecordedAfterwards,
+    Staffing,
 )
 from contracts.volunteers import Grade
 from eventstore.consumer import ReactionContext, Reactions, derived_id
 from eventstore.consumer.reactions import RefusalOutcome
-from services.volunteers.commands.hours import ClaimHours, ConfirmHours, HoldHours, LogHours, RequestCorrection
+from services.volunteers.commands.hours import (
+    ClaimHours,
+    ConfirmHours,
+    HoldHours,
+    LogHours,
+    RejectHours,
+    ReleaseHours,
+    RequestCorrection,
+)
 from services.volunteers.commands.words import claim_id_of, claim_stream
 from services.volunteers.decider.hours import Claim, ClaimState
 from services.volunteers.policy import correction_due, current_policy, review_due
@@ -121,32 +136,100 @@ async def on_service_recorded_afterwards(recorded: Recorded, context: ReactionCo
     return [claim]
 
 
-@orders.on(CompletionContested, refusals={"held_already": "ignore", "claim_ended": "ignore"})
-async def on_completion_contested(recorded: Recorded, context: ReactionContext) -> Sequence[Command]:
+HOLDING: Mapping[str, RefusalOutcome] = {"held_already": "ignore", "claim_ended": "ignore"}
+
+
+async def _doubted(
+    recorded: Recorded, context: ReactionContext, claim_ids: Iterable[UUID], at: datetime, cause: str
+) -> Sequence[Command]:
     """HoldHours for what is not credited yet; credited minutes are only put in question, and two people decide."""
-    event = recorded.event
-    assert isinstance(event, CompletionContested)
-    at = max(context.now(), event.contested_at)
+    at = max(context.now(), at)
     commands: list[Command] = []
-    for assignment in event.assignments:
-        claim_id = claim_id_of(assignment.assignment_id)
+    for claim_id in claim_ids:
         claim: Claim = await context.state(claim_stream(claim_id))
         if claim.state is ClaimState.LOGGED:
-            request = RequestCorrection(
-                by=SYSTEM,
-                at=at,
-                claim_id=claim_id,
-                correction_id=derived_id(recorded, "correction", assignment.assignment_id),
-                cause="contested",
-                source_event_id=recorded.event_id,
-                due_at=correction_due(at),
-            )
-            commands.append(request)
+            commands.append(_correction(recorded, claim_id, at, cause))
         elif claim.state in {ClaimState.CLAIMED, ClaimState.CONFIRMED, ClaimState.HELD} and not claim.disputed:
             hold = HoldHours(
                 by=SYSTEM, at=at, claim_id=claim_id, source_event_id=recorded.event_id, due_at=review_due(at)
             )
             commands.append(hold)
+    return commands
+
+
+def _correction(recorded: Recorded, claim_id: UUID, at: datetime, cause: str) -> RequestCorrection:
+    return RequestCorrection(
+        by=SYSTEM,
+        at=at,
+        claim_id=claim_id,
+        correction_id=derived_id(recorded, "correction", claim_id),
+        cause=cause,
+        source_event_id=recorded.event_id,
+        due_at=correction_due(at),
+    )
+
+
+def _claims(event: DisputeFact, assignments: Sequence[Staffing]) -> tuple[UUID, ...]:
+    """The claims that a dispute about hours, or about the service itself, is about."""
+    if event.about == "order" or (event.about == "hours" and assignments):
+        return tuple(claim_id_of(assignment.assignment_id) for assignment in assignments)
+    return (event.subject_id,) if event.about == "hours" and event.subject_id is not None else ()
+
+
+@orders.on(CompletionContested, refusals=HOLDING)
+async def on_completion_contested(recorded: Recorded, context: ReactionContext) -> Sequence[Command]:
+    """See _doubted."""
+    event = recorded.event
+    assert isinstance(event, CompletionContested)
+    claim_ids = (claim_id_of(assignment.assignment_id) for assignment in event.assignments)
+    return await _doubted(recorded, context, claim_ids, event.contested_at, "contested")
+
+
+@orders.on(DisputeRaised, refusals=HOLDING)
+async def on_dispute_raised(recorded: Recorded, context: ReactionContext) -> Sequence[Command]:
+    """About hours, the same; nothing follows here from any other dispute before it is decided."""
+    event = recorded.event
+    assert isinstance(event, DisputeRaised)
+    return await _doubted(recorded, context, _claims(event, event.assignments), event.raised_at, "disputed")
+
+
+@orders.on(DisputeAppealed, refusals=HOLDING)
+async def on_dispute_appealed(recorded: Recorded, context: ReactionContext) -> Sequence[Command]:
+    """What the first decision released is in doubt again."""
+    event = recorded.event
+    assert isinstance(event, DisputeAppealed)
+    return await _doubted(recorded, context, _claims(event, event.assignments), event.appealed_at, "appealed")
+
+
+@orders.on(DisputeResolved, fresh=True, blocks=False, refusals={"not_in_dispute": "ignore", "claim_ended": "ignore"})
+async def on_dispute_resolved(recorded: Recorded, context: ReactionContext) -> Sequence[Command]:
+    """A held claim is released or rejected; credited minutes that should change are for two people to correct."""
+    event = recorded.event
+    assert isinstance(event, DisputeResolved)
+    at = max(context.now(), event.resolved_at)
+    rejected = "hours_rejected" in event.consequences or "order_unfulfilled" in event.consequences
+    changes = rejected or "hours_corrected" in event.consequences
+    commands: list[Command] = []
+    claim_ids = _claims(event, event.assignments)
+    async with context.log.queries() as connection:
+        rows = {row["claim_id"]: row for row in await queries.claims_by_id(connection, list(claim_ids))}
+        for claim_id in claim_ids:
+            claim: Claim = await context.state(claim_stream(claim_id))
+            if claim.state is ClaimState.LOGGED and changes:
+                commands.append(_correction(recorded, claim_id, at, "dispute_upheld"))
+            elif claim.state is ClaimState.HELD and claim.disputed and rejected:
+                commands.append(RejectHours(by=SYSTEM, at=at, claim_id=claim_id, reason_code="dispute_upheld"))
+            elif claim.state is ClaimState.HELD and claim.disputed and claim_id in rows:
+                release = ReleaseHours(
+                    by=SYSTEM,
+                    at=at,
+                    claim_id=claim_id,
+                    day=await queries.day_facts(connection, rows[claim_id]),
+                    source_event_id=recorded.event_id,
+                    due_at=review_due(at),
+                    policy=current_policy().hours,
+                )
+                commands.append(release)
     return commands
 
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contracts.command import By, Refused
+from contracts.command import By, Refused, Role
 from contracts.ids import uuid7
 from contracts.orders import Staffing
 from eventstore.executor import Plan
@@ -67,7 +67,7 @@ async def raise_dispute(ask: RaiseDisputeAsk, context: Commanding) -> JSONRespon
             subject_id=ask.subject_id,
             grid_id=order["grid_id"] if order is not None else None,
             beneficiary_id=order["beneficiary_id"] if order is not None else None,
-            assignments=await _served(runtime, ask.order_id),
+            assignments=await _served(runtime, ask, by),
             policy=current_policy(),
             **kept.fields,
         )
@@ -200,16 +200,17 @@ async def _order_named(connection: AsyncConnection, order_id: UUID | None) -> Ro
     return row
 
 
-async def _served(runtime: Runtime, order_id: UUID | None) -> tuple[Staffing, ...]:
-    """Who did what in the order that a dispute names."""
-    if order_id is None:
+async def _served(runtime: Runtime, ask: RaiseDisputeAsk, by: By) -> tuple[Staffing, ...]:
+    """Who did what in the order that a dispute names; of a volunteer's dispute about hours only their own."""
+    if ask.order_id is None:
         return ()
-    _, order = await runtime.executor.state(order_stream(order_id))
+    mine = ask.about == "hours" and by.role is Role.VOLUNTEER
+    _, order = await runtime.executor.state(order_stream(ask.order_id))
     assert isinstance(order, Order)
     return tuple(
         Staffing(assignment_id=one.assignment_id, volunteer_id=one.volunteer_id, minutes=one.minutes)
         for one in order.assignments
-        if one.served in DONE
+        if one.served in DONE and (not mine or one.volunteer_id == by.actor_id)
     )
 
 
