@@ -11,7 +11,6 @@ from contracts.orders import (
     AssignmentLapsed,
     CompletionConfirmed,
     CompletionPresumed,
-    DisputeFact,
     InquiryRecorded,
     OfferDeclined,
     OfferExpired,
