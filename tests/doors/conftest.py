@@ -1,4 +1,4 @@
-"""The four services, started once for all tests of this folder."""
+"""The four services, started once for each file of this folder: roles and their passwords are of the whole server."""
 
 import logging
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from tests.support.servers import TestPostgres, running_nats, temporary_director
 pytest.register_assert_rewrite("tests.doors.problems")
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def doors(postgres_server: TestPostgres) -> Iterator[Doors]:
     """Each answers, hears the others and has an empty log."""
     said_so_far = structlog.get_config()
