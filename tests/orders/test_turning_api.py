@@ -142,7 +142,7 @@ async def test_the_first_score_and_its_words_stay_readable(quarter: Quarter) -> 
     await quarter.refused(403, "forbidden", f"/orders/{order_id}/amend-rating", amended, ANNA, RESIDENT)
     await quarter.done(f"/orders/{order_id}/amend-rating", amended, WANG, RESIDENT)
     shown = await quarter.seen(f"/orders/{order_id}", WANG, RESIDENT)
-    assert (shown["score"], shown["first_score"], shown["state"]) == (3, 5, "RATED")
+    assert (shown["score"], shown["first_score"], shown["state"]) == (3, 5, "FOLLOW_UP")
     assert (shown["comment"], shown["first_comment"]) == ("回家一看，不齐", "剪得好")
     await quarter.later(days=7, minutes=1)
     await quarter.refused(409, "amending_over", f"/orders/{order_id}/amend-rating", amended, WANG, RESIDENT)

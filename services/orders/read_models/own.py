@@ -11,7 +11,6 @@ from contracts.orders import (
     AssignmentLapsed,
     CompletionConfirmed,
     CompletionPresumed,
-    DisputeFact,
     InquiryRecorded,
     OfferDeclined,
     OfferExpired,
@@ -20,7 +19,6 @@ from contracts.orders import (
     OrderClosed,
     OrderDispatched,
     OrderEscalated,
-    OrderFact,
     OrderOpened,
     OrderPlaced,
     OrderRated,
@@ -56,16 +54,15 @@ class OrdersModel(ReadModel):
 
     source: ClassVar[str] = "orders"
     metadata: ClassVar[sa.MetaData] = t.metadata
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     ddl: ClassVar[tuple[str, ...]] = (NO_OVERLAP, MERGED_ONE_WAY)
 
     def apply(self, recorded: Recorded, rows: Rows) -> None:
         """Every event carries its order's state, owner and deadline; what else it changes is looked up by its class."""
         event: Any = recorded.event
         fold = _FOLDS.get(type(event))
-        changes = (fold(event, rows) if fold is not None else None) or {}
-        # A dispute that no order waits for says nothing about one.
-        if isinstance(event, OrderFact | DisputeFact) and event.state and not isinstance(event, OrderPlaced):
+        changes = fold(event, rows) if fold is not None else None
+        if changes is not None:
             rows.update(
                 t.orders,
                 event.order_id,

@@ -42,12 +42,12 @@ def _check_raised(event: WelfareCheckRaised, rows: Rows) -> Changes:
         raised_by=event.raised_by,
         raised_at=event.raised_at,
     )
-    return {}
+    return None
 
 
 def _check_escalated(event: WelfareCheckEscalated, rows: Rows) -> Changes:
     rows.update(t.welfare_checks, event.check_id, level=event.level, due_at=event.due_at)
-    return {}
+    return None
 
 
 def _check_closed(event: WelfareCheckClosed, rows: Rows) -> Changes:
@@ -61,7 +61,7 @@ def _check_closed(event: WelfareCheckClosed, rows: Rows) -> Changes:
         closed_at=event.closed_at,
         words_ref=event.words_ref,
     )
-    return {}
+    return None
 
 
 def _dispute_raised(event: DisputeRaised, rows: Rows) -> Changes:
@@ -79,7 +79,7 @@ def _dispute_raised(event: DisputeRaised, rows: Rows) -> Changes:
         raised_at=event.raised_at,
         words_ref=event.words_ref,
     )
-    return {}
+    return None
 
 
 def _dispute_resolved(event: DisputeResolved, rows: Rows) -> Changes:
@@ -95,9 +95,11 @@ def _dispute_resolved(event: DisputeResolved, rows: Rows) -> Changes:
         resolution_ref=event.words_ref,
         due_at=None,
     )
-    if event.state is not OrderState.UNFULFILLED:
-        return {}
-    return {"ended_at": event.resolved_at, "end_reason": "dispute"}
+    if event.state is None:
+        # No order waits for it.
+        return None
+    unfulfilled = event.state is OrderState.UNFULFILLED
+    return {"ended_at": event.resolved_at, "end_reason": "dispute"} if unfulfilled else {}
 
 
 def _dispute_appealed(event: DisputeAppealed, rows: Rows) -> Changes:
@@ -111,7 +113,7 @@ def _dispute_appealed(event: DisputeAppealed, rows: Rows) -> Changes:
         appeal_ref=event.words_ref,
         due_at=event.due_at,
     )
-    return {"ended_at": None, "end_reason": None} if event.state is not None else {}
+    return {"ended_at": None, "end_reason": None} if event.state is not None else None
 
 
 def _follow_up_opened(event: FollowUpOpened, rows: Rows) -> Changes:
