@@ -116,7 +116,6 @@ class Relay:
             raise
         finally:
             self._running = False
-            self._stream_problems = []
             await end(tasks)
 
     def _dropped(self) -> None:

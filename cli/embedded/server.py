@@ -142,10 +142,9 @@ class Server(abc.ABC):
             while True:
                 self._choose_ports()
                 self._spawn()
-                answered = False
-                while self._lives() and not (answered := self.ready()) and wait():
+                while self._lives() and not self.ready() and wait():
                     pass
-                if answered:
+                if self._lives() and self.ready():
                     return
                 late = self._lives()
                 self.kill()

@@ -1,25 +1,26 @@
-"""The figures that orders goes by: what was adopted last of the policy file's section `orders`."""
+"""The figures that this community goes by: the defaults of domain.md §4.1, or a YAML file's."""
 
-from datetime import datetime
+from functools import cache
+from pathlib import Path
 
-from contracts.orders import PolicyAdopted
-from servicekit.policy import PolicySection
-from servicekit.working_days import due_after
-from services.orders.commands.follow_up import Deadlines
+import yaml
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
 from services.orders.commands.words import Policy
 
-POLICY = PolicySection("orders", Policy, PolicyAdopted)
+
+class PolicySettings(BaseSettings):
+    """CHAOYANGLI_ORDERS_POLICY names a YAML file with fields of Policy; without it the defaults hold."""
+
+    model_config = SettingsConfigDict(env_prefix="CHAOYANGLI_ORDERS_", extra="ignore", frozen=True)
+
+    policy: Path | None = None
 
 
-def working_deadlines(at: datetime) -> Deadlines:
-    """The ends of working days that a follow-up's deadlines are, counted from `at` by the calendar."""
-    policy = POLICY.current
-    return Deadlines(
-        contact_by=due_after(at, policy.follow_up_contact_working_days),
-        rectify_by=due_after(at, policy.rectify_working_days),
-    )
-
-
+@cache
 def current_policy() -> Policy:
-    """The figures in force."""
-    return POLICY.current
+    """The policy of this process. Raises OSError for a missing file, ValidationError for a field it does not know."""
+    path = PolicySettings().policy
+    if path is None:
+        return Policy()
+    return Policy.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})

@@ -10,7 +10,6 @@ from contracts.event import Code, Digest, OrderNo
 from contracts.orders import LapseCause, OnAbsence, RefusalReason
 from services.orders.commands.words import (
     ItemFacts,
-    Moment,
     Policy,
     ResidentFacts,
     Slots,
@@ -31,11 +30,9 @@ class DetailsAsk(Ask):
     note: Text | None = None
 
 
-class WindowAsk(Ask):
-    """A time from when to when."""
-
-    window_start: Moment
-    window_end: Moment
+class _WindowAsk(Ask):
+    window_start: AwareDatetime
+    window_end: AwareDatetime
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -49,7 +46,7 @@ class WindowAsk(Ask):
         return self
 
 
-class PlaceOrderAsk(WindowAsk):
+class PlaceOrderAsk(_WindowAsk):
     """点单: a resident, or somebody who may act for them, asks for a service."""
 
     item_code: Code
@@ -73,7 +70,7 @@ class VerifyOrderAsk(Ask):
     """Said here so that two are sent; recorded nowhere (the consequence, never the reason)."""
 
 
-class CreateOrderFromInquiryAsk(WindowAsk):
+class CreateOrderFromInquiryAsk(_WindowAsk):
     """制单: the station writes an order from what was asked for at the door."""
 
     on_absence: OnAbsence
@@ -267,22 +264,13 @@ class EscalateOrder(OrderCommand):
     level: int | None = None
 
 
-class Ending(OrderCommand):
-    """What ends an order, which nothing does while its welfare check is open (domain.md §4.1, Endings)."""
-
-    checks_open: int = 0
-    """Welfare checks of this order without an outcome."""
-    disputes_open: int = 0
-    """Disputes about this order that wait for a decision in streams of their own."""
-
-
-class CancelOrder(Ending):
+class CancelOrder(OrderCommand):
     """Cancel before the service begins."""
 
     reason_code: Code | None = None
 
 
-class DeclareUnfulfilled(Ending):
+class DeclareUnfulfilled(OrderCommand):
     """Say that nobody was found."""
 
     reason_code: Code

@@ -35,18 +35,11 @@ from contracts.orders import (
 )
 from eventstore.read_model import ReadModel
 from eventstore.rows import Rows
-from services.orders.read_models import own_aside, own_missing, own_turning
 from services.orders.read_models import tables as t
-from services.orders.read_models.own_missing import Changes
 
 NO_OVERLAP = """ALTER TABLE {schema}.assignments ADD CONSTRAINT assignments_no_overlap EXCLUDE USING gist (
     {engine}.uuidrange(volunteer_id, volunteer_id, '[]') WITH =, tstzrange(busy_from, busy_until) WITH &&
 ) WHERE (live) DEFERRABLE INITIALLY DEFERRED"""
-
-MERGED_ONE_WAY = """ALTER TABLE {schema}.merges ADD CONSTRAINT orders_merge_one_way EXCLUDE USING gist (
-    {engine}.uuidrange(order_id, order_id, '[]') WITH =, int4range(side, side + 1) WITH -|-
-) DEFERRABLE INITIALLY DEFERRED"""
-"""Sides 0 and 1 of one order touch: what others were merged into is not merged away, also by two people at once."""
 
 
 class OrdersModel(ReadModel):
@@ -54,8 +47,8 @@ class OrdersModel(ReadModel):
 
     source: ClassVar[str] = "orders"
     metadata: ClassVar[sa.MetaData] = t.metadata
-    version: ClassVar[int] = 4
-    ddl: ClassVar[tuple[str, ...]] = (NO_OVERLAP, MERGED_ONE_WAY)
+    version: ClassVar[int] = 1
+    ddl: ClassVar[tuple[str, ...]] = (NO_OVERLAP,)
 
     def apply(self, recorded: Recorded, rows: Rows) -> None:
         """Every event carries its order's state, owner and deadline; what else it changes is looked up by its class."""
@@ -73,6 +66,10 @@ class OrdersModel(ReadModel):
                 next_due_for=event.next_due_for,
                 **changes,
             )
+
+
+Changes = dict[str, Any] | None
+"""Columns of the order's row that an event sets beside its state; None: the event is no step of an order there is."""
 
 
 def _placed(event: OrderPlaced, rows: Rows) -> Changes:
@@ -122,7 +119,6 @@ def _verified(event: OrderVerified, _rows: Rows) -> Changes:
         "licence": event.licence,
         "insurance_required": event.insurance_required,
         "on_absence": event.on_absence,
-        "info_requested_at": None,
     }
 
 
@@ -133,7 +129,17 @@ def _refused(event: OrderRefused, _rows: Rows) -> Changes:
 
 def _dispatched(event: OrderDispatched, rows: Rows) -> Changes:
     for offer in event.offers:
-        own_turning.offered(rows, event.order_id, event.wave, offer, event.dispatched_at)
+        rows.insert(
+            t.offers,
+            offer_id=offer.offer_id,
+            order_id=event.order_id,
+            volunteer_id=offer.volunteer_id,
+            wave=event.wave,
+            score=offer.score,
+            reasons=offer.reasons,
+            offered_at=event.dispatched_at,
+            expires_at=offer.expires_at,
+        )
     return {"waves": event.wave}
 
 
@@ -195,8 +201,7 @@ def _escalated(event: OrderEscalated, _rows: Rows) -> Changes:
 
 
 def _started(event: ServiceStarted, rows: Rows) -> Changes:
-    started = {"served": "STARTED", "started_at": event.started_at, "reconfirm_until": None}
-    rows.update(t.assignments, event.assignment_id, **started)
+    rows.update(t.assignments, event.assignment_id, served="STARTED", started_at=event.started_at)
     return {}
 
 
@@ -231,8 +236,6 @@ def _presumed(event: CompletionPresumed, _rows: Rows) -> Changes:
 def _rated(event: OrderRated, _rows: Rows) -> Changes:
     return {
         "score": event.score,
-        "first_score": event.score,
-        "first_comment_ref": event.comment_ref,
         "tags": event.tags,
         "rater_kind": event.rater_kind,
         "comment_ref": event.comment_ref,
@@ -251,8 +254,7 @@ def _cancelled(event: OrderCancelled, rows: Rows) -> Changes:
 
 def _unfulfilled(event: OrderUnfulfilled, rows: Rows) -> Changes:
     _release(event, rows, event.declared_at)
-    ended = {"ended_at": event.declared_at, "end_reason": event.reason_code}
-    return ended | {"referral": event.referral, "reopen_until": event.reopen_until}
+    return {"ended_at": event.declared_at, "end_reason": event.reason_code, "referral": event.referral}
 
 
 def _release(event: OrderCancelled | OrderUnfulfilled, rows: Rows, at: Any) -> None:
@@ -335,7 +337,4 @@ _FOLDS: dict[type, Callable[[Any, Rows], Changes]] = {
     ServiceItemPublished: _published,
     ServiceItemRetired: _retired,
     PersonDataErased: _erased,
-    **own_missing.FOLDS,
-    **own_turning.FOLDS,
-    **own_aside.FOLDS,
 }
