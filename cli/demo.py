@@ -10,7 +10,7 @@ from typing import Any
 
 from cli.client import Actor, Client
 from cli.commands.proof import replay_all, tell_replay_line, tell_report, verify_all
-from cli.directory import journal_file, lived_file, made_for
+from cli.directory import LEFT, days_lived, journal_file, lived_file, made_for
 from cli.embedded import EmbeddedError
 from cli.output import SHANGHAI, err, progress
 from cli.place import DEFAULT_DATA, SERVICES, Place, located
@@ -44,6 +44,10 @@ BEGINS = timedelta(hours=6)
 PATIENCE_SECONDS = 60.0
 """Real seconds to wait for what a service does by itself once its time has come."""
 MEND_SECONDS = 0.5
+GONE_BY = {
+    False: "the days of this community were lived already",
+    True: "the days of this community were left before they were over",
+}
 
 
 class Demo:
@@ -63,7 +67,7 @@ class Demo:
     @property
     def lived_already(self) -> bool:
         """Whether this directory's days are over: then the demo only goes on."""
-        return lived_file(self.stack.data).exists()
+        return days_lived(self.stack.data) is not None
 
     def start(self) -> None:
         """Start the stack, with business time standing where the days are. Raises StackError, JournalUnreadable."""
@@ -90,15 +94,16 @@ class Demo:
                     await self._days(client, place)
                     direct(self.stack.clock_file, datetime.now(SHANGHAI), 1)
                 else:
-                    self.telling.line("these days were lived already; the community goes on in the present")
+                    self.telling.line(f"{GONE_BY[days_lived(self.stack.data) == LEFT]}; it goes on in the present")
                 await self._settled(client)
                 result = await self._results(client)
             result |= await self._verified(place)
             targets: list[Target] = []
-            if self.scale == "full":
-                targets = compare(await read_year(place), result["orders"], self._community)
+            lived = days_lived(self.stack.data)
+            if lived == "full":
+                targets = compare(await read_year(place), result["orders"], generate("full"))
                 result["targets"] = [target.to_json() for target in targets]
-        result |= {"scale": self.scale, "data": str(self.stack.data), "seconds": round(time.monotonic() - began, 1)}
+        result |= {"scale": lived, "data": str(self.stack.data), "seconds": round(time.monotonic() - began, 1)}
         self.telling.results(result, targets)
         return result
 

@@ -13,6 +13,8 @@ from cli.embedded import make_data_directory
 Mode = Literal["real", "demo"]
 NOT_FOREIGN = frozenset({"clock.json", "servers.lock", "stack.lock", "lost+found"})
 """What may lie in a directory that is not marked yet: what a launcher writes first, and a file system's own folder."""
+LEFT = "left"
+"""Instead of a scale: the days were left before they were over."""
 LOCK_SECONDS = 0.5
 """Whoever only looks whether the lock is held holds it for a moment, too."""
 
@@ -148,11 +150,19 @@ def lived_file(data: Path) -> Path:
     return data / "demo"
 
 
+def days_lived(data: Path) -> str | None:
+    """Of which scale the days were that are over, or LEFT; None while they are not, or were never begun."""
+    try:
+        return lived_file(data).read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        return None
+
+
 def leave_days(data: Path) -> bool:
     """The community goes on in the present: days that are not over are left. Whether there were any."""
     unfinished = journal_file(data).exists()
     if unfinished:
-        lived_file(data).write_text("left\n", encoding="utf-8")
+        lived_file(data).write_text(LEFT + "\n", encoding="utf-8")
         journal_file(data).unlink()
     return unfinished
 

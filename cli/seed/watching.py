@@ -29,12 +29,14 @@ class Watch:
         self._nats: NatsClient | None = None
         self._news = asyncio.Event()
         self._broken: Exception | None = None
+        self._last_trouble = ""
         self.position = 0
         """How far the stream was heard."""
         self.orders: dict[UUID, Order] = {}
 
     async def __aenter__(self) -> Self:
-        self._nats = await nats.connect(**{**self._arguments, "allow_reconnect": True, "max_reconnect_attempts": -1})
+        for_as_long_as_it_takes = {"allow_reconnect": True, "max_reconnect_attempts": -1, "reconnect_time_wait": 0.5}
+        self._nats = await nats.connect(**{**self._arguments, **for_as_long_as_it_takes}, error_cb=self._trouble)
         from_the_first = ConsumerConfig(deliver_policy=DeliverPolicy.ALL)
         await self._nats.jetstream().subscribe(
             self._subject,
@@ -67,6 +69,10 @@ class Watch:
         await self._until(lambda: self.orders[order_id].state in states, what)
         return self.orders[order_id]
 
+    async def _trouble(self, error: Exception) -> None:
+        """NATS is away, or was: it is connected to and read on from where it was; only who waits too long is told."""
+        self._last_trouble = f"; the last trouble was {error!r}"
+
     async def _until(self, came: Callable[[], bool], what: str) -> None:
         try:
             async with asyncio.timeout(self._patience):
@@ -76,7 +82,9 @@ class Watch:
                     self._news.clear()
                     await self._news.wait()
         except TimeoutError:
-            raise NotHeard(f"{what} was not heard of within {self._patience:.0f} s; heard to {self.position}") from None
+            raise NotHeard(
+                f"{what} was not heard of within {self._patience:.0f} s; heard to {self.position}{self._last_trouble}"
+            ) from None
 
     async def _hear(self, message: Msg) -> None:
         try:

@@ -130,7 +130,7 @@ def test_replay_to_an_earlier_position_and_the_letters_that_nobody_could_handle(
 
 def test_days_that_were_lived_are_told_and_not_lived_again(data, result):
     with running("demo", "--data", data, "--once") as demo:
-        assert "these days were lived already" in demo.line()
+        assert "the days of this community were lived already" in demo.line()
         assert demo.end() == OK
     text = "".join(demo.rest())
     for name, size in result["events"].items():

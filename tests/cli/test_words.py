@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.directory import DirectoryLock
+from cli.directory import LEFT, DirectoryLock, days_lived, journal_file, leave_days
 from cli.embedded import HOST
 from cli.main import EXIT_CODES
 from tests.cli.program import say
@@ -174,6 +174,15 @@ def test_a_spoilt_journal_of_the_days_is_named(place):
     assert said.code == TAKEN
     assert f"{place / 'demo.journal'}: not what was written there" in said.err
     assert left_in(place) == ["demo.journal", "mode"]
+
+
+def test_days_that_are_left_are_over_and_said_to_have_been_left(place):
+    assert not leave_days(place), "there were none"
+    journal_file(place).write_text("steps\n")
+    assert days_lived(place) is None
+    assert leave_days(place)
+    assert days_lived(place) == LEFT
+    assert left_in(place) == ["demo"]
 
 
 def test_a_spoilt_note_of_where_everything_runs_is_named(place):
