@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Self
 from uuid import UUID, uuid4
 
@@ -56,7 +57,8 @@ class ProblemError(Exception):
 class Client:
     """Speaks to the services. Use as an async context manager. A command is sent again with the same key on 503."""
 
-    urls: Mapping[str, str]
+    urls: dict[str, str]
+    """Service → base URL; may be changed while the client is used."""
     issuer_key: OKPKey
     positions: dict[str, int] = field(default_factory=dict)
     """The highest position that any answer named, by service."""
@@ -79,7 +81,8 @@ class Client:
         if bootstrap:
             return issue(self.issuer_key, actor.person_id, [], bootstrap=True)
         renewed_at, token = self._tokens.get(actor, (0.0, ""))
-        if time.monotonic() - renewed_at > TOKEN_LIFE_SECONDS - TOKEN_RENEWED_SECONDS or not token:
+        # Real time: a machine that slept has tokens that expired meanwhile.
+        if time.time() - renewed_at > TOKEN_LIFE_SECONDS - TOKEN_RENEWED_SECONDS or not token:
             grants = [RoleGrant(role=role, scope=scope) for role, scope in actor.roles]
             token = issue(
                 self.issuer_key,
@@ -88,7 +91,7 @@ class Client:
                 on_behalf_of=actor.on_behalf_of,
                 ttl_seconds=TOKEN_LIFE_SECONDS,
             )
-            self._tokens[actor] = (time.monotonic(), token)
+            self._tokens[actor] = (time.time(), token)
         return token
 
     async def command(
@@ -109,16 +112,14 @@ class Client:
 
         Raises ProblemError, or httpx.TransportError when the service cannot be reached.
         """
-        headers = {
-            "Authorization": f"Bearer {self.token(actor, bootstrap=bootstrap)}",
-            "Idempotency-Key": key or str(uuid4()),
-        }
+        headers = {"Idempotency-Key": key or str(uuid4())}
         if role is not None:
             headers["X-Role"] = role.value
         if channel is not None:
             headers["X-Channel"] = channel
         self._after(headers, self.positions if after is None else after, service)
-        response = await self._send(method, service, path, headers, json=body if body is not None else {})
+        say_who = partial(self.token, actor, bootstrap=bootstrap)
+        response = await self._send(say_who, method, service, path, headers, json=body if body is not None else {})
         document: dict[str, Any] = response.json()
         positions = {name: int(last) for name, (_, last) in document.get("positions", {}).items()}
         for name, position in positions.items():
@@ -136,11 +137,11 @@ class Client:
         after: Mapping[str, int] | None = None,
     ) -> Any:
         """Ask one question; the answer's JSON. Raises ProblemError."""
-        headers = {"Authorization": f"Bearer {self.token(actor)}"}
+        headers: dict[str, str] = {}
         if role is not None:
             headers["X-Role"] = role.value
         self._after(headers, self.positions if after is None else after, service)
-        return (await self._send("GET", service, path, headers, params=params)).json()
+        return (await self._send(partial(self.token, actor), "GET", service, path, headers, params=params)).json()
 
     async def health(self, service: str) -> dict[str, Any]:
         """What /readyz says, whatever its status."""
@@ -154,10 +155,14 @@ class Client:
         if others:
             headers["After"] = ", ".join(f"{name}={position}" for name, position in sorted(others.items()))
 
-    async def _send(self, method: str, service: str, path: str, headers: dict[str, str], **arguments: Any) -> Any:
-        url = f"{self.urls[service]}{path}"
+    async def _send(
+        self, token: Callable[[], str], method: str, service: str, path: str, headers: dict[str, str], **arguments: Any
+    ) -> Any:
         for attempt in range(1, TRIES_MAX + 1):
             last = attempt == TRIES_MAX
+            # Asked for each time: between two tries a service may have come back elsewhere, and a token have expired.
+            url = f"{self.urls[service]}{path}"
+            headers["Authorization"] = f"Bearer {token()}"
             try:
                 response = await self._http.request(method, url, headers=headers, **arguments)
             except httpx.TransportError:
@@ -169,10 +174,18 @@ class Client:
             if response.status_code == httpx.codes.SERVICE_UNAVAILABLE and not last:
                 await asyncio.sleep(min(float(response.headers.get("Retry-After", "1")), 5.0))
                 continue
+            if response.status_code == httpx.codes.UNAUTHORIZED and not last and _expired(response):
+                # This process, or the machine, stood still between making the token and sending it.
+                self._tokens.clear()
+                continue
             if response.is_error:
                 raise ProblemError(response.status_code, _document(response), f"{method} {service} {path}")
             return response
         raise AssertionError("unreachable: the last try returns or raises")
+
+
+def _expired(response: httpx.Response) -> bool:
+    return _document(response).get("reason_code") == "token_expired"
 
 
 def _document(response: httpx.Response) -> Mapping[str, Any]:

@@ -89,7 +89,7 @@ class Demo:
         key = load_issuer_key(self.stack.secrets_dir / ISSUER_KEY)
         fresh = not self.lived_already
         with located(self.stack.data, running=True) as place:
-            async with Client(self.stack.urls, key) as client, self._mended():
+            async with Client(self.stack.urls, key) as client, self._mended(client):
                 if fresh:
                     await self._days(client, place)
                     direct(self.stack.clock_file, datetime.now(SHANGHAI), 1)
@@ -176,7 +176,7 @@ class Demo:
             )
 
     @contextlib.asynccontextmanager
-    async def _mended(self) -> AsyncIterator[None]:
+    async def _mended(self, client: Client) -> AsyncIterator[None]:
         """Start again what dies meanwhile: commands are repeated with their keys, so nothing is done twice."""
 
         async def mend() -> None:
@@ -185,6 +185,7 @@ class Demo:
                 try:
                     for name in await asyncio.to_thread(self.stack.mend):
                         err.print(f"{name} had died and was started again")
+                    client.urls.update(self.stack.urls)
                 except EmbeddedError as error:
                     err.print(f"{error}", markup=False)
 

@@ -134,6 +134,25 @@ async def test_a_command_without_an_answer_is_sent_again_with_the_same_key(issue
     assert [body for *_, body in service.asked] == [{"a": 1}] * 3
 
 
+async def test_after_a_long_sleep_the_command_is_sent_again_with_a_token_that_lives(issuer):
+    expired = (401, {}, {"reason_code": "token_expired"})
+    with serving(expired, OK) as service:
+        async with client_of(service, issuer) as client:
+            before = client.token(DISPATCHER)
+            await client.command("orders", "/v1/x", actor=DISPATCHER, key="the-same-key")
+    assert service.header("Authorization")[0] == f"Bearer {before}"
+    assert service.header("Authorization")[1] != f"Bearer {before}"
+    assert service.header("Idempotency-Key") == ["the-same-key"] * 2
+
+
+async def test_a_forged_token_is_not_tried_again(issuer):
+    with serving((401, {}, {"reason_code": "token_invalid"})) as service:
+        async with client_of(service, issuer) as client:
+            with pytest.raises(ProblemError, match="token_invalid"):
+                await client.command("orders", "/v1/x", actor=DISPATCHER)
+    assert len(service.asked) == 1
+
+
 async def test_a_service_that_stays_busy_is_given_up(issuer):
     with serving(BUSY) as service:
         async with client_of(service, issuer) as client:
