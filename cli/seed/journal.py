@@ -19,6 +19,10 @@ Do = Callable[[str], Awaitable[Any]]
 """Does one step, given its idempotency key; what comes back is kept as JSON."""
 
 
+REFUSED = frozenset({400, 403, 404, 409, 410, 422})
+"""What a service says of the command itself. Anything else is about the moment, and is tried again the next time."""
+
+
 class Journal:
     """The answers of one data directory's days. `plan` names the days: another plan cannot take them up."""
 
@@ -130,8 +134,9 @@ class Steps:
         try:
             answer = await do(f"demo:{self._life}:{self._number}")
         except ProblemError as problem:
-            line["problem"] = [problem.status, dict(problem.document)]
-            self._journal.keep(self._life, line)
+            if problem.status in REFUSED:
+                line["problem"] = [problem.status, dict(problem.document)]
+                self._journal.keep(self._life, line)
             raise
         if isinstance(answer, Answer):
             line["positions"] = dict(answer.positions)

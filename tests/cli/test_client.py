@@ -135,8 +135,7 @@ async def test_a_command_without_an_answer_is_sent_again_with_the_same_key(issue
 
 
 async def test_after_a_long_sleep_the_command_is_sent_again_with_a_token_that_lives(issuer):
-    expired = (401, {}, {"reason_code": "token_expired"})
-    with serving(expired, OK) as service:
+    with serving((401, {}, {"reason_code": "token_expired"}), OK) as service:
         async with client_of(service, issuer) as client:
             before = client.token(DISPATCHER)
             await client.command("orders", "/v1/x", actor=DISPATCHER, key="the-same-key")

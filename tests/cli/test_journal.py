@@ -78,6 +78,18 @@ async def test_a_step_whose_answer_was_cut_off_is_asked_for_again_by_the_same_ke
     assert len(service.keys) == 4, "the line that was cut off was written whole"
 
 
+@pytest.mark.parametrize("status", [401, 503])
+async def test_what_only_the_moment_forbade_is_tried_again_the_next_time(file, service, status):
+    async def not_now(_key):
+        raise ProblemError(status, {"reason_code": "not_now"}, "place")
+
+    with closing(Journal(file, PLAN)) as journal, pytest.raises(ProblemError):
+        await journal.steps("order-1").take("place", NOW, not_now)
+    with closing(Journal(file, PLAN)) as again:
+        assert await again.steps("order-1").take("place", NOW, service.place)
+    assert service.keys == ["demo:order-1:1"]
+
+
 async def test_lives_keep_their_steps_apart(file, service):
     with closing(Journal(file, PLAN)) as journal:
         for life in ("a", "b"):
