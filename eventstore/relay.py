@@ -116,6 +116,7 @@ class Relay:
             raise
         finally:
             self._running = False
+            self._stream_problems = []
             await end(tasks)
 
     def _dropped(self) -> None:

@@ -53,7 +53,12 @@ class Observation:
         # The supervisor tells of a relay that died or stopped; here of one that cannot publish at the moment.
         if "relay" not in self.runtime.status.stopped:
             self._tell("stream", relay.problems())
-        if relay.unpublished is not None and self.locks.holds("relay"):
+        if not self.locks.holds("relay"):
+            # Whoever holds the role tells how far it is; what was known before is no news any more.
+            metrics.outbox_unpublished.set(0)
+            metrics.outbox_oldest_age_seconds.set(0)
+            self.runtime.status.lags.pop("relay", None)
+        elif relay.unpublished is not None:
             metrics.outbox_unpublished.set(relay.unpublished)
             metrics.outbox_oldest_age_seconds.set(relay.oldest_age_seconds)
             self.runtime.status.lags["relay"] = relay.unpublished
@@ -63,8 +68,12 @@ class Observation:
     def _look_at_consumer(self, consumer: Consumer) -> None:
         metrics, status = self.runtime.metrics, self.runtime.status
         self._tell(f"hears:{consumer.source}", consumer.problems())
-        if consumer.lag is not None and self.locks.holds(f"consumer:{consumer.source}"):
-            metrics.consumer_lag.labels(f"{consumer.durable}:{consumer.source}").set(consumer.lag)
+        label = f"{consumer.durable}:{consumer.source}"
+        if not self.locks.holds(f"consumer:{consumer.source}"):
+            if status.lags.pop(consumer.source, None) is not None:
+                metrics.consumer_lag.remove(label)
+        elif consumer.lag is not None:
+            metrics.consumer_lag.labels(label).set(consumer.lag)
             status.lags[consumer.source] = consumer.lag
         duplicates = Counter({consumer.source: consumer.duplicates})
         for source, more in self._more(f"duplicates:{consumer.source}", duplicates).items():

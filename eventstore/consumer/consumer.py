@@ -138,7 +138,9 @@ class Consumer:
                 ended.result()
         finally:
             await end([*tasks, self._fatal])
-            self._fatal = None
+            # Another process may hear the source now: what held this one up, and how far it was, is no news any more.
+            self._fatal = self._wait = self._source_end = None
+            self._resume_at = 0.0
 
     async def _attend(self) -> None:
         """See that there is a durable and a subscription on it, for ever."""

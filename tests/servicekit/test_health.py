@@ -1,5 +1,8 @@
 import json
 import logging
+from collections import Counter
+from types import SimpleNamespace
+from typing import Any
 
 import asyncpg
 import pytest
@@ -7,6 +10,7 @@ import pytest
 from eventstore.checkpoint import Checkpoint, ForkRefused, open_checkpoint
 from eventstore.errors import Tampered
 from servicekit import logs
+from servicekit.observation import Observation
 from servicekit.signing import SigningTask, sign
 from tests.servicekit.sample_service import sample
 from tests.servicekit.world import Served, World, served
@@ -27,6 +31,23 @@ async def test_what_is_late_degrades_and_does_not_refuse(service: Served) -> Non
     assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
     assert answer.json()["degraded"] == ["nats: NATS cannot be reached"]
     assert (await service.publish()).status_code == 201
+
+
+async def test_lags_are_told_by_whoever_holds_the_role(service: Served) -> None:
+    """A process that lost it would tell a lag that stands still."""
+    runtime, held = service.runtime, {"relay", "consumer:volunteers"}
+    consumer: Any = SimpleNamespace(source="volunteers", durable="orders-reactions", lag=7, duplicates=0, problems=list)
+    relay: Any = SimpleNamespace(unpublished=5, oldest_age_seconds=3.0, errors=Counter(), problems=list)
+    there: Any = SimpleNamespace(connected=True, problems=list, holds=lambda role: role in held)
+    observation = Observation(runtime, there, there, relay, [consumer])
+    await observation.look()
+    assert runtime.status.lags == {"relay": 5, "volunteers": 7}
+    assert b'consumer_lag{durable="orders-reactions:volunteers"} 7.0' in runtime.metrics.render()
+    held.clear()
+    await observation.look()
+    assert runtime.status.lags == {}
+    assert b"consumer_lag{" not in runtime.metrics.render()
+    assert b"outbox_unpublished 0.0" in runtime.metrics.render()
 
 
 async def test_read_models_of_another_version_make_it_unready(service: Served) -> None:
