@@ -142,9 +142,10 @@ class Server(abc.ABC):
             while True:
                 self._choose_ports()
                 self._spawn()
-                while self._lives() and not self.ready() and wait():
+                answered = False
+                while self._lives() and not (answered := self.ready()) and wait():
                     pass
-                if self._lives() and self.ready():
+                if answered:
                     return
                 late = self._lives()
                 self.kill()

@@ -154,6 +154,23 @@ def test_the_servers_end_with_their_launcher(directory: Path, how: signal.Signal
         assert servers.postgres.running
 
 
+class BusyNats(NatsServer):
+    """Answers that it is ready, and is too busy to answer again."""
+
+    answers = 0
+
+    def ready(self) -> bool:
+        self.answers += super().ready()
+        return self.answers == 1
+
+
+def test_one_answer_is_enough_to_have_started(directory: Path) -> None:
+    server = BusyNats(directory / "nats")
+    server.start()
+    assert server.running
+    server.kill()
+
+
 def test_a_directory_in_use_is_refused(directory: Path) -> None:
     with (
         EmbeddedServers(directory, durable=False),
