@@ -13,13 +13,28 @@ import pytest
 
 from eventstore.errors import LogUnavailable
 from eventstore.log import Log
-from tests.faults.worker import POINTS, Task, write
+from tests.faults.worker import Task, write
 from tests.support.house import House, noting
 from tests.support.logs import PASSWORDS, migrated, opened
 from tests.support.messaging import LISTENER_MODELS, append, is_the_log, noted, plain_client
 from tests.support.waiting import eventually
 
 EVENTS = 150
+POINTS = (
+    "writer: before the append",
+    "writer: committed, nobody answered",
+    "relay: stream made",
+    "relay: before a publish",
+    "relay: half a batch sent",
+    "relay: published",
+    "relay: durable made",
+    "relay: durables noted",
+    "consumer: fetched",
+    "consumer: decided",
+    "consumer: committed",
+    "consumer: acknowledged",
+)
+"""Those that a process without HTTP, timers, sender and signer comes to; test_everything_fails has all."""
 QUICKLY = {"relay: half a batch sent", "consumer: committed"}
 """The points that `make test` tries; `make test-long` tries all."""
 
@@ -149,7 +164,7 @@ async def test_a_commit_whose_response_is_lost_is_neither_lost_nor_repeated(hous
 
 @pytest.mark.long
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 async def test_everything_killed_at_random(own_postgres_server, nats_server, seed):
     """Workers, NATS and PostgreSQL are killed again and again while the others go on."""
     dice = random.Random(seed)
@@ -158,7 +173,7 @@ async def test_everything_killed_at_random(own_postgres_server, nats_server, see
     await migrated(database, "volunteers", LISTENER_MODELS)
     task = Task(config.host, config.port, config.database, PASSWORDS.app, nats_server.url, ("write", "relay", "hear"))
     task.events = EVENTS * 4
-    for _ in range(8):
+    for _ in range(6):
         async with worker(task), worker(task):
             await asyncio.sleep(dice.uniform(2.0, 5.0))
             match dice.choice(["workers", "nats", "wipe", "postgres"]):

@@ -1,23 +1,15 @@
 """A process of a service, to be killed: it writes to a log, relays it, and hears it, each where it is told to.
 
-`python -m tests.faults.worker <json>`; see Task. `crash` names a point (see POINTS) and the how-many-eth time it is
+`python -m tests.faults.worker <json>`; see Task. `crash` names a point (see failpoints) and the how-many-eth time it is
 passed: there the process kills itself, as a power cut would.
 """
 
 import asyncio
 import json
-import os
-import signal
 import sys
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
 
-from nats.aio.client import Client
-
-import eventstore.relay
 from contracts.ids import uuid7
-from eventstore import streams
 from eventstore.broker import Connection, make_broker
 from eventstore.consumer import Consumer
 from eventstore.executor import Executor
@@ -26,6 +18,7 @@ from eventstore.log import Log, LogConfig
 from eventstore.model import Append, Call, StreamAppend
 from eventstore.relay import Relay
 from eventstore.vault import Vault
+from tests.faults.failpoints import POINTS, Countdown
 from tests.support.house import QUICK, noting
 from tests.support.logs import BY_TEST, SECRET, declined
 from tests.support.messaging import LISTENER_CONSTRAINTS, LISTENER_MODELS, NOTES, Stopped
@@ -51,81 +44,6 @@ class Task:
 
     def log_config(self, service: str) -> LogConfig:
         return LogConfig(service, "chaoyangli", self.host, self.port, self.database, self.password, SECRET)
-
-
-def die(*_: Any) -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-class Countdown:
-    """Dies when it was called the given number of times."""
-
-    def __init__(self, times: int) -> None:
-        self.left = times
-
-    def __call__(self) -> None:
-        self.left -= 1
-        if self.left == 0:
-            die()
-
-
-def before(owner: Any, name: str, crash: Callable[[], None]) -> None:
-    original = getattr(owner, name)
-
-    async def patched(*arguments: Any, **options: Any) -> Any:
-        crash()
-        return await original(*arguments, **options)
-
-    setattr(owner, name, patched)
-
-
-def after(owner: Any, name: str, crash: Callable[[], None], when: Callable[[Any], bool] = lambda _: True) -> None:
-    original = getattr(owner, name)
-
-    async def patched(*arguments: Any, **options: Any) -> Any:
-        answer = await original(*arguments, **options)
-        if when(answer):
-            crash()
-        return answer
-
-    setattr(owner, name, patched)
-
-
-def in_a_batch(crash: Callable[[], None]) -> None:
-    """Dies with part of an atomic batch at the server."""
-    original = Client.publish
-
-    async def publish(self: Client, subject: str, payload: bytes = b"", **options: Any) -> None:
-        await original(self, subject, payload, **options)
-        if (options.get("headers") or {}).get("Nats-Batch-Sequence") == "7":
-            await self.flush()
-            crash()
-
-    Client.publish = publish  # type: ignore[method-assign,assignment]
-
-
-def after_write(crash: Callable[[], None]) -> None:
-    original = Log._committed
-
-    def committed(self: Log, whole: Any) -> None:
-        crash()
-        original(self, whole)
-
-    Log._committed = committed  # type: ignore[method-assign]
-
-
-POINTS: dict[str, Callable[[Callable[[], None]], None]] = {
-    "writer: committed, nobody answered": after_write,
-    "relay: stream made": lambda crash: after(streams, "ensure_stream", crash, lambda ensured: ensured.created),
-    "relay: before a publish": lambda crash: before(eventstore.relay, "publish", crash),
-    "relay: half a batch sent": in_a_batch,
-    "relay: published": lambda crash: after(eventstore.relay, "publish", crash),
-    "relay: durable made": lambda crash: after(streams, "ensure_durable", crash),
-    "consumer: fetched": lambda crash: before(Consumer, "_on_batch", crash),
-    "consumer: decided": lambda crash: before(Executor, "append", crash),
-    "consumer: committed": lambda crash: after(Executor, "append", crash),
-    "consumer: acknowledged": lambda crash: after(Consumer, "_acknowledge", crash),
-}
 
 
 def say(word: str) -> None:

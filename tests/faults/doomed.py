@@ -1,0 +1,19 @@
+"""A service that obeys orders to strike: `python -m tests.faults.doomed <service> <file>…`; see failpoints."""
+
+import runpy
+import sys
+from pathlib import Path
+
+from tests.faults.failpoints import Trap
+
+
+def main() -> None:
+    """Set the traps, then be the service."""
+    service, *files = sys.argv[1:]
+    Trap([Path(file) for file in files]).set_all(service)
+    sys.argv[1:] = []
+    runpy.run_module(f"services.{service}", run_name="__main__")
+
+
+if __name__ == "__main__":
+    main()
