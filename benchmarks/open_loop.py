@@ -46,7 +46,7 @@ class Door:
         lines = [f"POST {path} HTTP/1.1", f"Host: {self._host}:{self._port}", "Content-Type: application/json"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         lines.append(f"Content-Length: {len(content)}\r\n\r\n")
-        reader, writer = self._idle.pop() if self._idle else await asyncio.open_connection(self._host, self._port)
+        reader, writer = self._kept() or await asyncio.open_connection(self._host, self._port)
         try:
             writer.write("\r\n".join(lines).encode() + content)
             status, answer = await _answer(reader)
@@ -55,6 +55,15 @@ class Door:
             raise
         self._idle.append((reader, writer))
         return status, json.loads(answer)
+
+    def _kept(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        """A connection that still stands: the service closes what was idle for half a minute."""
+        while self._idle:
+            reader, writer = self._idle.pop()
+            if not reader.at_eof():
+                return reader, writer
+            writer.close()
+        return None
 
     async def close(self) -> None:
         """Close what is kept."""
