@@ -1,8 +1,10 @@
 """The sender of the latency figure goes on when the service has closed a connection that was idle."""
 
 import asyncio
+from functools import partial
 
 from benchmarks.open_loop import Door
+from tests.support.waiting import eventually
 
 ANSWER = b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -28,6 +30,10 @@ async def test_a_kept_connection_that_the_service_has_closed_is_not_used_again()
             closed.clear()
             assert await door.post("/v1/orders", {}, {}) == (201, {})
             await closed.wait()
-            await asyncio.sleep(0.05)
+            await eventually(partial(_noticed, door), 10, what="the end of the connection")
         await door.close()
     assert len(lengths) == 3
+
+
+async def _noticed(door: Door) -> bool:
+    return all(reader.at_eof() for reader, _ in door._idle)
