@@ -2,15 +2,15 @@
 
 import asyncio
 import secrets
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import JSONResponse, Response
-from pydantic import Field
 
-from contracts.command import Ask, Refused
+from contracts.command import Refused
 from contracts.event import Digest
 from contracts.ids import uuid7
 from eventstore.executor import Plan
@@ -41,12 +41,13 @@ _SHOWN_BY_CODE = (
 )
 
 
-class ProofAsk(Ask):
+@dataclass(frozen=True)
+class AskedProof:
     """An inclusion proof of the record's last entry, from the ledger's public files; printed only if it holds."""
 
-    size: Annotated[int, Field(ge=1)] | None = None
-    root: Digest | None = None
-    hashes: Annotated[tuple[Digest, ...], Field(max_length=64)] = ()
+    size: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None
+    root: Annotated[Digest | None, Query()] = None
+    hashes: Annotated[list[Digest] | None, Query(max_length=64)] = None
 
 
 @router.post("/service-records", status_code=201)
@@ -125,8 +126,10 @@ async def read_service_records(volunteer_id: UUID, caller: Reading, runtime: Run
     return json_answer({"volunteer_id": volunteer_id, "records": [dict(row) for row in found]})
 
 
-@router.post("/service-records/{record_id}/pdf", response_class=Response)
-async def print_service_record(record_id: UUID, ask: ProofAsk, caller: Reading, runtime: Running) -> Response:
+@router.get("/service-records/{record_id}/pdf", response_class=Response)
+async def print_service_record(
+    record_id: UUID, asked: Annotated[AskedProof, Depends()], caller: Reading, runtime: Running
+) -> Response:
     """The record as a PDF with the volunteer's name from the vault; with a proof, when it holds for the last entry."""
     async with runtime.log.queries() as connection:
         found = await star_queries.record(connection, record_id)
@@ -138,13 +141,13 @@ async def print_service_record(record_id: UUID, ask: ProofAsk, caller: Reading, 
         caller.by(READ_RECORDS, relations)
         if found is None:
             raise not_found(record_id=record_id)
-        content = await _content(runtime, connection, found, ask)
+        content = await _content(runtime, connection, found, asked)
     pdf = await asyncio.to_thread(render, content)
     name = f"{found['record_no']}.pdf"
     return Response(pdf, media_type="application/pdf", headers={"Content-Disposition": f'inline; filename="{name}"'})
 
 
-async def _content(runtime: Runtime, connection: Any, found: queries.Row, ask: ProofAsk) -> dict[str, Any]:
+async def _content(runtime: Runtime, connection: Any, found: queries.Row, asked: AskedProof) -> dict[str, Any]:
     volunteer_id, last = found["volunteer_id"], found["ledger_positions"][-1]
     volunteer = await queries.row_of(connection, volunteers, volunteer_id)
     person = await queries.row_of(connection, persons, volunteer_id)
@@ -175,20 +178,20 @@ async def _content(runtime: Runtime, connection: Any, found: queries.Row, ask: P
         "ledger_size": found["ledger_size"],
         "last_position": last,
         "leaf_hash": leaf["leaf_hash"].hex(),
-        "proof": _proof(ask, leaf["leaf_hash"], last),
+        "proof": _proof(asked, leaf["leaf_hash"], last),
     }
 
 
-def _proof(ask: ProofAsk, leaf_hash: bytes, position: int) -> dict[str, Any] | None:
+def _proof(asked: AskedProof, leaf_hash: bytes, position: int) -> dict[str, Any] | None:
     """The proof as it is printed. Raises Refused for one that does not lead from the entry to the root."""
-    if ask.size is None or ask.root is None:
+    if asked.size is None or asked.root is None:
         return None
     try:
-        hashes = [bytes.fromhex(one) for one in ask.hashes]
-        verify_inclusion(position - 1, ask.size, leaf_hash, hashes, bytes.fromhex(ask.root))
+        hashes = [bytes.fromhex(one) for one in asked.hashes or ()]
+        verify_inclusion(position - 1, asked.size, leaf_hash, hashes, bytes.fromhex(asked.root))
     except ProofError:
         raise Refused("proof_does_not_hold", position=position) from None
-    return {"size": ask.size, "root": ask.root, "hashes": list(ask.hashes)}
+    return {"size": asked.size, "root": asked.root, "hashes": asked.hashes or []}
 
 
 def _service(row: queries.Row) -> dict[str, Any]:
