@@ -1,9 +1,13 @@
 """Fixtures for all tests. Import helpers from tests.support, never from here."""
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from tests.support.house import House
+from tests.support.logs import migrated, opened
+from tests.support.messaging import LISTENER_MODELS
 from tests.support.servers import Database, TestNats, TestPostgres, running_nats, running_postgres
 
 
@@ -41,3 +45,13 @@ def session_nats_server() -> Iterator[TestNats]:
     """One NATS a test process, for tests that name their streams apart."""
     with running_nats() as server:
         yield server
+
+
+@pytest.fixture
+async def house(database: Database, nats_server: TestNats) -> AsyncIterator[House]:
+    """A source and a listener on logs of their own, nothing running so far."""
+    async with contextlib.AsyncExitStack() as stack:
+        source = await stack.enter_async_context(opened(await migrated(database, "orders")))
+        config = await migrated(database, "volunteers", LISTENER_MODELS)
+        listener = await stack.enter_async_context(opened(config, LISTENER_MODELS))
+        yield House(source, listener, nats_server, stack)

@@ -5,7 +5,6 @@ import contextlib
 import logging
 
 import nats.errors
-import pytest
 from nats.js.errors import NotFoundError
 
 from contracts.command import Refused
@@ -14,10 +13,9 @@ from eventstore import streams
 from eventstore.consumer import Consumer, NotYet, Reactions, derived_id
 from eventstore.executor import Plan
 from eventstore.model import Append, Metadata, Step, StreamAppend, VaultChange
-from tests.support.house import House, noting
-from tests.support.logs import BY_TEST, declined, migrated, one, opened, stream, superuser
+from tests.support.house import noting
+from tests.support.logs import BY_TEST, declined, one, stream, superuser
 from tests.support.messaging import (
-    LISTENER_MODELS,
     NOTES,
     append,
     copied,
@@ -26,15 +24,6 @@ from tests.support.messaging import (
     plain_client,
 )
 from tests.support.waiting import eventually
-
-
-@pytest.fixture
-async def house(database, nats_server):
-    async with contextlib.AsyncExitStack() as stack:
-        source = await stack.enter_async_context(opened(await migrated(database, "orders")))
-        config = await migrated(database, "volunteers", LISTENER_MODELS)
-        listener = await stack.enter_async_context(opened(config, LISTENER_MODELS))
-        yield House(source, listener, nats_server, stack)
 
 
 async def test_every_event_has_its_effect_once(house):

@@ -1,7 +1,6 @@
 """What cannot be handled waits or is passed as declared, is counted, tried again or dismissed; never lost."""
 
 import asyncio
-import contextlib
 from dataclasses import replace
 
 import pytest
@@ -12,19 +11,10 @@ from eventstore.consumer import NotYet, Reactions
 from eventstore.consumer.hearing import Hearing, Message
 from eventstore.consumer.retrying import retry
 from eventstore.dead_letters import COPIES, UNREADABLE, NoSuchLetter
-from tests.support.house import QUICK, House, noting
-from tests.support.logs import migrated, one, opened, stream
-from tests.support.messaging import LISTENER_MODELS, Stopped, append, copied, note, noted, plain_client
+from tests.support.house import QUICK, noting
+from tests.support.logs import one, stream
+from tests.support.messaging import Stopped, append, copied, note, noted, plain_client
 from tests.support.waiting import eventually
-
-
-@pytest.fixture
-async def house(database, nats_server):
-    async with contextlib.AsyncExitStack() as stack:
-        source = await stack.enter_async_context(opened(await migrated(database, "orders")))
-        config = await migrated(database, "volunteers", LISTENER_MODELS)
-        listener = await stack.enter_async_context(opened(config, LISTENER_MODELS))
-        yield House(source, listener, nats_server, stack)
 
 
 async def letters(house, state="open"):

@@ -1,26 +1,12 @@
 """A process that has lost a role to another says nothing of it any more."""
 
-import contextlib
-
-import pytest
-
 from eventstore import streams
 from eventstore.errors import LogUnavailable
 from eventstore.log import Log
 from eventstore.relay import Relay
-from tests.support.house import House, noting
-from tests.support.logs import migrated, opened
-from tests.support.messaging import LISTENER_MODELS, append, connected, plain_client, running
+from tests.support.house import noting
+from tests.support.messaging import append, connected, plain_client, running
 from tests.support.waiting import eventually
-
-
-@pytest.fixture
-async def house(database, nats_server):
-    async with contextlib.AsyncExitStack() as stack:
-        source = await stack.enter_async_context(opened(await migrated(database, "orders")))
-        config = await migrated(database, "volunteers", LISTENER_MODELS)
-        listener = await stack.enter_async_context(opened(config, LISTENER_MODELS))
-        yield House(source, listener, nats_server, stack)
 
 
 async def test_a_consumer_says_nothing_of_what_held_it_up(house, monkeypatch):

@@ -69,15 +69,6 @@ async def said(process: asyncio.subprocess.Process, word: str) -> None:
     raise AssertionError(f"the worker ended with {await process.wait()} before it said {word}")
 
 
-@pytest.fixture
-async def house(database, nats_server):
-    async with contextlib.AsyncExitStack() as stack:
-        source = await stack.enter_async_context(opened(await migrated(database, "orders")))
-        config = await migrated(database, "volunteers", LISTENER_MODELS)
-        listener = await stack.enter_async_context(opened(config, LISTENER_MODELS))
-        yield House(source, listener, nats_server, stack)
-
-
 def task_for(house: House, *roles: str, **options) -> Task:
     config = house.source.config
     return Task(config.host, config.port, config.database, PASSWORDS.app, house.server.url, roles, **options)
