@@ -36,10 +36,12 @@ check: install ## lint, format, types, walls, contracts, tidiness
 	$(BIN)/mypy .
 	PYTHONPATH=. $(BIN)/lint-imports
 	$(BIN)/python -m contracts.generate --check
+	$(BIN)/python -m cli.lifecycles --check
 	$(BIN)/python -m pytest -q tests/tidy
 
-contracts: install ## regenerate schemas, AsyncAPI, catalogue and examples from the event classes
+contracts: install ## regenerate schemas, AsyncAPI, catalogue and examples from the event classes; draw the lifecycles
 	$(BIN)/python -m contracts.generate
+	$(BIN)/python -m cli.lifecycles
 
 bench: install ## measure, print ratios, write benchmarks/results.json (BENCH_ARGS="--short")
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)

@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from servicekit import health, openapi, problems
+from servicekit import adoption, health, openapi, problems
 from servicekit.definition import Runtime, ServiceDefinition
 from servicekit.http import BodyLimit, body_model, reader
 from servicekit.metrics import Metrics
@@ -35,6 +35,8 @@ def build(definition: ServiceDefinition, runtime: Runtime) -> FastAPI:
     problems.install(app, definition.sentences, runtime.metrics)
     routers = definition.build_app(runtime)
     served = [*(routers if isinstance(routers, Sequence) else [routers]), health.router(runtime)]
+    if definition.policy is not None:
+        served.append(adoption.router(definition.policy))
     for router in served:
         for route in router.routes:
             _check_body_is_strict(route)

@@ -14,6 +14,7 @@ from eventstore.read_model import ReadModel
 from eventstore.timers import Due
 from servicekit.access import AccessTable
 from servicekit.metrics import Metrics
+from servicekit.policy import PolicySection
 from servicekit.problems import Sentences
 from servicekit.settings import ServiceSettings
 from servicekit.status import Status
@@ -78,6 +79,8 @@ class ServiceDefinition:
     locked_purposes: Mapping[str, str] = field(default_factory=dict)
     """Vault purposes under a legal period → the basis, in words."""
     background: Sequence[Background | Callable[[Runtime], Awaitable[None]]] = ()
+    policy: PolicySection[Any] | None = None
+    """The community's figures that the service goes by; adopted by an event at start (adoption.py)."""
     title: str = ""
     """What the service promises, for its OpenAPI document."""
 

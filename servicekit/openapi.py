@@ -84,6 +84,8 @@ _HEADERS: dict[str, dict[str, Any]] = {
         "example": "phone",
     },
 }
+_OPEN = (404, 422, 503)
+"""Refusals of a query that needs no token."""
 _ASKED = (400, 401, 403, 404, 422, 503)
 """Refusals of a query."""
 _COMMANDED = (400, 401, 403, 404, 409, 413, 415, 422, 503)
@@ -132,6 +134,8 @@ def _complete_operation(
 ) -> None:
     is_command = depends_on(route.dependant, command_context)
     if not is_command and not depends_on(route.dependant, reader):
+        if operation["responses"].pop("422", None) is not None:
+            _refuse(operation, _OPEN, by_status)
         return
     for parameter in operation.get("parameters", ()):
         if parameter["in"] == "header" and parameter["name"] in _HEADERS:
@@ -144,13 +148,16 @@ def _complete_operation(
     else:
         good["description"] = "What was asked for."
     operation["responses"].pop("422", None)
-    refusals = (*_COMMANDED, _WITH_TRIES) if is_command else _ASKED
-    for status in refusals:
-        if status in by_status:
-            operation["responses"][str(status)] = {"$ref": f"#/components/responses/{_name(status)}"}
+    _refuse(operation, (*_COMMANDED, _WITH_TRIES) if is_command else _ASKED, by_status)
     body = operation.get("requestBody", {}).get("content", {}).get("application/json")
     if body is not None:
         body["example"] = example(body["schema"], schemas)
+
+
+def _refuse(operation: dict[str, Any], statuses: Sequence[int], by_status: Mapping[int, list[str]]) -> None:
+    for status in statuses:
+        if status in by_status:
+            operation["responses"][str(status)] = {"$ref": f"#/components/responses/{_name(status)}"}
 
 
 def _codes_by_status(sentences: Sentences) -> dict[int, list[str]]:

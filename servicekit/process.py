@@ -10,19 +10,21 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import structlog
 import uvicorn
 import uvloop
 from pydantic import ValidationError
 
+from eventstore.aggregate import Aggregate
 from eventstore.checkpoint import HeadUnreadable, KeyFileError
 from eventstore.clock import ClockUnreadable, open_clock
 from eventstore.errors import LogUnavailable, ReadModelMismatch, Tampered
 from eventstore.executor import Executor
 from eventstore.log import Log
 from eventstore.vault import ErasureList, Vault
-from servicekit import app, logs
+from servicekit import adoption, app, logs
 from servicekit.definition import Background, Runtime, ServiceDefinition
 from servicekit.door import Door
 from servicekit.metrics import Metrics
@@ -101,7 +103,7 @@ class ServiceProcess:
         while not stop.is_set():
             self.status.not_ready.clear()
             try:
-                return await open_runtime(self._definition, settings, self.status, self.metrics)
+                return await self._opened_once(settings)
             except (LogUnavailable, OSError) as error:
                 self.status.refuse_commands("log", f"cannot be opened ({type(error).__name__})")
                 _log.warning("log cannot be opened", exc_info=error)
@@ -117,6 +119,17 @@ class ServiceProcess:
                 await asyncio.wait_for(stop.wait(), OPEN_AGAIN_SECONDS)
         return None
 
+    async def _opened_once(self, settings: ServiceSettings) -> Runtime:
+        """Open the log and put the policy file's figures in force, by an event where they are new."""
+        runtime = await open_runtime(self._definition, settings, self.status, self.metrics)
+        if self._definition.policy is not None:
+            try:
+                await adoption.adopt(self._definition.policy, runtime)
+            except BaseException:
+                await _close(runtime.log)
+                raise
+        return runtime
+
     def _settings(self) -> ServiceSettings:
         try:
             return self._given or ServiceSettings(service=self._definition.name)
@@ -130,12 +143,15 @@ async def open_runtime(
 ) -> Runtime:
     """Open the log, check it against its last signed head, apply the list of erasures, and put the parts together.
 
-    Raises LogUnavailable, ReadModelMismatch, Tampered, HeadUnreadable, SecretMissing, KeyFileError, ClockUnreadable.
+    Raises LogUnavailable, ReadModelMismatch, Tampered, HeadUnreadable, SecretMissing, KeyFileError, ClockUnreadable,
+    PolicyInvalid.
     """
     try:
         verifier = Verifier(settings.issuer_jwks)
     except (OSError, ValueError, KeyError) as error:
         raise SecretMissing(f"{settings.issuer_jwks}: no key set ({type(error).__name__}); `init` makes it") from None
+    if definition.policy is not None:
+        definition.policy.load()
     clock = open_clock(settings.clock_file)
     signer = make_signer(settings)
     log = await Log.open(settings.log_config(), definition.read_models)
@@ -149,7 +165,7 @@ async def open_runtime(
     return Runtime(
         settings=settings,
         log=log,
-        executor=Executor(log, definition.aggregates, definition.constraints),
+        executor=Executor(log, _aggregates(definition), definition.constraints),
         vault=vault,
         clock=clock,
         access=definition.access,
@@ -159,6 +175,11 @@ async def open_runtime(
         status=status,
         hears=definition.sources,
     )
+
+
+def _aggregates(definition: ServiceDefinition) -> list[Aggregate[Any, Any, Any]]:
+    policy = [adoption.aggregate(definition.policy)] if definition.policy is not None else []
+    return [*definition.aggregates, *policy]
 
 
 async def _close(log: Log) -> None:

@@ -81,13 +81,14 @@ class Reference(_Row):
     teams: tuple[Named, ...]
     licences: tuple[Named, ...]
     skills: tuple[Named, ...]
+    trainings: tuple[Named, ...]
     catalogue: tuple[CatalogueItem, ...]
     retired: tuple[Named, ...]
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
         _once("organisation, buildings, stations, venues", self.unit_codes_listed())
-        for part in ("projects", "teams", "licences", "skills"):
+        for part in ("projects", "teams", "licences", "skills", "trainings"):
             _once(part, [row.code for row in getattr(self, part)])
         _once("catalogue", [row.code for row in (*self.catalogue, *self.retired)])
         units = {unit.code for unit in self.organisation}
@@ -150,6 +151,10 @@ class Reference(_Row):
     @cached_property
     def skill_codes(self) -> frozenset[str]:
         return frozenset(row.code for row in self.skills)
+
+    @cached_property
+    def training_codes(self) -> frozenset[str]:
+        return frozenset(row.code for row in self.trainings)
 
     @cached_property
     def licence_codes(self) -> frozenset[str]:

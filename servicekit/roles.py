@@ -13,6 +13,7 @@ from eventstore.consumer import Consumer
 from eventstore.locks import OneActive
 from eventstore.relay import Relay
 from eventstore.timers import Timer
+from servicekit import adoption
 from servicekit.definition import Background, Runtime, ServiceDefinition
 from servicekit.observation import Observation
 from servicekit.signing import SigningTask
@@ -53,6 +54,9 @@ def start_roles(definition: ServiceDefinition, runtime: Runtime, supervisor: Sup
             one_active(background.name, run)
         else:
             supervisor.start(background.name, run)
+    if definition.policy is not None:
+        section = definition.policy
+        supervisor.start("policy", lambda: adoption.keep_in_force(section, runtime))
     supervisor.start("nats", connection.run)
     supervisor.start("locks", locks.run)
     supervisor.start("observation", observation.run)

@@ -177,7 +177,7 @@ async def change_volunteers(days: Days) -> None:
     day = DAYS[town.community.scale] + 5
     await days.at(day, 9)
     body = {
-        "reason_code": "complaint_being_looked_into",
+        "reason_code": "investigation",
         "suspended_until": (days.midnight + timedelta(days=day + 30)).isoformat(),
         "seconded_by": str(station.person_id),
     }

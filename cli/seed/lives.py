@@ -6,6 +6,7 @@ from uuid import UUID
 
 from cli.output import SHANGHAI
 from cli.seed import endings
+from cli.seed.follow_ups import follow_up
 from cli.seed.order_life import OrderLife
 from cli.seed.plan import Course
 from contracts.command import Role
@@ -104,6 +105,7 @@ async def _rate(life: OrderLife) -> None:
 
 async def _close(life: OrderLife) -> None:
     """SYSTEM closes: 7 days after a rating, 30 days after an unrated completion. It is looked at the morning after."""
+    await follow_up(life)
     await life.until(_next_morning(life.now + timedelta(days=7 if life.planned.score is not None else 30)))
     await life.comes_to("CLOSED")
     life.tell("办结")

@@ -25,6 +25,10 @@ _TIMES = {
     "valid_until": 365 * 24 * 60,
     "until": 30 * 365 * 24 * 60,
     "reopen_until": 30 * 24 * 60,
+    "from_window_start": 20 * 60,
+    "from_window_end": 21 * 60,
+    "reconfirm_until": 12 * 60,
+    "contest_until": 8 * 24 * 60,
 }
 _CODES = {
     "item_code": "haircut_at_home",
@@ -38,6 +42,7 @@ _CODES = {
     "insurance": "accident",
     "reasons": "same_grid",
     "tags": "on_time",
+    "asked_for": "address",
     "purpose": "erasable_profile",
     "scope": "orders",
     "kind": "kin",
@@ -58,23 +63,55 @@ _OF_EVENT = {
     ("EntryPosted", "reason_code"): "service_confirmed",
     ("EntryReversed", "kind"): "hours_reversed",
     ("EntryReversed", "reason_code"): "entered_twice",
+    ("HoursAdjusted", "reason_code"): "minutes_wrong",
+    ("HoursVoided", "reason_code"): "not_served",
+    ("HoursFlagged", "flags"): "same_pair_daily",
+    ("StarObjected", "reason_code"): "minutes_doubtful",
+    ("ServiceRecordSuperseded", "reason_code"): "hours_corrected",
+    ("ServiceRecordRevoked", "reason_code"): "issued_in_error",
 }
 _NUMBERS = {
     "minutes": 42,
     "expected_minutes": 40,
+    "left_minutes": 95,
+    "paused_minutes": 130,
+    "late_minutes": 20,
     "day_minutes": 42,
+    "delta": -8,
+    "minutes_a": 5_000,
+    "minutes_b": 1_000,
+    "minutes_c": 60,
+    "counted_minutes": 6_060,
+    "threshold_minutes": 6_000,
     "amount_fen": 20_000,
     "score": 5,
     "to_minute": 720,
 }
-_TEXTS = {"order_no": "20260305", "orders": "20260305", "receipt_no": "TJ-2026-000017", "volunteer_no": "300012"}
+_TEXTS = {
+    "order_no": "20260305",
+    "into_order_no": "20260304",
+    "orders": "20260305",
+    "receipt_no": "TJ-2026-000017",
+    "record_no": "CYL-2026-000017",
+    "verify_code": "7029416583320917",
+    "volunteer_no": "300012",
+}
 _ROLES = {
     "InquiryRecorded": "GRID_WORKER",
     "ServiceItemPublished": "DISPATCHER",
     "ServiceItemRetired": "DISPATCHER",
     **dict.fromkeys(
-        ("OrderVerified", "OrderRefused", "OrderDispatched", "OrderOpened", "OrderUnfulfilled"), "DISPATCHER"
+        (
+            *("OrderInfoRequested", "OrderVerified", "OrderRefused", "OrderDispatched", "OrderOpened"),
+            *("OrderUnfulfilled", "VolunteerNoShowRecorded", "OrderMerged", "OrderRedispatched"),
+        ),
+        "DISPATCHER",
     ),
+    **dict.fromkeys(("OrderInfoProvided", "OrderRescheduled", "OrderReopened"), "RESIDENT"),
+    "AssignmentReconfirmed": "VOLUNTEER",
+    "ResidentAbsentRecorded": "VOLUNTEER",
+    "ServiceRecordedAfterwards": "TEAM_LEADER",
+    "WelfareCheckRaised": "VOLUNTEER",
     **dict.fromkeys(
         ("OfferExpired", "OrderEscalated", "ServiceAutoClosed", "CompletionPresumed", "OrderClosed"), "SYSTEM"
     ),
@@ -91,20 +128,27 @@ _ROLES = {
 _STATES = {
     **dict.fromkeys(("OrderVerified", "OfferDeclined", "OfferExpired", "AcceptanceWithdrawn"), "VERIFIED"),
     **dict.fromkeys(("AssignmentLapsed", "OrderEscalated"), "VERIFIED"),
+    **dict.fromkeys(("VolunteerNoShowRecorded", "ResidentAbsentRecorded"), "VERIFIED"),
     "OrderRefused": "REFUSED",
     "OrderDispatched": "OFFERED",
+    "OrderRedispatched": "OFFERED",
+    "OrderMerged": "MERGED",
+    "OrderReopened": "VERIFIED",
+    "CompletionContested": "DISPUTED",
+    "OrderRatingAmended": "RATED",
     "OrderOpened": "OPEN",
     "OrderCancelled": "CANCELLED",
-    **dict.fromkeys(("OrderAccepted", "OrderStaffed"), "ACCEPTED"),
+    **dict.fromkeys(("OrderAccepted", "OrderStaffed", "OrderRescheduled", "AssignmentReconfirmed"), "ACCEPTED"),
     "ServiceStarted": "IN_SERVICE",
     "ServiceFinished": "SERVED",
     "ServiceAutoClosed": "SERVED",
+    "ServiceRecordedAfterwards": "SERVED",
     **dict.fromkeys(("CompletionConfirmed", "CompletionPresumed"), "COMPLETED"),
     "OrderRated": "RATED",
     "OrderClosed": "CLOSED",
     "OrderUnfulfilled": "UNFULFILLED",
 }
-_ENDED = {"REFUSED", "CANCELLED", "CLOSED", "UNFULFILLED"}
+_ENDED = {"REFUSED", "MERGED", "CANCELLED", "CLOSED", "UNFULFILLED"}
 _LEFT_OUT = {
     "OrderPlaced": {"inquiry_id", "rework_of", "possible_duplicate_of"},
     "EntryPosted": {"donation_id", "receipt_no", "voucher_sha256", "approvals", "subject_commit", "reverses"},

@@ -15,6 +15,23 @@ from contracts.event import (
     PolicyAdoptedFields,
     UnitCode,
 )
+from contracts.orders.disputes import DisputeAppealed, DisputeRaised, DisputeResolved
+from contracts.orders.follow_up import (
+    FollowUpClosed,
+    FollowUpContacted,
+    FollowUpDismissed,
+    FollowUpOpened,
+    FollowUpOverdue,
+    RectificationOrdered,
+    RectificationRejected,
+    RectificationReported,
+    RectificationVerified,
+)
+from contracts.orders.missing import (
+    ResidentAbsentRecorded,
+    ServiceRecordedAfterwards,
+    VolunteerNoShowRecorded,
+)
 from contracts.orders.placing import (
     AcceptanceWithdrawn,
     AssignmentLapsed,
@@ -24,6 +41,8 @@ from contracts.orders.placing import (
     OrderCancelled,
     OrderDispatched,
     OrderEscalated,
+    OrderInfoProvided,
+    OrderInfoRequested,
     OrderOpened,
     OrderPlaced,
     OrderRefused,
@@ -33,13 +52,23 @@ from contracts.orders.placing import (
 )
 from contracts.orders.serving import (
     CompletionConfirmed,
+    CompletionContested,
     CompletionPresumed,
     OrderClosed,
     OrderRated,
+    OrderRatingAmended,
     ServiceAutoClosed,
     ServiceFinished,
     ServiceStarted,
 )
+from contracts.orders.turning import (
+    AssignmentReconfirmed,
+    OrderMerged,
+    OrderRedispatched,
+    OrderReopened,
+    OrderRescheduled,
+)
+from contracts.orders.welfare import WelfareCheckClosed, WelfareCheckEscalated, WelfareCheckRaised
 
 
 class InquiryRecorded(Event, service="orders", audience="internal"):
@@ -102,8 +131,11 @@ class PolicyAdopted(PolicyAdoptedFields, service="orders", audience="public"):
 
 OrderEvent = (
     OrderPlaced
+    | OrderInfoRequested
+    | OrderInfoProvided
     | OrderVerified
     | OrderRefused
+    | OrderMerged
     | OrderDispatched
     | OfferDeclined
     | OfferExpired
@@ -111,21 +143,49 @@ OrderEvent = (
     | OrderAccepted
     | OrderStaffed
     | AcceptanceWithdrawn
+    | AssignmentReconfirmed
     | AssignmentLapsed
+    | OrderRedispatched
+    | OrderRescheduled
     | OrderEscalated
+    | VolunteerNoShowRecorded
+    | ResidentAbsentRecorded
     | ServiceStarted
     | ServiceFinished
     | ServiceAutoClosed
+    | ServiceRecordedAfterwards
     | CompletionConfirmed
     | CompletionPresumed
+    | CompletionContested
     | OrderRated
+    | OrderRatingAmended
+    | FollowUpOpened
+    | FollowUpContacted
+    | FollowUpDismissed
+    | RectificationOrdered
+    | RectificationReported
+    | RectificationVerified
+    | RectificationRejected
+    | FollowUpOverdue
+    | FollowUpClosed
     | OrderClosed
     | OrderCancelled
     | OrderUnfulfilled
+    | OrderReopened
 )
 
 
 InquiryEvent = InquiryRecorded
+
+
+WelfareCheckEvent = WelfareCheckRaised | WelfareCheckEscalated | WelfareCheckClosed
+
+
+DisputeEvent = DisputeRaised | DisputeResolved | DisputeAppealed
+
+
+InOrderStream = OrderEvent | DisputeResolved | DisputeAppealed
+"""What an order's stream may hold: what was contested of an order is decided there."""
 
 
 ServiceItemEvent = ServiceItemPublished | ServiceItemRetired

@@ -1,7 +1,7 @@
 """What events of orders are made of: the states, the codes, and the fields that many of them share."""
 
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import Field
@@ -56,25 +56,35 @@ LapseCause = Literal[
     "person_erased",
     "not_reconfirmed",
     "not_started",
+    "time_overlap",
+    "unfit",
 ]
+"""`time_overlap`: promised elsewhere at the new time of a moved order; `unfit`: may not serve at that time."""
 
 
 EscalationCause = Literal[
-    "triage_overdue", "dispatch_overdue", "unstaffed", "window_over", "not_started", "by_dispatcher"
+    "triage_overdue", "info_overdue", "dispatch_overdue", "unstaffed", "window_over", "not_started", "by_dispatcher"
 ]
 
 
 DueFor = Literal[
     "triage",
+    "info",
     "dispatch",
     "wave",
     "offer",
     "staffing",
     "window",
     "decision",
+    "reconfirmation",
     "start",
     "checkout",
     "confirmation",
+    "contact",
+    "measure",
+    "rectification",
+    "recall",
+    "second_score",
     "closing",
 ]
 """What the next deadline is for. `decision` is a person's and only shown; on every other one SYSTEM acts."""
@@ -117,6 +127,8 @@ class Offer(Part):
     score: int = Field(default=0, ge=-1_000_000, le=1_000_000)
     reasons: tuple[Code, ...] = ()
     """Why this candidate, as codes, for and against (个人信息保护法 §24)."""
+    number_today: Annotated[int, Field(ge=1, le=100)] | None = None
+    """Which offer of the Asia/Shanghai day this is to the volunteer, from 1; no two have one number."""
 
 
 class Staffing(Part):

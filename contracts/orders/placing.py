@@ -48,6 +48,29 @@ class OrderPlaced(OrderNotice, service="orders", audience="internal"):
     placed_at: Instant
 
 
+class OrderInfoRequested(OrderNotice, service="orders", audience="partner"):
+    """要求补充信息 — the dispatcher asked the resident for what is missing; the clock of triage stands still."""
+
+    asked_for: Annotated[tuple[Code, ...], Field(min_length=1, max_length=8)]
+    """What is missing, as codes such as `address` or `time`; the question in words lies in the vault."""
+    words_ref: UUID | None = None
+    words_commitment: Digest | None = None
+    left_minutes: Minutes
+    """What was left of the triage's time, in office minutes where the deadline counts these; rounded up."""
+    info_requested_at: Instant
+
+
+class OrderInfoProvided(OrderNotice, service="orders", audience="partner"):
+    """补充信息 — the resident answered; triage goes on with the time that was left."""
+
+    channel: Channel
+    details_ref: UUID | None = None
+    details_commitment: Digest | None = None
+    paused_minutes: Minutes
+    """How long the clock stood still, rounded down."""
+    info_provided_at: Instant
+
+
 class OrderVerified(OrderFact, service="orders", audience="partner"):
     """受理点单 — a dispatcher checked the need and fixed what the order takes."""
 

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from contracts.command import Channel
 from contracts.event import Code, Digest, Instant, Minutes
-from contracts.orders.facts import OrderFact, OrderNotice, PresenceEvidence, ServiceOutcome, Staffing
+from contracts.orders.facts import OrderFact, OrderNotice, OrderState, PresenceEvidence, ServiceOutcome, Staffing
 
 
 class ServiceStarted(OrderFact, service="orders", audience="partner"):
@@ -73,7 +73,43 @@ class OrderRated(OrderNotice, service="orders", audience="partner"):
     volunteers: tuple[UUID, ...] = ()
     comment_ref: UUID | None = None
     comment_commitment: Digest | None = None
+    rating_id: UUID | None = None
+    """What an amendment supersedes; absent in ratings of the first days, which go by the order's id."""
     rated_at: Instant
+
+
+class OrderRatingAmended(OrderNotice, service="orders", audience="public"):
+    """修改评分 — within a week the rating was changed; the first one stays readable in the history."""
+
+    rating_id: UUID
+    supersedes: UUID
+    """The rating of before."""
+    first_score: Annotated[int, Field(ge=1, le=5)]
+    score: Annotated[int, Field(ge=1, le=5)]
+    tags: tuple[Code, ...] = ()
+    rater_id: UUID
+    rater_kind: Literal["resident", "proxy", "reviewer"]
+    channel: Channel
+    volunteers: tuple[UUID, ...] = ()
+    comment_ref: UUID | None = None
+    comment_commitment: Digest | None = None
+    amended_at: Instant
+
+
+class CompletionContested(OrderNotice, service="orders", audience="public"):
+    """对完成有异议 — the resident's side or a volunteer says that it was not as recorded; the hours are held."""
+
+    dispute_id: UUID
+    side: Literal["resident", "volunteer"]
+    from_state: OrderState
+    """Where the order stood, and goes back to unless it is decided otherwise."""
+    contested_by: UUID
+    channel: Channel
+    reason_code: Code
+    words_ref: UUID | None = None
+    words_commitment: Digest | None = None
+    assignments: tuple[Staffing, ...]
+    contested_at: Instant
 
 
 class OrderClosed(OrderFact, service="orders", audience="public"):

@@ -1,7 +1,7 @@
 """Volunteers: from the offer to help to skills, papers and free time."""
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import Field
@@ -46,6 +46,28 @@ class VolunteerActivated(Event, service="volunteers", audience="partner"):
     activated_at: Instant
 
 
+class VolunteerRejected(Event, service="volunteers", audience="partner"):
+    """志愿者未通过 — an offer to help was not taken up; the person may offer again."""
+
+    volunteer_id: UUID
+    reason_code: Code
+    role: Role
+    rejected_at: Instant
+
+
+class GuardianConsentRecorded(Event, service="volunteers", audience="internal"):
+    """监护人同意 — a guardian agreed that a child helps others."""
+
+    volunteer_id: UUID
+    guardian_id: UUID
+    form: Literal["written", "spoken", "web"]
+    document_sha256: Digest | None = None
+    accompanied_only: bool
+    """From this day on; the age itself is nowhere."""
+    role: Role
+    recorded_at: Instant
+
+
 class VolunteerPaused(Event, service="volunteers", audience="partner"):
     """志愿者暂停 — the volunteer takes a rest."""
 
@@ -70,8 +92,12 @@ class VolunteerSuspended(Event, service="volunteers", audience="partner"):
     volunteer_id: UUID
     reason_code: Code
     due_at: Instant | None = None
+    suspended_by: UUID | None = None
     seconded_by: UUID | None = None
     """The second person who stands for it."""
+    statement_ref: UUID | None = None
+    """What the volunteer was told: why, and how to appeal."""
+    statement_commitment: Digest | None = None
     role: Role
     suspended_at: Instant
 
@@ -80,6 +106,10 @@ class VolunteerReinstated(Event, service="volunteers", audience="partner"):
     """志愿者复原 — a suspension ended."""
 
     volunteer_id: UUID
+    reason_code: Code | None = None
+    """Why before its time; absent when it ran out."""
+    statement_ref: UUID | None = None
+    statement_commitment: Digest | None = None
     role: Role
     reinstated_at: Instant
 
@@ -122,6 +152,30 @@ class LicenceRecorded(Event, service="volunteers", audience="partner"):
     expires_on: date
     due_at: Instant
     """The moment after its last day, Asia/Shanghai."""
+    document_sha256: Digest | None = None
+    role: Role
+    recorded_at: Instant
+
+
+class LicenceExpired(Event, service="volunteers", audience="partner"):
+    """证照到期 — the last day of a volunteer's licence is over."""
+
+    licence_id: UUID
+    volunteer_id: UUID
+    licence: Code
+    role: Role
+    expired_at: Instant
+
+
+class TrainingCompleted(Event, service="volunteers", audience="partner"):
+    """完成培训 — a volunteer took part in a training to its end."""
+
+    training_id: UUID
+    volunteer_id: UUID
+    training: Code
+    completed_on: date
+    expires_on: date | None = None
+    """Its last day, where it has to be refreshed."""
     document_sha256: Digest | None = None
     role: Role
     recorded_at: Instant
@@ -170,6 +224,8 @@ VolunteerEvent = (
     VolunteerRegistered
     | IdentityVerified
     | VolunteerActivated
+    | VolunteerRejected
+    | GuardianConsentRecorded
     | VolunteerPaused
     | VolunteerResumed
     | VolunteerSuspended
@@ -178,6 +234,8 @@ VolunteerEvent = (
     | SkillDeclared
     | SkillVerified
     | LicenceRecorded
+    | LicenceExpired
+    | TrainingCompleted
     | InsuranceRecorded
     | AvailabilitySet
 )

@@ -45,6 +45,8 @@ class HoursClaimed(ServedInterval, service="volunteers", audience="partner"):
     recorded_by: UUID | None = None
     """Who entered it by hand; never who approves it."""
     attachment_sha256: Digest | None = None
+    pair_no: Annotated[int, Field(ge=1, le=9)] | None = None
+    """Which pair of coming and going at one project on one day this is; at most three count."""
     claimed_at: Instant
 
 
@@ -111,12 +113,93 @@ class CorrectionRequested(HoursFact, service="volunteers", audience="partner"):
     correction_id: UUID
     cause: Code
     source_event_id: UUID | None = None
+    requested_by: UUID | None = None
+    """The first of the two persons; absent when a service asked, and a person has to take it up."""
     explanation_ref: UUID | None = None
     explanation_commitment: Digest | None = None
     due_at: Instant
     requested_at: Instant
 
 
+class CorrectionFields(HoursFact):
+    """What every answer to a request for correction carries: who asked, who decided, and the public words."""
+
+    correction_id: UUID
+    original_entry: UUID | None = None
+    """The entry in the ledger that stands for the claim; absent when the ledger had refused it."""
+    day_minutes: Minutes
+    """The day's total after the correction."""
+    reason_code: Code
+    requested_by: UUID
+    approved_by: UUID
+    explanation_ref: UUID
+    explanation_commitment: Digest
+    """Of the public words (更正说明), which lie in the vault."""
+
+
+class HoursAdjusted(CorrectionFields, service="volunteers", audience="public"):
+    """时长更正 — credited minutes were changed, or upheld (delta 0) when nothing was wrong."""
+
+    order_id: UUID | None = None
+    assignment_id: UUID | None = None
+    started_at: Instant
+    finished_at: Instant
+    minutes: Annotated[int, Field(ge=5, le=720)]
+    """As they stand now."""
+    delta: Annotated[int, Field(ge=-720, le=720)]
+    service_date: date
+    grade: Grade
+    adjusted_at: Instant
+
+
+class HoursVoided(CorrectionFields, service="volunteers", audience="public"):
+    """时长作废 — credited minutes were taken back whole by two persons; the ledger reverses the entry."""
+
+    minutes: Minutes
+    """As they had stood."""
+    service_date: date
+    grade: Grade
+    voided_at: Instant
+
+
+class HoursFlagged(HoursFact, service="volunteers", audience="internal"):
+    """时长异常 — something about a claim is unusual; an auditor looks, largest first."""
+
+    flags: Annotated[tuple[Code, ...], Field(min_length=1, max_length=10)]
+    minutes: Minutes
+    recorded_by: UUID | None = None
+    flagged_at: Instant
+
+
+SampleResult = Literal["drawn", "confirmed", "not_confirmed", "unreachable"]
+
+
+class HoursSampled(HoursFact, service="volunteers", audience="public"):
+    """时长抽查 — a credited claim was drawn for the month's random check, or the recipient answered the call."""
+
+    month_start: date
+    """The first day of the month in which the minutes were credited, Asia/Shanghai."""
+    seed: Digest
+    """Decides the draw alone: the claims with the smallest SHA-256(seed ‖ claim_id) are drawn."""
+    population: Annotated[int, Field(ge=1, le=1_000_000)]
+    """How many claims of the month could be drawn."""
+    result: SampleResult
+    sampled_by: UUID | None = None
+    due_at: Instant | None = None
+    """By when the recipient is called."""
+    sampled_at: Instant
+
+
 HoursClaimEvent = (
-    HoursClaimed | HoursConfirmed | HoursApproved | HoursRejected | HoursHeld | HoursLogged | CorrectionRequested
+    HoursClaimed
+    | HoursConfirmed
+    | HoursApproved
+    | HoursRejected
+    | HoursHeld
+    | HoursLogged
+    | HoursFlagged
+    | HoursSampled
+    | CorrectionRequested
+    | HoursAdjusted
+    | HoursVoided
 )

@@ -23,6 +23,41 @@ class PersonRegistered(Event, service="volunteers", audience="internal"):
     registered_at: Instant
 
 
+class PersonMoved(Event, service="volunteers", audience="internal"):
+    """人员迁居 — a person lives elsewhere, or with others, from now on."""
+
+    person_id: UUID
+    household_id: UUID | None = None
+    entrance_id: UnitCode | None = None
+    grid_id: UnitCode | None = None
+    """Absent with the entrance: outside the community."""
+    role: Role
+    moved_at: Instant
+
+
+class PersonBlocked(Event, service="volunteers", audience="internal"):
+    """互不安排 — two people are not to be brought together; why lies in the vault."""
+
+    block_id: UUID
+    person_id: UUID
+    """Who does not want to meet the other. It counts in both directions."""
+    other_id: UUID
+    reason_ref: UUID | None = None
+    reason_commitment: Digest | None = None
+    role: Role
+    blocked_at: Instant
+
+
+class PersonUnblocked(Event, service="volunteers", audience="internal"):
+    """解除互不安排 — two people may be brought together again, as far as this block goes."""
+
+    block_id: UUID
+    person_id: UUID
+    other_id: UUID
+    role: Role
+    unblocked_at: Instant
+
+
 class PersonErased(Event, service="volunteers", audience="internal"):
     """个人信息删除 — a person is to be forgotten; every service destroys its keys."""
 
@@ -134,6 +169,9 @@ class PolicyAdopted(PolicyAdoptedFields, service="volunteers", audience="public"
 
 PersonEvent = (
     PersonRegistered
+    | PersonMoved
+    | PersonBlocked
+    | PersonUnblocked
     | PersonErased
     | ConsentGiven
     | ConsentWithdrawn

@@ -36,6 +36,7 @@ from services.ledger.commands import (
     WaiveReceiptAsk,
     day_of,
 )
+from services.ledger.policy import current_policy
 from services.ledger.read_models import queries
 from services.ledger.read_models.queries import AsOf, EntryFilter
 
@@ -106,6 +107,7 @@ async def pledge_donation(ask: PledgeDonationAsk, context: Commanding) -> JSONRe
             fund=ask.fund,
             amount_fen=ask.amount_fen,
             purpose=ask.purpose,
+            policy=current_policy(),
             anonymous=ask.donor is None or ask.donor.public_name is None,
             donor_commitment=commitments.get(NAME),
         )
@@ -174,7 +176,11 @@ async def receive_donation(donation_id: UUID, ask: ReceiveDonationAsk, context: 
             "voucher_sha256": ask.voucher_sha256,
         }
         received = ReceiveDonation(
-            **both, counted_by=ask.counted_by, counters_known=counters_known, pledged_by=row["pledged_by"]
+            **both,
+            policy=current_policy(),
+            counted_by=ask.counted_by,
+            counters_known=counters_known,
+            pledged_by=row["pledged_by"],
         )
         posted = PostDonation(
             **both,
@@ -209,6 +215,7 @@ async def receipt_donation(donation_id: UUID, ask: ReceiptDonationAsk, context: 
             donation_id=donation_id,
             receipt_no=ask.receipt_no,
             received_by=row["received_by"],
+            policy=current_policy(),
         )
         answer = {"donation_id": donation_id}
         return Plan([receipted], answer, expected_versions=context.expecting(receipted.stream))
@@ -229,6 +236,7 @@ async def waive_receipt(donation_id: UUID, ask: WaiveReceiptAsk, context: Comman
             donation_id=donation_id,
             reason_code=ask.reason_code,
             received_by=row["received_by"],
+            policy=current_policy(),
         )
         answer = {"donation_id": donation_id}
         return Plan([waived], answer, expected_versions=context.expecting(waived.stream))

@@ -6,6 +6,7 @@ from services.ledger.access import build_access
 from services.ledger.api import ACCOUNTING, router
 from services.ledger.commands import ACCOUNTING_BASIS, BOOK_COMMANDS, DONATION_COMMANDS, EraseVaultData
 from services.ledger.decider import book, donation, erasure
+from services.ledger.policy import POLICY
 from services.ledger.reactions import reactions
 from services.ledger.read_models.copies import VolunteersCopy
 from services.ledger.read_models.own import LedgerModel
@@ -22,6 +23,7 @@ definition = ServiceDefinition(
     aggregates=(BOOK, DONATION, ERASURE),
     access=build_access(),
     build_app=lambda _: router,
+    policy=POLICY,
     reactions=reactions,
     hears=("volunteers",),
     constraints=CONSTRAINTS,

@@ -1,10 +1,11 @@
 """What may be asked of the ledger: gifts by people; entries in the two books by what else was recorded or heard."""
 
 from datetime import UTC, date, datetime, timedelta, timezone
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from uuid import UUID, uuid5
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from contracts.command import Ask, Command
 from contracts.event import AmountFen, Code, Digest, KeptData, ReceiptNo
@@ -54,13 +55,23 @@ class DonationPolicy(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    amount_fen_max: int = 100_000_000
+    amount_fen_max: Annotated[int, Field(ge=1, le=100_000_000_000)] = 100_000_000
     """¥1,000,000: a larger gift goes through the host charity itself."""
-    cash_alone_fen_max: int = 100_000
+    cash_alone_fen_max: Annotated[int, Field(ge=0, le=100_000_000_000)] = 100_000
     """¥1,000: more cash than this is counted by two people."""
-    receipt_days: int = 15
-    backdate_days: int = 31
+    receipt_days: Annotated[int, Field(ge=1, le=366)] = 15
+    backdate_days: Annotated[int, Field(ge=0, le=366)] = 31
     """How long before today money may have arrived that is entered today."""
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Self:
+        if self.cash_alone_fen_max > self.amount_fen_max:
+            raise PydanticCustomError(
+                "impossible",
+                "more than amount_fen_max ({most}) is not taken in at all",
+                {"field": "cash_alone_fen_max", "most": self.amount_fen_max},
+            )
+        return self
 
 
 PersonName = Annotated[str, Field(min_length=1, max_length=60)]
@@ -196,6 +207,9 @@ class PostHours(BookCommand):
     hours: HoursEntry
     effective_date: date
     facts: HoursFacts = HoursFacts()
+    replaces: UUID | None = None
+    """The entry that this one corrects, reversed just before."""
+    reason_code: Code | None = None
 
 
 class PostDonation(BookCommand):

@@ -6,13 +6,21 @@ from collections.abc import Sequence
 from contracts.command import SYSTEM, Command, Refused
 from contracts.envelope import Recorded
 from contracts.event import KeptData
-from contracts.ledger import HoursEntry
-from contracts.volunteers import HoursLogged, PersonErased
+from contracts.ledger import EntryPosted, HoursEntry
+from contracts.volunteers import HoursAdjusted, HoursLogged, HoursVoided, PersonErased
 from eventstore.consumer import ReactionContext, Reactions, derived_id
 from eventstore.executor import Plan
 from eventstore.vault import ErasureList
 from servicekit.definition import Runtime
-from services.ledger.commands import HOURS, EraseVaultData, PostHours, RefuseEntry, kept_until
+from services.ledger.commands import (
+    HOURS,
+    EraseVaultData,
+    PostHours,
+    RefuseEntry,
+    ReverseEntry,
+    day_of,
+    kept_until,
+)
 from services.ledger.read_models import queries
 
 
@@ -28,6 +36,8 @@ def volunteers_reactions(erasures: ErasureList) -> Reactions:
     outcomes = {"overlap": refused_hours, "posted_already": refused_hours}
     # Fresh: what was posted for the event before must be in the tables that this one is compared with.
     heard.on(HoursLogged, fresh=True, refusals=outcomes)(on_hours_logged)
+    heard.on(HoursAdjusted, fresh=True, refusals=outcomes)(on_hours_adjusted)
+    heard.on(HoursVoided, fresh=True)(on_hours_voided)
 
     @heard.on(PersonErased)
     async def on_person_erased(recorded: Recorded, context: ReactionContext) -> Plan:
@@ -83,13 +93,82 @@ async def on_hours_logged(recorded: Recorded, context: ReactionContext) -> Seque
     return [post]
 
 
+async def _reversal(recorded: Recorded, context: ReactionContext) -> ReverseEntry | None:
+    """The mirror of the entry that stands for the corrected claim; None when the ledger had refused it."""
+    event = recorded.event
+    assert isinstance(event, HoursAdjusted | HoursVoided)
+    at = event.adjusted_at if isinstance(event, HoursAdjusted) else event.voided_at
+    async with context.log.queries() as connection:
+        standing = await queries.standing_entry(connection, event.claim_id)
+    if standing is None:
+        return None
+    (posted,) = await context.log.read(standing["position"] - 1, 1)
+    original = posted.event
+    assert isinstance(original, EntryPosted)
+    return ReverseEntry(
+        by=SYSTEM,
+        at=context.now(),
+        book=HOURS,
+        entry_id=derived_id(recorded, "reversal"),
+        original=original,
+        reason_code=event.reason_code,
+        # Books of days gone by stay as they are: both entries of the pair count from the correction on.
+        effective_date=max(day_of(at), original.effective_date),
+        source_event_id=recorded.event_id,
+        explanation_ref=event.explanation_ref,
+        explanation_commitment=event.explanation_commitment,
+    )
+
+
+async def on_hours_voided(recorded: Recorded, context: ReactionContext) -> Sequence[Command]:
+    """ReverseEntry; nothing where the ledger had refused the credit."""
+    reversal = await _reversal(recorded, context)
+    return [] if reversal is None else [reversal]
+
+
+async def on_hours_adjusted(recorded: Recorded, context: ReactionContext) -> Sequence[Command]:
+    """ReverseEntry and PostHours as one append; an upheld entry stays as it is."""
+    event = recorded.event
+    assert isinstance(event, HoursAdjusted)
+    if event.delta == 0:
+        return []
+    reversal = await _reversal(recorded, context)
+    hours = HoursEntry(
+        claim_id=event.claim_id,
+        volunteer_id=event.volunteer_id,
+        order_id=event.order_id,
+        assignment_id=event.assignment_id,
+        started_at=event.started_at,
+        finished_at=event.finished_at,
+        minutes=event.minutes,
+        grade=event.grade,
+    )
+    leaving = None if reversal is None else reversal.original.entry_id
+    async with context.log.queries() as connection:
+        facts = await queries.hours_facts(connection, recorded.event_id, hours, leaving)
+    if facts.answered:
+        return []
+    post = PostHours(
+        by=SYSTEM,
+        at=context.now(),
+        entry_id=derived_id(recorded, "entry"),
+        source_event_id=recorded.event_id,
+        hours=hours,
+        effective_date=day_of(event.adjusted_at) if reversal is None else reversal.effective_date,
+        facts=facts,
+        replaces=leaving,
+        reason_code=event.reason_code,
+    )
+    return [post] if reversal is None else [reversal, post]
+
+
 def refused_hours(refused: Refused, recorded: Recorded) -> Sequence[Command]:
     """Say that the minutes could not be posted after all."""
     event = recorded.event
-    assert isinstance(event, HoursLogged)
+    assert isinstance(event, HoursLogged | HoursAdjusted)
     refusal = RefuseEntry(
         by=SYSTEM,
-        at=event.logged_at,
+        at=event.adjusted_at if isinstance(event, HoursAdjusted) else event.logged_at,
         book=HOURS,
         source_event_id=recorded.event_id,
         reason_code=refused.reason_code,

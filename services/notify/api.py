@@ -29,6 +29,7 @@ from services.notify.commands import (
     address_ref_of,
     contact_stream,
 )
+from services.notify.policy import current_policy
 from services.notify.read_models import queries
 from services.notify.templates import Text, render
 
@@ -225,6 +226,7 @@ async def record_call(notification_id: UUID, ask: CallOutcomeAsk, context: Comma
             topic_id=row["topic_id"],
             notification_id=notification_id,
             outcome=ask.outcome,
+            policy=current_policy(),
         )
         return Plan([call], {"notification_id": notification_id}, expected_versions=context.expecting(call.stream))
 

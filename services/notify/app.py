@@ -10,6 +10,7 @@ from services.notify.access import build_access
 from services.notify.api import router
 from services.notify.commands import CONTACT_COMMANDS, TOPIC_COMMANDS
 from services.notify.decider import contacts, notices
+from services.notify.policy import POLICY
 from services.notify.read_models import queries
 from services.notify.read_models.copies import LedgerCopy, OrdersCopy, VolunteersCopy
 from services.notify.read_models.own import NotifyModel
@@ -47,6 +48,7 @@ definition = ServiceDefinition(
     aggregates=(CONTACT, NOTICE),
     access=build_access(),
     build_app=lambda _runtime: router,
+    policy=POLICY,
     reactions=(reactions.orders, reactions.volunteers, reactions.ledger),
     sentences=REFUSALS,
     background=(Background("sender", send), Background("erasures", keep_list_of_erasures)),

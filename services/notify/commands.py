@@ -46,6 +46,10 @@ class CallOutcomeAsk(Ask):
     outcome: CallOutcome
 
 
+Minutes = Annotated[int, Field(ge=1, le=10_080)]
+"""At least one minute, at most a week."""
+
+
 class SendingPolicy(BaseModel):
     """How patient notify is."""
 
@@ -53,17 +57,17 @@ class SendingPolicy(BaseModel):
 
     tries_max: Annotated[int, Field(ge=1, le=100)] = 5
     """How often a channel that fails is tried."""
-    back_off_minutes: tuple[int, ...] = (1, 5, 15, 60)
+    back_off_minutes: Annotated[tuple[Minutes, ...], Field(min_length=1, max_length=20)] = (1, 5, 15, 60)
     """Pauses between the tries; the last one repeats."""
     calls_max: Annotated[int, Field(ge=1, le=100)] = 3
     """How often somebody who does not answer is called."""
-    call_again_minutes: int = 60
-    keep_days: int = 14
+    call_again_minutes: Minutes = 60
+    keep_days: Annotated[int, Field(ge=1, le=29)] = 14
     """A notice that was not handed over by then says nothing new to anybody. Less than the idempotency keys' 30 days,
     which guard against a repeated hand-over."""
-    digest_minutes: int = 15
+    digest_minutes: Annotated[int, Field(ge=0, le=1_440)] = 15
     """How long new open orders are gathered into one notice."""
-    digest_orders_max: int = 30
+    digest_orders_max: Annotated[int, Field(ge=1, le=30)] = 30
 
     def pause(self, tries: int) -> timedelta:
         """The pause after so many failed tries."""
@@ -71,6 +75,8 @@ class SendingPolicy(BaseModel):
 
 
 DEFAULT_POLICY = SendingPolicy()
+NOT_WANTED = "contact_not_wanted"
+"""Why a notice is withdrawn whose reader took the consent to be contacted back and has no inbox."""
 
 
 def contact_stream(ref: UUID) -> str:

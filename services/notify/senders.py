@@ -7,7 +7,7 @@ outcome, found after a crash, is recorded as unknown; it is repeated only on a c
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Literal, Protocol
@@ -23,7 +23,7 @@ from eventstore.log import Log
 from eventstore.model import Call, Metadata
 from servicekit.definition import Runtime
 from services.notify.commands import (
-    DEFAULT_POLICY,
+    NOT_WANTED,
     CallInstead,
     CancelNotices,
     RecordFailure,
@@ -35,6 +35,7 @@ from services.notify.commands import (
     topic_stream,
 )
 from services.notify.decider.notices import Notice, next_channel
+from services.notify.policy import current_policy
 from services.notify.read_models import queries
 from services.notify.templates import Text, render, template
 
@@ -83,6 +84,7 @@ class Reach:
 
     channels: Mapping[UUID, frozenset[str]]
     erased: frozenset[UUID]
+    left_in_peace: frozenset[UUID]
     open_orders: frozenset[str]
 
 
@@ -106,7 +108,7 @@ class Sender:
         executor: Executor,
         clock: Clock,
         channels: Mapping[NoticeChannel, OutsideChannel],
-        policy: SendingPolicy = DEFAULT_POLICY,
+        policy: Callable[[], SendingPolicy] = current_policy,
     ) -> None:
         self._log = log
         self._executor = executor
@@ -132,6 +134,7 @@ class Sender:
             reach = Reach(
                 await queries.channels_of(connection, refs),
                 await queries.erased_among(connection, refs),
+                await queries.left_in_peace(connection, refs),
                 await queries.open_among(connection, order_nos),
             )
         inside, outside = await self._sorted(rows, reach, now)
@@ -187,7 +190,10 @@ class Sender:
             ids = frozenset({notice.queued.notification_id})
             return CancelNotices(by=SYSTEM, at=now, topic_id=topic_id, notification_ids=ids, reason_code=reason_code)
         reachable = self._reachable(notice, reach)
-        channel = next_channel(notice, reachable, self._policy)
+        channel = next_channel(notice, reachable, self._policy())
+        if channel is None and notice.queued.ref in reach.left_in_peace:
+            ids = frozenset({notice.queued.notification_id})
+            return CancelNotices(by=SYSTEM, at=now, topic_id=topic_id, notification_ids=ids, reason_code=NOT_WANTED)
         if channel is None:
             return self._failed(topic_id, notice, notice.queued.channels[0], "no_contact", reachable=())
         try:
@@ -216,6 +222,8 @@ class Sender:
         chosen = frozenset() if queued.ref is None else reach.channels.get(queued.ref, frozenset())
         if queued.to_role is not None:
             chosen |= {self.inbox}
+        elif queued.ref in reach.left_in_peace:
+            chosen &= {self.inbox}
         here = {self.inbox, *self._channels}
         return tuple(channel for channel in queued.channels if channel in chosen and channel in here)
 
@@ -287,7 +295,7 @@ class Sender:
             reason_code=reason_code,
             reachable=reachable,
             call=call,
-            policy=self._policy,
+            policy=self._policy(),
         )
 
     async def _record(self, *commands: TopicCommand) -> None:

@@ -9,8 +9,11 @@ from services.orders import reactions
 from services.orders.access import build_access
 from services.orders.api import ROUTERS
 from services.orders.commands.beside import EraseVaultData, PublishServiceItem, RecordInquiry, RetireServiceItem
-from services.orders.decider import catalogue, decide, erasure, evolve, inquiry
+from services.orders.commands.disputes import AppealDispute, RaiseDispute, ResolveDispute
+from services.orders.commands.welfare import EscalateWelfareCheck, RaiseWelfareCheck, RecordOutcome
+from services.orders.decider import catalogue, decide, dispute, erasure, evolve, inquiry, welfare_check
 from services.orders.decider.lifecycle import LIFECYCLE
+from services.orders.policy import POLICY
 from services.orders.read_models import queries
 from services.orders.read_models.own import OrdersModel
 from services.orders.read_models.people import PeopleCopy
@@ -22,6 +25,16 @@ ERASURES_LISTED_SECONDS = 2.0
 ORDER = Aggregate("order", evolve.initial, decide.decide, evolve.evolve, tuple(row.command for row in LIFECYCLE))
 INQUIRY = Aggregate("inquiry", inquiry.initial, inquiry.decide, inquiry.evolve, (RecordInquiry,))
 ITEM = Aggregate("item", catalogue.initial, catalogue.decide, catalogue.evolve, (PublishServiceItem, RetireServiceItem))
+WELFARE_CHECK = Aggregate(
+    "welfare_check",
+    welfare_check.initial,
+    welfare_check.decide,
+    welfare_check.evolve,
+    (RaiseWelfareCheck, EscalateWelfareCheck, RecordOutcome),
+)
+DISPUTE = Aggregate(
+    "dispute", dispute.initial, dispute.decide, dispute.evolve, (RaiseDispute, ResolveDispute, AppealDispute)
+)
 ERASURE = Aggregate("erasure", erasure.initial, erasure.decide, erasure.evolve, (EraseVaultData,))
 
 
@@ -47,9 +60,10 @@ definition = ServiceDefinition(
     name="orders",
     title="点单—派单—接单—评单 and 询单—制单: every promise of somebody's time, from the wish to its close.",
     read_models=(OrdersModel(), PeopleCopy()),
-    aggregates=(ORDER, INQUIRY, ITEM, ERASURE),
+    aggregates=(ORDER, INQUIRY, ITEM, WELFARE_CHECK, DISPUTE, ERASURE),
     access=build_access(),
     build_app=lambda _runtime: ROUTERS,
+    policy=POLICY,
     reactions=(reactions.volunteers,),
     constraints=CONSTRAINTS,
     sentences=REFUSALS,

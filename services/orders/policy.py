@@ -1,26 +1,25 @@
-"""The figures that this community goes by: the defaults of domain.md §4.1, or a YAML file's."""
+"""The figures that orders goes by: what was adopted last of the policy file's section `orders`."""
 
-from functools import cache
-from pathlib import Path
+from datetime import datetime
 
-import yaml
-from pydantic_settings import BaseSettings, SettingsConfigDict
-
+from contracts.orders import PolicyAdopted
+from servicekit.policy import PolicySection
+from servicekit.working_days import due_after
+from services.orders.commands.follow_up import Deadlines
 from services.orders.commands.words import Policy
 
-
-class PolicySettings(BaseSettings):
-    """CHAOYANGLI_ORDERS_POLICY names a YAML file with fields of Policy; without it the defaults hold."""
-
-    model_config = SettingsConfigDict(env_prefix="CHAOYANGLI_ORDERS_", extra="ignore", frozen=True)
-
-    policy: Path | None = None
+POLICY = PolicySection("orders", Policy, PolicyAdopted)
 
 
-@cache
+def working_deadlines(at: datetime) -> Deadlines:
+    """The ends of working days that a follow-up's deadlines are, counted from `at` by the calendar."""
+    policy = POLICY.current
+    return Deadlines(
+        contact_by=due_after(at, policy.follow_up_contact_working_days),
+        rectify_by=due_after(at, policy.rectify_working_days),
+    )
+
+
 def current_policy() -> Policy:
-    """The policy of this process. Raises OSError for a missing file, ValidationError for a field it does not know."""
-    path = PolicySettings().policy
-    if path is None:
-        return Policy()
-    return Policy.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+    """The figures in force."""
+    return POLICY.current

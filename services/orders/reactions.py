@@ -11,18 +11,29 @@ from contracts.command import SYSTEM, Command
 from contracts.envelope import Recorded
 from contracts.event import KeptData
 from contracts.orders import LapseCause
-from contracts.volunteers import PersonErased, VolunteerPaused, VolunteerSuspended, VolunteerWithdrawn
+from contracts.volunteers import (
+    ConsentWithdrawn,
+    LicenceExpired,
+    PersonErased,
+    VolunteerPaused,
+    VolunteerSuspended,
+    VolunteerWithdrawn,
+)
 from eventstore.consumer import ReactionContext, Reactions
 from eventstore.consumer.reactions import RefusalOutcome
 from eventstore.executor import Plan
 from services.orders.commands.beside import EraseVaultData
 from services.orders.commands.placing import CancelOrder, LapseAssignment
-from services.orders.decider.lifecycle import BEFORE_SERVICE
+from services.orders.decider.states import BEFORE_SERVICE
 from services.orders.policy import current_policy
 from services.orders.read_models import queries
+from services.orders.read_models.facts import SERVICE
+from services.orders.read_models.fetching import Row
 
 PERSON_ERASED = "person_erased"
 """Why an order was cancelled whose beneficiary is to be forgotten: nobody could find the door."""
+CONSENT_WITHDRAWN = "consent_withdrawn"
+"""Why an order was cancelled whose beneficiary does not want to be helped any more."""
 
 volunteers = Reactions("volunteers")
 
@@ -40,10 +51,14 @@ async def _lapses(
 ) -> list[Command]:
     async with context.log.queries() as connection:
         held = await queries.held_assignments(connection, volunteer_id)
+    return _lapse_each(recorded, held, cause, max(context.now(), at))
+
+
+def _lapse_each(recorded: Recorded, held: Sequence[Row], cause: LapseCause, at: datetime) -> list[Command]:
     return [
         LapseAssignment(
             by=SYSTEM,
-            at=max(context.now(), at),
+            at=at,
             order_id=row["order_id"],
             policy=current_policy(),
             assignment_id=row["assignment_id"],
@@ -78,21 +93,50 @@ async def on_volunteer_withdrawn(recorded: Recorded, context: ReactionContext) -
     return await _lapses(recorded, context, event.volunteer_id, "volunteer_withdrawn", event.withdrawn_at)
 
 
+@volunteers.on(LicenceExpired, fresh=True, refusals=GONE)
+async def on_licence_expired(recorded: Recorded, context: ReactionContext) -> Sequence[Command]:
+    """A slot that takes this licence on a later day falls free, unless another one covers it."""
+    event = recorded.event
+    assert isinstance(event, LicenceExpired)
+    async with context.log.queries() as connection:
+        held = await queries.held_without_licence(connection, event.volunteer_id, event.licence, event.licence_id)
+    return _lapse_each(recorded, held, "licence_expired", max(context.now(), event.expired_at))
+
+
 @volunteers.on(PersonErased, refusals=GONE, name="release_erased_person")
 async def release_erased_person(recorded: Recorded, context: ReactionContext) -> Sequence[Command]:
     """Their slots fall free; their own orders, whose address is gone, are cancelled."""
     event = recorded.event
     assert isinstance(event, PersonErased)
-    commands = await _lapses(recorded, context, event.person_id, "person_erased", event.erased_at)
+    lapses = await _lapses(recorded, context, event.person_id, "person_erased", event.erased_at)
+    return [*lapses, *await _cancels(context, event.person_id, PERSON_ERASED, event.erased_at)]
+
+
+async def _cancels(context: ReactionContext, person_id: UUID, reason_code: str, at: datetime) -> list[Command]:
+    """End a person's own orders whose service has not begun."""
     states = [state.value for state in BEFORE_SERVICE]
     async with context.log.queries() as connection:
-        theirs = await queries.orders_in(connection, event.person_id, states)
-    at = max(context.now(), event.erased_at)
-    commands += [
-        CancelOrder(by=SYSTEM, at=at, order_id=order_id, policy=current_policy(), reason_code=PERSON_ERASED)
+        theirs = await queries.orders_in(connection, person_id, states)
+    return [
+        CancelOrder(
+            by=SYSTEM,
+            at=max(context.now(), at),
+            order_id=order_id,
+            policy=current_policy(),
+            reason_code=reason_code,
+        )
         for order_id in theirs
     ]
-    return commands
+
+
+@volunteers.on(ConsentWithdrawn, refusals=GONE)
+async def on_consent_withdrawn(recorded: Recorded, context: ReactionContext) -> Sequence[Command]:
+    """Nobody comes to help whoever takes the consent to it back; what has begun is finished (个人信息保护法 §15)."""
+    event = recorded.event
+    assert isinstance(event, ConsentWithdrawn)
+    if event.purpose != SERVICE:
+        return []
+    return await _cancels(context, event.person_id, CONSENT_WITHDRAWN, event.withdrawn_at)
 
 
 @volunteers.on(PersonErased, name="erase_vault_data")

@@ -1,22 +1,41 @@
 """What volunteers does when it hears others: a finished service is claimed, a confirmed one credited (domain §4.9)."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
 from contracts.command import SYSTEM, Command, Refused, Role
 from contracts.envelope import Recorded
 from contracts.ledger import EntryRefused
-from contracts.orders import CompletionConfirmed, CompletionPresumed, ServiceFinished
+from contracts.orders import (
+    CompletionConfirmed,
+    CompletionContested,
+    CompletionPresumed,
+    DisputeAppealed,
+    DisputeFact,
+    DisputeRaised,
+    DisputeResolved,
+    ServiceFinished,
+    ServiceRecordedAfterwards,
+    Staffing,
+)
 from contracts.volunteers import Grade
 from eventstore.consumer import ReactionContext, Reactions, derived_id
 from eventstore.consumer.reactions import RefusalOutcome
-from eventstore.executor import Plan
-from eventstore.timers import Due, DueCommand
-from servicekit.process import Runtime
-from services.volunteers.commands.hours import ClaimHours, ConfirmHours, LogHours, RequestCorrection
-from services.volunteers.commands.words import claim_id_of
-from services.volunteers.read_models import queries
+from services.volunteers.commands.hours import (
+    ClaimHours,
+    ConfirmHours,
+    HoldHours,
+    LogHours,
+    RejectHours,
+    ReleaseHours,
+    RequestCorrection,
+)
+from services.volunteers.commands.words import claim_id_of, claim_stream
+from services.volunteers.decider.hours import Claim, ClaimState
+from services.volunteers.policy import correction_due, current_policy, review_due
+from services.volunteers.read_models import hours_queries as queries
+from services.volunteers.read_models.queries import relations_to
 
 SHOWN = frozenset({"code", "qr"})
 """Evidence that the recipient's side gave: the spoken 服务码, or a scanned QR. A leader's word makes grade B."""
@@ -31,17 +50,31 @@ def evidence_grade(event: ServiceFinished) -> Grade:
     return "A" if {event.start_evidence, event.finish_evidence} <= SHOWN else "B"
 
 
-@orders.on(
-    ServiceFinished,
-    refusals={"claimed_already": "ignore", "own_service": "ignore", "interval_impossible": "ignore"},
-)
+CLAIMING: Mapping[str, RefusalOutcome] = {
+    "claimed_already": "ignore",
+    "own_service": "ignore",
+    "interval_impossible": "ignore",
+}
+
+
+@orders.on(ServiceFinished, refusals=CLAIMING)
 async def on_service_finished(recorded: Recorded, context: ReactionContext) -> Sequence[Command]:
     """ClaimHours. ServiceAutoClosed claims nothing: its minutes are not known."""
     event = recorded.event
     assert isinstance(event, ServiceFinished)
+    at = max(context.now(), event.finished_at)
+    async with context.log.queries() as connection:
+        unusual = await queries.unusual_facts(
+            connection,
+            volunteer_id=event.volunteer_id,
+            beneficiary_id=event.beneficiary_id,
+            order_id=event.order_id,
+            started_at=event.started_at,
+            at=at,
+        )
     claim = ClaimHours(
         by=SYSTEM,
-        at=max(context.now(), event.finished_at),
+        at=at,
         claim_id=claim_id_of(event.assignment_id),
         volunteer_id=event.volunteer_id,
         order_id=event.order_id,
@@ -54,8 +87,150 @@ async def on_service_finished(recorded: Recorded, context: ReactionContext) -> S
         minutes=event.minutes,
         grade=evidence_grade(event),
         source_event_id=recorded.event_id,
+        due_at=review_due(at),
+        unusual=unusual,
+        policy=current_policy().hours,
     )
     return [claim]
+
+
+@orders.on(ServiceRecordedAfterwards, refusals=CLAIMING)
+async def on_service_recorded_afterwards(recorded: Recorded, context: ReactionContext) -> Sequence[Command]:
+    """ClaimHours, grade C: the paper's digest and who entered it go along, and nobody's word alone credits it."""
+    event = recorded.event
+    assert isinstance(event, ServiceRecordedAfterwards)
+    at = max(context.now(), event.finished_at)
+    async with context.log.queries() as connection:
+        kin = await relations_to(connection, event.recorded_by, event.volunteer_id, at)
+        unusual = await queries.unusual_facts(
+            connection,
+            volunteer_id=event.volunteer_id,
+            beneficiary_id=event.beneficiary_id,
+            order_id=event.order_id,
+            started_at=event.started_at,
+            recorder=event.recorded_by,
+            at=at,
+            recorder_is_kin=bool(kin & {"household", "related"}),
+        )
+    claim = ClaimHours(
+        by=SYSTEM,
+        at=at,
+        claim_id=claim_id_of(event.assignment_id),
+        volunteer_id=event.volunteer_id,
+        order_id=event.order_id,
+        assignment_id=event.assignment_id,
+        beneficiary_id=event.beneficiary_id,
+        item_code=event.item_code,
+        project_code=event.project_code,
+        started_at=event.started_at,
+        finished_at=event.finished_at,
+        minutes=event.minutes,
+        grade="C",
+        source_event_id=recorded.event_id,
+        recorded_by=event.recorded_by,
+        attachment_sha256=event.attachment_hash,
+        due_at=review_due(at),
+        unusual=unusual,
+        policy=current_policy().hours,
+    )
+    return [claim]
+
+
+HOLDING: Mapping[str, RefusalOutcome] = {"held_already": "ignore", "claim_ended": "ignore"}
+
+
+async def _doubted(
+    recorded: Recorded, context: ReactionContext, claim_ids: Iterable[UUID], at: datetime, cause: str
+) -> Sequence[Command]:
+    """HoldHours for what is not credited yet; credited minutes are only put in question, and two people decide."""
+    at = max(context.now(), at)
+    commands: list[Command] = []
+    for claim_id in claim_ids:
+        claim: Claim = await context.state(claim_stream(claim_id))
+        if claim.state is ClaimState.LOGGED:
+            commands.append(_correction(recorded, claim_id, at, cause))
+        elif claim.state in {ClaimState.CLAIMED, ClaimState.CONFIRMED, ClaimState.HELD} and not claim.disputed:
+            hold = HoldHours(
+                by=SYSTEM, at=at, claim_id=claim_id, source_event_id=recorded.event_id, due_at=review_due(at)
+            )
+            commands.append(hold)
+    return commands
+
+
+def _correction(recorded: Recorded, claim_id: UUID, at: datetime, cause: str) -> RequestCorrection:
+    return RequestCorrection(
+        by=SYSTEM,
+        at=at,
+        claim_id=claim_id,
+        correction_id=derived_id(recorded, "correction", claim_id),
+        cause=cause,
+        source_event_id=recorded.event_id,
+        due_at=correction_due(at),
+    )
+
+
+def _claims(event: DisputeFact, assignments: Sequence[Staffing]) -> tuple[UUID, ...]:
+    """The claims that a dispute about hours, or about the service itself, is about."""
+    if event.about == "order" or (event.about == "hours" and assignments):
+        return tuple(claim_id_of(assignment.assignment_id) for assignment in assignments)
+    return (event.subject_id,) if event.about == "hours" and event.subject_id is not None else ()
+
+
+@orders.on(CompletionContested, refusals=HOLDING)
+async def on_completion_contested(recorded: Recorded, context: ReactionContext) -> Sequence[Command]:
+    """See _doubted."""
+    event = recorded.event
+    assert isinstance(event, CompletionContested)
+    claim_ids = (claim_id_of(assignment.assignment_id) for assignment in event.assignments)
+    return await _doubted(recorded, context, claim_ids, event.contested_at, "contested")
+
+
+@orders.on(DisputeRaised, refusals=HOLDING)
+async def on_dispute_raised(recorded: Recorded, context: ReactionContext) -> Sequence[Command]:
+    """About hours, the same; nothing follows here from any other dispute before it is decided."""
+    event = recorded.event
+    assert isinstance(event, DisputeRaised)
+    return await _doubted(recorded, context, _claims(event, event.assignments), event.raised_at, "disputed")
+
+
+@orders.on(DisputeAppealed, refusals=HOLDING)
+async def on_dispute_appealed(recorded: Recorded, context: ReactionContext) -> Sequence[Command]:
+    """What the first decision released is in doubt again."""
+    event = recorded.event
+    assert isinstance(event, DisputeAppealed)
+    return await _doubted(recorded, context, _claims(event, event.assignments), event.appealed_at, "appealed")
+
+
+@orders.on(DisputeResolved, fresh=True, blocks=False, refusals={"not_in_dispute": "ignore", "claim_ended": "ignore"})
+async def on_dispute_resolved(recorded: Recorded, context: ReactionContext) -> Sequence[Command]:
+    """A held claim is released or rejected; credited minutes that should change are for two people to correct."""
+    event = recorded.event
+    assert isinstance(event, DisputeResolved)
+    at = max(context.now(), event.resolved_at)
+    rejected = "hours_rejected" in event.consequences or "order_unfulfilled" in event.consequences
+    changes = rejected or "hours_corrected" in event.consequences
+    commands: list[Command] = []
+    claim_ids = _claims(event, event.assignments)
+    async with context.log.queries() as connection:
+        rows = {row["claim_id"]: row for row in await queries.claims_by_id(connection, list(claim_ids))}
+        for claim_id in claim_ids:
+            claim: Claim = await context.state(claim_stream(claim_id))
+            if claim.state is ClaimState.LOGGED and changes:
+                commands.append(_correction(recorded, claim_id, at, "dispute_upheld"))
+            elif claim.state is ClaimState.HELD and claim.disputed and rejected:
+                commands.append(RejectHours(by=SYSTEM, at=at, claim_id=claim_id, reason_code="dispute_upheld"))
+            elif claim.state is ClaimState.HELD and claim.disputed and claim_id in rows:
+                release = ReleaseHours(
+                    by=SYSTEM,
+                    at=at,
+                    claim_id=claim_id,
+                    day=await queries.day_facts(connection, rows[claim_id]),
+                    source_event_id=recorded.event_id,
+                    due_at=review_due(at),
+                    policy=current_policy().hours,
+                )
+                commands.append(release)
+    return commands
 
 
 def _confirmations(recorded: Recorded) -> list[ConfirmHours]:
@@ -100,11 +275,19 @@ async def on_completion(recorded: Recorded, context: ReactionContext) -> Sequenc
         claims = {row["claim_id"]: row for row in found}
         for confirm in confirmations:
             claim = claims.get(confirm.claim_id)
-            if claim is None or claim["state"] in {"LOGGED", "REJECTED"}:
+            if claim is None or claim["state"] in {"LOGGED", "VOIDED", "REJECTED"}:
                 continue
             day = await queries.day_facts(connection, claim)
             at = max(context.now(), confirm.at)
-            commands += [confirm, LogHours(by=SYSTEM, at=at, claim_id=confirm.claim_id, day=day)]
+            logs = LogHours(
+                by=SYSTEM,
+                at=at,
+                claim_id=confirm.claim_id,
+                day=day,
+                due_at=review_due(at),
+                policy=current_policy().hours,
+            )
+            commands += [confirm, logs]
     return commands
 
 
@@ -120,7 +303,7 @@ async def on_completion_presumed(recorded: Recorded, context: ReactionContext) -
     return await on_completion(recorded, context)
 
 
-@ledger.on(EntryRefused, blocks=False)
+@ledger.on(EntryRefused, blocks=False, refusals={"claim_ended": "ignore"})
 async def on_entry_refused(recorded: Recorded, context: ReactionContext) -> Sequence[Command]:
     """RequestCorrection: credited minutes that the books do not take are looked at by people."""
     event = recorded.event
@@ -130,37 +313,18 @@ async def on_entry_refused(recorded: Recorded, context: ReactionContext) -> Sequ
     claim_id = event.claim_id
     if claim_id is None:
         async with context.log.queries() as connection:
-            claim = await queries.claim_of_logged_event(connection, event.source_event_id)
+            claim = await queries.claim_posted_for(connection, event.source_event_id)
         if claim is None:
             raise Refused("claim_unknown", source_event_id=str(event.source_event_id))
         claim_id = claim["claim_id"]
+    at = max(context.now(), event.refused_at)
     request = RequestCorrection(
         by=SYSTEM,
-        at=max(context.now(), event.refused_at),
+        at=at,
         claim_id=claim_id,
         correction_id=derived_id(recorded, "correction"),
         cause=event.reason_code,
         source_event_id=recorded.event_id,
+        due_at=correction_due(at),
     )
     return [request]
-
-
-def due_of(runtime: Runtime) -> Due:
-    """The timer's work: claims that stayed CONFIRMED because their crediting lost a race."""
-
-    async def due(at: datetime, limit: int) -> Sequence[DueCommand]:
-        async with runtime.log.queries() as connection:
-            rows = await queries.claims_in(connection, "CONFIRMED", limit)
-        return [DueCommand(f"log-hours:{row['claim_id']}", _logging(runtime, row["claim_id"], at)) for row in rows]
-
-    return due
-
-
-def _logging(runtime: Runtime, claim_id: UUID, at: datetime) -> Callable[[], Awaitable[Plan]]:
-    async def build() -> Plan:
-        async with runtime.log.queries() as connection:
-            (claim,) = await queries.claims_by_id(connection, [claim_id])
-            day = await queries.day_facts(connection, claim)
-        return Plan([LogHours(by=SYSTEM, at=at, claim_id=claim_id, day=day)])
-
-    return build

@@ -12,8 +12,8 @@ from tests.support.servers import temporary_directory
 from tests.support.waiting import eventually_blocking
 
 OK, NOT_THERE, TAKEN = 0, 3, 5
-FIRST_EVENTS = ["PersonRegistered", "ConsentGiven", "RoleGranted"]
-"""What making the first ADMIN comes to."""
+FIRST_EVENTS = ["PolicyAdopted", "PersonRegistered", "ConsentGiven", "RoleGranted"]
+"""What the first start and making the first ADMIN come to."""
 SERVICES = ["orders", "volunteers", "ledger", "notify"]
 
 

@@ -18,10 +18,13 @@ NAMES = {  # domain.md §4.8, as far as built
         OrderAccepted OrderStaffed AcceptanceWithdrawn AssignmentLapsed OrderEscalated ServiceStarted ServiceFinished
         ServiceAutoClosed CompletionConfirmed CompletionPresumed OrderRated OrderClosed OrderCancelled OrderUnfulfilled
         InquiryRecorded ServiceItemPublished ServiceItemRetired PersonDataErased PolicyAdopted""",
-    "volunteers": """PersonRegistered PersonErased ConsentGiven ConsentWithdrawn ProxyAuthorised ProxyEnded
+    "volunteers": """PersonRegistered PersonMoved PersonBlocked PersonUnblocked PersonErased ConsentGiven
+        ConsentWithdrawn ProxyAuthorised ProxyEnded
         RelationDeclared RelationEnded RoleGranted RoleRevoked VolunteerRegistered IdentityVerified VolunteerActivated
         VolunteerPaused VolunteerResumed VolunteerSuspended VolunteerReinstated VolunteerWithdrawn SkillDeclared
-        SkillVerified LicenceRecorded InsuranceRecorded AvailabilitySet HoursClaimed HoursConfirmed HoursApproved
+        SkillVerified VolunteerRejected GuardianConsentRecorded LicenceExpired TrainingCompleted
+        TeamFounded TeamRegistered TeamDormant TeamDissolved MemberJoined MemberLeft LeaderAppointed
+        LicenceRecorded InsuranceRecorded AvailabilitySet HoursClaimed HoursConfirmed HoursApproved
         HoursRejected HoursHeld HoursLogged CorrectionRequested PersonDataErased PolicyAdopted""",
     "ledger": """EntryPosted EntryReversed EntryRefused DonationPledged DonationReceived DonationReceipted ReceiptWaived
         PersonDataErased PolicyAdopted""",
@@ -33,6 +36,7 @@ ALLOWED_PATTERNS = {
     r"^[a-z0-9_:.\-]{1,64}$",
     r"^[0-9a-f]{64}$",
     r"^[0-9]{8}$",
+    r"^[0-9]{16}$",
     r"^[0-9]{6,10}$",
     r"^[A-Z0-9][A-Z0-9\-]{0,31}$",
     r"^[A-Za-z0-9+/_\-]{16,256}={0,2}$",

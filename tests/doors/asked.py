@@ -54,6 +54,8 @@ class Operation:
             if each["in"] == "path":
                 schema = each["schema"]
                 usual = SOMEBODY if schema.get("format") == "uuid" else schema.get("enum", ["haircut"])[0]
+                if schema.get("type") == "integer":
+                    usual = str(schema.get("minimum", 1))
                 url = url.replace("{" + each["name"] + "}", values.get(each["name"], usual))
         return url
 

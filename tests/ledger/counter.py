@@ -10,7 +10,7 @@ from contracts.command import Channel, Role
 from contracts.envelope import encode
 from contracts.event import Event
 from contracts.ids import uuid7
-from contracts.volunteers import HoursLogged, PersonRegistered
+from contracts.volunteers import HoursAdjusted, HoursLogged, HoursVoided, PersonRegistered
 from eventstore.consumer import Reactions
 from eventstore.consumer.hearing import Hearing, Message
 from eventstore.vault import ErasureList
@@ -127,6 +127,43 @@ def message(event: Event, position: int) -> Message:
         actor="system",
     )
     return Message(position, body)
+
+
+def adjusted(event: HoursLogged, delta: int, **changes: Any) -> HoursAdjusted:
+    """Two persons corrected credited minutes."""
+    interval = event.model_dump(
+        include={
+            "claim_id", "volunteer_id", "order_id", "assignment_id", "started_at", "finished_at", "service_date",
+            "grade",
+        }
+    )  # fmt: skip
+    fields = {
+        **interval,
+        **_correction(delta),
+        "minutes": event.minutes + delta,
+        "delta": delta,
+        "reason_code": "minutes_wrong" if delta else "upheld",
+        "adjusted_at": event.logged_at + timedelta(days=2),
+    }
+    return HoursAdjusted(**fields | changes)
+
+
+def voided(event: HoursLogged, **changes: Any) -> HoursVoided:
+    """Two persons took credited minutes back."""
+    interval = event.model_dump(include={"claim_id", "volunteer_id", "minutes", "service_date", "grade"})
+    fields = {**interval, **_correction(-event.minutes), "reason_code": "not_served"}
+    return HoursVoided(**fields | {"voided_at": event.logged_at + timedelta(days=2)} | changes)
+
+
+def _correction(change: int) -> dict[str, Any]:
+    return {
+        "correction_id": uuid7(),
+        "day_minutes": max(0, 60 + change),
+        "requested_by": CLERK,
+        "approved_by": CASHIER,
+        "explanation_ref": uuid7(),
+        "explanation_commitment": "ab" * 32,
+    }
 
 
 def registered(person_id: UUID) -> PersonRegistered:

@@ -8,7 +8,7 @@ import pytest
 from contracts.command import Role
 from contracts.envelope import decode
 from contracts.ledger import EntryPosted, EntryRefused, PersonDataErased
-from contracts.volunteers import HoursLogged, PersonErased
+from contracts.volunteers import HoursAdjusted, HoursLogged, PersonErased
 from eventstore.vault import ErasureList
 from services.ledger.commands import HOURS, HoursFacts, book_stream
 from services.ledger.read_models import queries
@@ -111,7 +111,7 @@ async def test_the_tables_refuse_what_stale_facts_let_pass(counter: Counter, mon
     first = logged()
     await counter.hear(first)
 
-    async def blind(*_) -> HoursFacts:
+    async def blind(*_, **__) -> HoursFacts:
         return HoursFacts()
 
     monkeypatch.setattr(queries, "hours_facts", blind)
@@ -124,11 +124,12 @@ async def test_the_tables_refuse_what_stale_facts_let_pass(counter: Counter, mon
 
 
 async def test_every_constraint_of_the_hours_book_is_answered_aloud(counter: Counter):
-    (handler,) = counter.reactions.handlers(HoursLogged)
     codes = {code for constraint, code in CONSTRAINTS.items() if constraint.startswith("hours_")}
-    assert set(handler.refusals) == codes
-    assert handler.fresh
-    assert handler.blocks
+    for event_class in (HoursLogged, HoursAdjusted):
+        (handler,) = counter.reactions.handlers(event_class)
+        assert set(handler.refusals) == codes
+        assert handler.fresh
+        assert handler.blocks
 
 
 async def test_an_erased_donor_is_forgotten_save_the_locked_accounting_copy(counter: Counter):

@@ -221,7 +221,7 @@ def closed() -> orders.OrderClosed:
     return orders.OrderClosed(**fact("CLOSED"), rated=True, closed_at=NOON)
 
 
-def posted(book: Any = "hours") -> ledger.EntryPosted:
+def posted(book: Any = "hours", replaces: UUID | None = None) -> ledger.EntryPosted:
     hours = ledger.HoursEntry(
         claim_id=CLAIM, volunteer_id=ANNA, started_at=START, finished_at=END, minutes=60, grade="A"
     )
@@ -235,6 +235,7 @@ def posted(book: Any = "hours") -> ledger.EntryPosted:
         effective_date=date(2026, 11, 25),
         postings=postings,
         hours=hours if book == "hours" else None,
+        reverses=replaces,
         posted_at=END,
     )
 
@@ -298,3 +299,13 @@ def proxy_ended() -> volunteers.ProxyEnded:
 
 def erased(person_id: UUID = WANG) -> volunteers.PersonErased:
     return volunteers.PersonErased(person_id=person_id, role=Role.ADMIN, erased_at=NOON)
+
+
+def consent_withdrawn(person_id: UUID = WANG, purpose: str = "contact") -> volunteers.ConsentWithdrawn:
+    return volunteers.ConsentWithdrawn(person_id=person_id, purpose=purpose, role=Role.RESIDENT, withdrawn_at=NOON)
+
+
+def consented(person_id: UUID = WANG, purpose: str = "contact") -> volunteers.ConsentGiven:
+    return volunteers.ConsentGiven(
+        person_id=person_id, purpose=purpose, form="spoken", role=Role.RESIDENT, given_at=NOON
+    )

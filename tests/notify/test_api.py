@@ -209,5 +209,6 @@ async def test_the_openapi_document_names_every_route(desk: Desk) -> None:
         "/v1/phone-list",
         "/v1/phone-list/{notification_id}/outcome",
         "/v1/notices",
+        "/v1/policy",
         "/v1/checkpoint",
     }

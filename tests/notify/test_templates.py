@@ -27,14 +27,22 @@ def test_a_notice_claims_nothing_blames_nobody_and_is_about_nobody_else(code: st
     assert "None" not in words
 
 
+DISPUTES = {"dispute_raised", "dispute_appealed", "dispute_decided", "dispute_final"}
+"""They need not be about an order."""
+MINUTES = {"minutes_credited", "minutes_corrected", "minutes_voided"}
+
+
 @pytest.mark.parametrize("code", [code for code in CODES if templates.template(code).to != "donor"])
 def test_it_says_what_and_when_and_the_order_number(code: str) -> None:
     text = templates.render(code, PARAMS)
-    if code == "minutes_credited":
+    if code in DISPUTES:
+        assert code == "dispute_final" or "11月25日 星期三 上午9点" in text.body
+        return
+    if code in MINUTES:
         assert "11月24日 星期二" in text.body
     else:
         assert "2041-7788" in text.body
-    if code not in {"minutes_credited", "pool_digest"}:
+    if code not in {*MINUTES, "pool_digest"}:
         assert "11月25日 星期三 上午9点到10点" in text.body
         assert "理发" in text.body
 

@@ -243,7 +243,7 @@ class Quarter:
         """An order that was served in 35 minutes, with the code in and out."""
         order_id = await self.accepted(volunteer_id, **changes)
         code = (await self.seen(f"/orders/{order_id}", WANG, Role.RESIDENT))["service_code"]
-        await self.until(max(self.now(), TOMORROW))
+        await self.until(max(self.now(), _starts(changes)))
         await self.done(f"/orders/{order_id}/start", {"service_code": code}, volunteer_id, Role.VOLUNTEER)
         await self.later(minutes=35)
         finish = {"service_code": code, "outcome": "done"}
@@ -259,6 +259,10 @@ class Quarter:
 
     async def types(self, order_id: UUID) -> list[str]:
         return [event.type for event in await self.events(order_id)]
+
+
+def _starts(changes: dict[str, Any]) -> datetime:
+    return datetime.fromisoformat(changes["window_start"]) if "window_start" in changes else TOMORROW
 
 
 def message(event: Event, position: int) -> Message:

@@ -6,38 +6,36 @@ from typing import Any
 from uuid import UUID
 
 from contracts.command import SYSTEM, By, Channel, Command, Refused, Role
-from contracts.orders import OrderEvent, OrderState
+from contracts.orders import InOrderStream, OrderState
+from services.orders.commands.missing import PastService, RecordServiceAfterwards, RecordVolunteerNoShow
 from services.orders.commands.placing import (
     AcceptOrder,
     CancelOrder,
     CreateOrderFromInquiry,
     DeclareUnfulfilled,
-    DeclineOffer,
     DispatchOrder,
-    EscalateOrder,
-    ExpireOffer,
-    LapseAssignment,
     OpenOrder,
     OrderCommand,
     PlaceOrder,
     Proposal,
     RefuseOrder,
     VerifyOrder,
-    WithdrawAcceptance,
 )
 from services.orders.commands.serving import (
-    AutoCloseService,
+    AmendRating,
     CloseOrder,
     ConfirmCompletion,
+    ContestCompletion,
     FinishService,
-    PresumeCompletion,
     RateOrder,
     StartService,
 )
+from services.orders.commands.turning import MergeOrder
 from services.orders.commands.words import ItemFacts, Policy, ResidentFacts, VolunteerFacts
 from services.orders.decider.decide import decide
 from services.orders.decider.evolve import evolve
 from services.orders.decider.state import Order
+from services.orders.policy import working_deadlines
 
 
 def uid(number: int) -> UUID:
@@ -137,12 +135,12 @@ class Story:
 
     def __init__(self, policy: Policy = POLICY) -> None:
         self.order: Order | None = None
-        self.events: list[OrderEvent] = []
+        self.events: list[InOrderStream] = []
         self.at = MONDAY_NINE
         self.policy = policy
         self._next_offer = 0
 
-    def do(self, command: Command) -> Sequence[OrderEvent]:
+    def do(self, command: Command) -> Sequence[InOrderStream]:
         told = command.model_copy(update={"policy": self.policy}) if isinstance(command, OrderCommand) else command
         said = decide(told, self.order)  # type: ignore[arg-type]
         for event in said:
@@ -181,7 +179,7 @@ class Story:
         return self
 
     def verify(self, slots: int | None = None, **changes: Any) -> "Story":
-        self.do(ask(VerifyOrder, DISPATCHER, self.at, on_absence="call", slots=slots, **changes))
+        self.do(ask(VerifyOrder, DISPATCHER, self.at, slots=slots, **({"on_absence": "call"} | changes)))
         return self
 
     def dispatch(self, *volunteers: UUID, by: By = DISPATCHER, **facts: Any) -> "Story":
@@ -264,9 +262,34 @@ def rating(at: datetime, **changes: Any) -> RateOrder:
         "judge_household_id": WANG_HOME,
         "server_households": HOUSEHOLDS,
         "score": 5,
+        "rating_id": uid(700),
+        "follow_up_id": uid(750),
+        "contact_by": working_deadlines(at).contact_by,
     } | changes
     rated: RateOrder = ask(RateOrder, asked.pop("by"), at, **asked)
     return rated
+
+
+def amending(at: datetime, **changes: Any) -> AmendRating:
+    asked = dict(rating(at, **({"rating_id": uid(701), "score": 4} | changes)))
+    return AmendRating(**asked)
+
+
+def contesting(at: datetime, by: By = RESIDENT_WANG) -> ContestCompletion:
+    contested: ContestCompletion = ask(ContestCompletion, by, at, dispute_id=uid(800), reason_code="not_done")
+    return contested
+
+
+def merging(at: datetime, **changes: Any) -> MergeOrder:
+    asked: dict[str, Any] = {
+        "into": uid(3),
+        "into_order_no": "20260303",
+        "into_state": OrderState.PLACED,
+        "into_household_id": WANG_HOME,
+        "into_beneficiary_id": WANG,
+    } | changes
+    merged: MergeOrder = ask(MergeOrder, DISPATCHER, at, **asked)
+    return merged
 
 
 def in_state(state: OrderState | None) -> Story:
@@ -285,6 +308,9 @@ def in_state(state: OrderState | None) -> Story:
         return story
     story.verify().later(minutes=10)
     if state is OrderState.VERIFIED:
+        return story
+    if state is OrderState.MERGED:
+        story.do(merging(story.at))
         return story
     if state is OrderState.UNFULFILLED:
         story.until(WINDOW_END).do(unfulfilled(story.at))
@@ -307,17 +333,20 @@ def in_state(state: OrderState | None) -> Story:
     if state is OrderState.COMPLETED:
         return story
     story.later(minutes=5)
+    if state is OrderState.DISPUTED:
+        story.do(contesting(story.at))
+        return story
     if state is OrderState.RATED:
         return story.rate()
     if state is OrderState.CLOSED:
         story.rate().later(days=8).do(ask(CloseOrder, SYSTEM, story.at))
         return story
+    if state is OrderState.FOLLOW_UP:
+        return story.rate(2)
     raise AssertionError(f"nothing leads to {state}")
 
 
-REACHED = tuple(
-    state for state in OrderState if state not in {OrderState.FOLLOW_UP, OrderState.DISPUTED, OrderState.MERGED}
-)
+REACHED = tuple(OrderState)
 
 
 def unfulfilled(at: datetime, **changes: Any) -> DeclareUnfulfilled:
@@ -331,58 +360,33 @@ def unfulfilled(at: datetime, **changes: Any) -> DeclareUnfulfilled:
     return declared
 
 
-def fitting(command_class: type[OrderCommand], story: Story) -> Any:
-    """The command as somebody entitled would ask it now: refused, if at all, for the order's state alone."""
-    at = story.at
-    match command_class.__name__:
-        case "PlaceOrder":
-            return place(at, window_start=at + timedelta(days=1), window_end=at + timedelta(days=1, hours=1))
-        case "CreateOrderFromInquiry":
-            return from_inquiry(at, window_start=at + timedelta(days=1), window_end=at + timedelta(days=1, hours=1))
-        case "VerifyOrder":
-            return ask(VerifyOrder, DISPATCHER, at, on_absence="call")
-        case "RefuseOrder":
-            return ask(RefuseOrder, DISPATCHER, at, reason_code="unsafe")
-        case "DispatchOrder":
-            return ask(DispatchOrder, DISPATCHER, at, proposals=(proposal(CHEN, 99),))
-        case "OpenOrder":
-            return ask(OpenOrder, DISPATCHER, at)
-        case "AcceptOrder":
-            who = BO if story.order is not None and story.order.offer_to(BO) else CHEN
-            return story.accepting(who)
-        case "DeclineOffer":
-            return ask(DeclineOffer, as_volunteer(BO), at, volunteer_id=BO)
-        case "ExpireOffer":
-            return ask(ExpireOffer, SYSTEM, at + timedelta(hours=3))
-        case "WithdrawAcceptance":
-            return ask(WithdrawAcceptance, as_volunteer(ANNA), at, volunteer_id=ANNA)
-        case "LapseAssignment":
-            assignment_id = (
-                story.order.assignments[0].assignment_id if story.order and story.order.assignments else ORDER
-            )
-            return ask(LapseAssignment, SYSTEM, at, assignment_id=assignment_id, cause="volunteer_paused")
-        case "EscalateOrder":
-            return ask(EscalateOrder, DISPATCHER, at, level=3)
-        case "StartService":
-            return starting(max(at, WINDOW_START))
-        case "FinishService":
-            return finishing(at + timedelta(minutes=40))
-        case "AutoCloseService":
-            return ask(AutoCloseService, SYSTEM, WINDOW_END + timedelta(hours=4))
-        case "ConfirmCompletion":
-            return confirming(at)
-        case "PresumeCompletion":
-            return ask(PresumeCompletion, SYSTEM, at + timedelta(days=3))
-        case "RateOrder":
-            return rating(at)
-        case "CloseOrder":
-            return ask(CloseOrder, SYSTEM, at + timedelta(days=31))
-        case "CancelOrder":
-            return ask(CancelOrder, DISPATCHER, at, reason_code="resident_asked")
-        case "DeclareUnfulfilled":
-            return unfulfilled(max(at, WINDOW_END))
-        case name:
-            raise AssertionError(f"say here how {name} is asked")
+LEADER = by(RUI, Role.TEAM_LEADER)
+
+
+def no_show(at: datetime, volunteer_id: UUID = ANNA, **changes: Any) -> RecordVolunteerNoShow:
+    recorded: RecordVolunteerNoShow = ask(
+        RecordVolunteerNoShow, changes.pop("by", RESIDENT_WANG), at, volunteer_id=volunteer_id
+    )
+    return recorded
+
+
+def past(story: Story, volunteer_id: UUID = ANNA, **changes: Any) -> PastService:
+    """Half an hour at the window's start, in the volunteer's slot or in a new one."""
+    held = story.order.holds(volunteer_id) if story.order is not None else None
+    written: dict[str, Any] = {
+        "assignment_id": held.assignment_id if held is not None else uid(950 + volunteer_id.int % 10),
+        "volunteer": volunteer(volunteer_id),
+        "started_at": WINDOW_START,
+        "finished_at": WINDOW_START + timedelta(minutes=30),
+    }
+    return PastService(**(written | changes))
+
+
+def recording(at: datetime, story: Story, *services: PastService, by: By = LEADER) -> RecordServiceAfterwards:
+    recorded: RecordServiceAfterwards = ask(
+        RecordServiceAfterwards, by, at, services=services or (past(story),), attachment_hash="a" * 64
+    )
+    return recorded
 
 
 def last_day(licence: str, day: date) -> dict[str, dict[str, date]]:

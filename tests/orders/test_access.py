@@ -7,7 +7,9 @@ import pytest
 from contracts.command import Role
 from services.orders.access import build_access
 from services.orders.commands.beside import PublishServiceItem, RecordInquiry, RetireServiceItem
+from services.orders.decider.dispute_state import TABLE as DISPUTE
 from services.orders.decider.lifecycle import LIFECYCLE
+from services.orders.decider.welfare_check import TABLE as CHECK
 
 TABLE = build_access()
 RELATIONS = (
@@ -22,10 +24,19 @@ RELATIONS = (
     "station_covers",
     "grid_covers",
     "entrance_covers",
+    "responsible",
+    "party",
 )
 STANDINGS = [frozenset(some) for size in range(3) for some in combinations(RELATIONS, size)]
 """Nobody in particular, each relation alone, and every two of them together."""
-SYSTEM_ONLY = {"ExpireOffer", "LapseAssignment", "AutoCloseService", "PresumeCompletion"}
+SYSTEM_ONLY = {
+    "ExpireOffer",
+    "LapseAssignment",
+    "AutoCloseService",
+    "PresumeCompletion",
+    "EscalateFollowUp",
+    "EscalateWelfareCheck",
+}
 R = Role
 RESIDENTS_SIDE = {R.RESIDENT: {"own"}, R.PROXY: {"proxy"}}
 PLACES = {R.STATION_MANAGER: {"station_covers"}, R.GRID_WORKER: {"grid_covers"}, R.BUILDING_LEAD: {"entrance_covers"}}
@@ -37,12 +48,22 @@ def everybody(*roles: Role) -> dict[Role, set[str]]:
 
 OFFICE = everybody(R.DISPATCHER, R.REVIEWER, R.SOCIAL_WORKER)
 READERS = OFFICE | everybody(R.STREET_OFFICER, R.TEAM_LEADER, R.SUPERVISOR, R.ADMIN, R.AUDITOR)
+WATCH = (R.STREET_OFFICER, R.TEAM_LEADER, R.SUPERVISOR, R.ADMIN, R.AUDITOR)
+RESPONSIBLE = (R.VOLUNTEER, R.TEAM_LEADER, R.SOCIAL_WORKER, R.STATION_MANAGER, R.DISPATCHER)
+CALLERS = (R.DISPATCHER, R.SOCIAL_WORKER, R.STREET_OFFICER, R.AUDITOR)
+PARTIES = {R.RESIDENT: {"own", "party"}, R.PROXY: {"proxy", "party"}, R.VOLUNTEER: {"assigned", "party"}}
 EXPECTED: dict[str, dict[Role, set[str]]] = {
     "PlaceOrder": RESIDENTS_SIDE,
     "RecordInquiry": everybody(R.GRID_WORKER, R.BUILDING_LEAD, R.VOLUNTEER),
     "CreateOrderFromInquiry": {R.STATION_MANAGER: {"station_covers"}},
+    "RequestInfo": everybody(R.DISPATCHER),
+    "ProvideInfo": RESIDENTS_SIDE,
     "VerifyOrder": everybody(R.DISPATCHER),
     "RefuseOrder": everybody(R.DISPATCHER),
+    "MergeOrder": everybody(R.DISPATCHER),
+    "RedispatchOrder": everybody(R.DISPATCHER),
+    "RescheduleOrder": RESIDENTS_SIDE | everybody(R.DISPATCHER),
+    "ReopenOrder": RESIDENTS_SIDE | everybody(R.REVIEWER),
     "DispatchOrder": everybody(R.DISPATCHER),
     "OpenOrder": everybody(R.DISPATCHER),
     "EscalateOrder": everybody(R.DISPATCHER),
@@ -54,10 +75,38 @@ EXPECTED: dict[str, dict[Role, set[str]]] = {
     "AcceptOrder": everybody(R.VOLUNTEER),
     "DeclineOffer": everybody(R.VOLUNTEER),
     "WithdrawAcceptance": {R.VOLUNTEER: {"assigned"}},
+    "ReconfirmAssignment": {R.VOLUNTEER: {"assigned"}},
     "StartService": {R.VOLUNTEER: {"assigned"}} | everybody(R.TEAM_LEADER),
     "FinishService": {R.VOLUNTEER: {"assigned"}} | everybody(R.TEAM_LEADER),
+    "RecordVolunteerNoShow": RESIDENTS_SIDE | everybody(R.TEAM_LEADER, R.DISPATCHER),
+    "RecordResidentAbsent": {R.VOLUNTEER: {"serving"}} | everybody(R.DISPATCHER),
+    "RecordServiceAfterwards": everybody(R.TEAM_LEADER, R.DISPATCHER) | {R.STATION_MANAGER: {"station_covers"}},
     "ConfirmCompletion": RESIDENTS_SIDE,
     "RateOrder": RESIDENTS_SIDE | everybody(R.REVIEWER),
+    "AmendRating": RESIDENTS_SIDE | everybody(R.REVIEWER),
+    "ContestCompletion": RESIDENTS_SIDE | {R.VOLUNTEER: {"assigned"}},
+    "OpenFollowUp": RESIDENTS_SIDE | everybody(R.REVIEWER, R.SOCIAL_WORKER),
+    "RecordContact": everybody(R.REVIEWER),
+    "DismissRating": everybody(R.REVIEWER),
+    "OrderRectification": everybody(R.REVIEWER),
+    "ReportRectification": {role: {"responsible"} for role in RESPONSIBLE},
+    "VerifyRectification": RESIDENTS_SIDE | everybody(R.REVIEWER),
+    "CloseFollowUp": everybody(R.REVIEWER),
+    "RaiseDispute": RESIDENTS_SIDE | {R.VOLUNTEER: {"assigned", "own"}},
+    "ResolveDispute": everybody(R.SOCIAL_WORKER),
+    "ResolveContest": everybody(R.SOCIAL_WORKER),
+    "AppealDispute": PARTIES,
+    "AppealContest": PARTIES,
+    "RaiseWelfareCheck": {R.VOLUNTEER: {"assigned"}} | everybody(R.DISPATCHER),
+    "RecordOutcome": PLACES | everybody(R.DISPATCHER),
+    "read_follow_up": everybody(R.REVIEWER, R.SOCIAL_WORKER, *WATCH)
+    | RESIDENTS_SIDE
+    | {role: {"responsible"} for role in RESPONSIBLE if role not in {R.TEAM_LEADER, R.SOCIAL_WORKER}},
+    "list_follow_ups": everybody(R.REVIEWER, R.SOCIAL_WORKER, *WATCH),
+    "read_dispute": PARTIES | everybody(R.SOCIAL_WORKER, R.STREET_OFFICER, R.AUDITOR),
+    "list_disputes": everybody(R.SOCIAL_WORKER, R.STREET_OFFICER, R.AUDITOR),
+    "read_welfare_check": RESIDENTS_SIDE | PLACES | everybody(*CALLERS),
+    "list_welfare_checks": everybody(*PLACES, *CALLERS),
     "read_order": READERS
     | {R.RESIDENT: {"own", "requester"}, R.PROXY: {"proxy", "requester"}}
     | {R.VOLUNTEER: {"assigned", "offered", "pool", "requester"}}
@@ -74,6 +123,25 @@ UNLESS: dict[tuple[str, Role], set[str]] = {
     ("StartService", R.TEAM_LEADER): CLOSE,
     ("FinishService", R.TEAM_LEADER): CLOSE,
     ("RateOrder", R.REVIEWER): CLOSE,
+    ("AmendRating", R.REVIEWER): CLOSE,
+    ("OpenFollowUp", R.REVIEWER): CLOSE,
+    ("OpenFollowUp", R.SOCIAL_WORKER): CLOSE,
+    ("RecordContact", R.REVIEWER): CLOSE,
+    ("DismissRating", R.REVIEWER): CLOSE,
+    ("OrderRectification", R.REVIEWER): CLOSE,
+    ("VerifyRectification", R.REVIEWER): CLOSE,
+    ("CloseFollowUp", R.REVIEWER): CLOSE,
+    ("ResolveDispute", R.SOCIAL_WORKER): CLOSE | {"proxy", "party"},
+    ("ResolveContest", R.SOCIAL_WORKER): CLOSE | {"proxy", "party"},
+    ("RecordOutcome", R.GRID_WORKER): {"own"},
+    ("RecordOutcome", R.BUILDING_LEAD): {"own"},
+    ("RecordOutcome", R.STATION_MANAGER): {"own"},
+    ("RecordOutcome", R.DISPATCHER): {"own"},
+    ("RecordVolunteerNoShow", R.TEAM_LEADER): {"assigned"},
+    ("RecordVolunteerNoShow", R.DISPATCHER): {"assigned"},
+    ("RecordServiceAfterwards", R.TEAM_LEADER): CLOSE,
+    ("RecordServiceAfterwards", R.DISPATCHER): CLOSE,
+    ("RecordServiceAfterwards", R.STATION_MANAGER): CLOSE,
     ("read_service_code", R.RESIDENT): {"assigned"},
     ("read_service_code", R.PROXY): {"assigned"},
     ("read_service_code", R.DISPATCHER): {"assigned"},
@@ -98,6 +166,7 @@ def test_every_cell_is_as_listed(command: str) -> None:
 def test_every_command_of_a_person_is_in_the_table() -> None:
     commands = {row.command.__name__ for row in LIFECYCLE}
     commands |= {command.__name__ for command in (RecordInquiry, PublishServiceItem, RetireServiceItem)}
+    commands |= {line.command.__name__ for table in (DISPUTE, CHECK) for line in table.lines}
     queries = {name for name in EXPECTED if name.islower()}
     assert set(TABLE.commands) == set(EXPECTED)
     assert set(EXPECTED) == (commands - SYSTEM_ONLY) | queries

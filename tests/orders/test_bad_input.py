@@ -10,7 +10,7 @@ from contracts.command import Role
 from servicekit.secrets import ISSUER_KEY
 from servicekit.tokens import load_issuer_key, new_issuer_key
 from tests.orders.quarter import TOMORROW, Quarter, iso
-from tests.orders.samples import ANNA, BO, CHEN, DUAN, MONDAY_NINE, WANG
+from tests.orders.samples import ANNA, BO, CHEN, DUAN, GUO, MONDAY_NINE, WANG, ZHAN
 
 RESIDENT, VOLUNTEER, DISPATCHER = Role.RESIDENT, Role.VOLUNTEER, Role.DISPATCHER
 
@@ -198,3 +198,39 @@ async def test_what_has_not_been_heard_is_waited_for_and_then_told(quarter: Quar
     await quarter.refused(503, "not_caught_up", "/orders", quarter.wish(), WANG, RESIDENT, After="volunteers=99999")
     heard = await quarter.runtime.log.heard("volunteers")
     await quarter.done("/orders", quarter.wish(), WANG, RESIDENT, After=f"volunteers={heard}")
+
+
+async def test_work_done_over_names_a_closed_order_of_the_same_person(quarter: Quarter) -> None:
+    still_open = await quarter.place()
+    for rework_of in (str(uuid4()), str(still_open)):
+        wish = quarter.wish(rework_of=rework_of)
+        await quarter.refused(422, "rework_unknown", "/orders", wish, WANG, RESIDENT)
+
+
+ENDS_OF_TIME = (
+    "0001-01-01T00:00:00+14:00",
+    "0001-01-01T00:00:00Z",
+    "9999-12-31T23:59:59Z",
+    "9999-12-31T23:59:59-14:00",
+)
+
+
+async def test_times_from_the_ends_of_the_calendar_are_refused_and_break_nothing(quarter: Quarter) -> None:
+    """What is looked up about a time goes through other calendars, with less room at the ends."""
+    accepted = await quarter.accepted()
+    need = {"result": "need", "resident_id": str(WANG), "item_code": "haircut", "consented": True}
+    inquiry = (await quarter.done("/inquiries", need, GUO, Role.GRID_WORKER))["inquiry_id"]
+    for time_from in ENDS_OF_TIME:
+        for time_to in (*ENDS_OF_TIME, iso(TOMORROW)):
+            window = {"window_start": time_from, "window_end": time_to}
+            sheet = {"volunteer_id": str(ANNA), "started_at": time_from, "finished_at": time_to}
+            past = {"services": [sheet], "attachment_hash": "5e" * 32}
+            for path, body, actor, role in (
+                ("/orders", quarter.wish(**window), WANG, RESIDENT),
+                (f"/inquiries/{inquiry}/order", {**window, "on_absence": "call"}, ZHAN, Role.STATION_MANAGER),
+                (f"/orders/{accepted}/reschedule", window, WANG, RESIDENT),
+                (f"/orders/{accepted}/reopen", {**window, "reason_code": "again"}, WANG, RESIDENT),
+                (f"/orders/{accepted}/record-afterwards", past, DUAN, DISPATCHER),
+            ):
+                answer = await quarter.ask(path, body, actor, role)
+                assert 400 <= answer.status_code < 500, (path, body, answer.text)

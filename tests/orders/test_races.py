@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 
 from contracts.command import Role
+from services.orders.decider.deadlines import SHANGHAI
 from tests.orders.quarter import TOMORROW, Quarter, iso
 from tests.orders.samples import ANNA, BO, CHEN, DUAN, WANG
 
@@ -78,3 +79,48 @@ async def test_cancelling_and_accepting_at_once_leave_no_live_slot_behind(quarte
         assert await quarter.state(order_id) == "CANCELLED"
         shown = await quarter.seen(f"/orders/{order_id}", DUAN, Role.DISPATCHER)
         assert not any(one["live"] for one in shown["assignments"])
+
+
+async def test_dispatches_at_once_never_ask_anybody_more_than_twice_a_day(quarter: Quarter) -> None:
+    """Orders of their own streams: only the numbering of a day's offers can tell."""
+    orders = [await quarter.verified() for _ in range(6)]
+    body = {"volunteer_ids": [str(ANNA)]}
+    answers = await asyncio.gather(
+        *(quarter.ask(f"/orders/{order_id}/dispatch", body, DUAN, Role.DISPATCHER) for order_id in orders)
+    )
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 409, 409, 409, 409]
+    refused = [answer.json() for answer in answers if answer.status_code == 409]
+    assert {(one["reason_code"], one["facts"]["why"]) for one in refused} == {
+        ("candidate_unfit", "offers_today_reached")
+    }
+    offers = [
+        offer
+        for order_id in orders
+        for event in await quarter.events(order_id)
+        if event.type == "OrderDispatched"
+        for offer in event.offers  # type: ignore[attr-defined]
+    ]
+    assert sorted(offer.number_today for offer in offers) == [1, 2]
+    midnight = quarter.now().astimezone(SHANGHAI).replace(hour=0, minute=0, second=0) + timedelta(days=1)
+    await quarter.until(midnight)
+    noon = midnight + timedelta(hours=36)
+    again = await quarter.verified(window_start=iso(noon), window_end=iso(noon + timedelta(hours=1)))
+    await quarter.done(f"/orders/{again}/dispatch", body, DUAN, Role.DISPATCHER)
+
+
+async def test_waves_sent_at_once_ask_others_instead(quarter: Quarter) -> None:
+    """Two dispatchers who send to the best ranked at once do not fail each other: the second is decided again."""
+    orders = [await quarter.verified() for _ in range(4)]
+    answers = await asyncio.gather(
+        *(quarter.ask(f"/orders/{order_id}/dispatch", {}, DUAN, Role.DISPATCHER) for order_id in orders)
+    )
+    assert {answer.status_code for answer in answers} <= {200, 409}
+    asked = [
+        (offer.volunteer_id, offer.number_today)
+        for order_id in orders
+        for event in await quarter.events(order_id)
+        if event.type == "OrderDispatched"
+        for offer in event.offers  # type: ignore[attr-defined]
+    ]
+    assert len(asked) == len(set(asked)) == 6
+    assert {number for _, number in asked} == {1, 2}

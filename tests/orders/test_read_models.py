@@ -21,6 +21,8 @@ from services.orders.read_models.facts import available
 from services.orders.read_models.own import _FOLDS, OrdersModel
 from services.orders.read_models.people import PeopleCopy
 from services.orders.read_models.relations import covers
+from tests.orders.lives import another_turn, besides_the_book, said_again
+from tests.orders.lives_aside import disputed, followed_up, looked_after
 from tests.orders.quarter import TOMORROW, Quarter, iso
 from tests.orders.samples import ANNA, BO, CHEN, DUAN, GUO, MONDAY_NINE, RUI, WANG, WANG_SON, ZHAN
 from tests.support.servers import TestNats
@@ -31,6 +33,7 @@ VOLUNTEER, DISPATCHER, RESIDENT = Role.VOLUNTEER, Role.DISPATCHER, Role.RESIDENT
 async def live_a_little(quarter: Quarter) -> None:
     """Every event that orders says, at least once."""
     at: dict[str, Any] = {"role": Role.STATION_MANAGER, "recorded_at": MONDAY_NINE, "expires_on": date(2027, 1, 1)}
+    team: dict[str, Any] = {"team_id": uuid4(), "team_code": "haircut-team", "role": Role.VOLUNTEER}
     weekly = (volunteers.WeeklySlot(weekday=2, from_minute=480, to_minute=720),)
     await quarter.hear(
         volunteers.LicenceRecorded(licence_id=uuid4(), volunteer_id=ANNA, licence="medical", due_at=TOMORROW, **at),
@@ -41,6 +44,17 @@ async def live_a_little(quarter: Quarter) -> None:
         volunteers.RelationDeclared(
             relation_id=uuid4(), person_a_id=WANG, person_b_id=BO, kind="sibling", role=RESIDENT, declared_at=TOMORROW
         ),
+        volunteers.TrainingCompleted(
+            training_id=uuid4(),
+            volunteer_id=ANNA,
+            training="safety",
+            completed_on=date(2026, 1, 1),
+            role=Role.STATION_MANAGER,
+            recorded_at=MONDAY_NINE,
+        ),
+        volunteers.TeamFounded(founder_id=ANNA, founded_at=MONDAY_NINE, **team),
+        volunteers.MemberJoined(volunteer_id=ANNA, members=1, due_at=TOMORROW, joined_at=MONDAY_NINE, **team),
+        volunteers.PersonBlocked(block_id=uuid4(), person_id=WANG, other_id=GUO, role=RESIDENT, blocked_at=MONDAY_NINE),
     )
     refused = await quarter.place()
     await quarter.done(f"/orders/{refused}/refuse", {"reason_code": "other", "words": "转物业"}, DUAN, DISPATCHER)
@@ -59,6 +73,12 @@ async def live_a_little(quarter: Quarter) -> None:
     served = await quarter.served_order()
     await quarter.done(f"/orders/{served}/confirm", {}, WANG_SON, Role.PROXY)
     await quarter.done(f"/orders/{served}/rate", {"score": 4, "tags": ["kind"]}, RUI, Role.REVIEWER, X_Channel="phone")
+    await besides_the_book(quarter)
+    await another_turn(quarter)
+    await said_again(quarter)
+    await followed_up(quarter)
+    await disputed(quarter)
+    await looked_after(quarter)
     unclosed = await quarter.accepted(
         window_start=iso(quarter.now() + timedelta(hours=3)), window_end=iso(quarter.now() + timedelta(hours=4))
     )

@@ -9,7 +9,10 @@ import pytest
 import services.orders
 from contracts.orders import OrderState
 from servicekit.problems import SHARED_SENTENCES
+from services.orders.decider.dispute_state import TABLE as DISPUTE
+from services.orders.decider.follow_up_state import TABLE as FOLLOW_UP
 from services.orders.decider.lifecycle import LIFECYCLE
+from services.orders.decider.welfare_check import TABLE as CHECK
 from services.orders.read_models.own import OrdersModel
 from services.orders.refusals import CONSTRAINTS, REFUSALS
 
@@ -20,6 +23,9 @@ def codes_raised() -> set[str]:
     found = set(CONSTRAINTS.values())
     for row in LIFECYCLE:
         found |= {code for state in (None, *OrderState) if (code := row.refusal(state)) is not None}
+    for table in (FOLLOW_UP, DISPUTE, CHECK):
+        for line in table.lines:
+            found |= {code for state in (None, *table.states) if (code := line.refusal(state)) is not None}
     for file in ROOM.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Call) or not node.args:

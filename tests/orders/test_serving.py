@@ -192,10 +192,10 @@ def test_a_reviewer_rates_by_phone_unless_they_dispatched_it() -> None:
     dispatched_it = by(DUAN, Role.REVIEWER, Channel.PHONE)
     assert story.refused(rating(story.at, by=dispatched_it)).reason_code == "dispatcher_reviews"
     story.do(rating(story.at, by=REVIEWER, judge_household_id=None, score=2))
-    rated = story.events[-1]
+    rated, opened = story.events[-2:]
     assert isinstance(rated, OrderRated)
     assert (rated.rater_kind, rated.rater_id, rated.channel.value) == ("reviewer", RUI, "phone")
-    assert rated.owner_role is Role.REVIEWER
+    assert opened.owner_role is Role.REVIEWER
 
 
 def test_a_rated_order_closes_after_a_week() -> None:

@@ -104,7 +104,7 @@ async def test_silence_completes_and_closes_an_order_unrated(quarter: Quarter) -
 async def test_a_rated_order_closes_after_a_week_and_work_done_over_names_it(quarter: Quarter) -> None:
     order_id = await quarter.served_order()
     await quarter.done(f"/orders/{order_id}/confirm", {}, WANG, RESIDENT)
-    await quarter.done(f"/orders/{order_id}/rate", {"score": 2, "tags": ["late"]}, WANG, RESIDENT)
+    await quarter.done(f"/orders/{order_id}/rate", {"score": 4, "tags": ["late"]}, WANG, RESIDENT)
     await quarter.refused(409, "rated_already", f"/orders/{order_id}/rate", {"score": 5}, WANG, RESIDENT)
     await quarter.later(days=7)
     await quarter.fire()

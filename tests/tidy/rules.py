@@ -13,6 +13,7 @@ FILE_LINES, FUNCTION_LINES, LINE_LENGTH = 400, 70, 120
 PACKAGES = ("contracts", "eventstore", "servicekit", "services", "portal", "cli")
 ROOMS = ("commands", "decider", "read_models", "api", "reactions", "app", "__main__")
 SUFFIXES = {
+    ".typ",
     ".py", ".sql", ".toml", ".lock", ".md", ".yaml", ".yml", ".json", ".txt", ".typed", ".conf", ".html", ".css", ".js",
     ".svg", ".png", ".csv", ".po", ".jsonl",
 }  # fmt: skip

@@ -9,11 +9,14 @@ import pytest
 
 from contracts.command import SYSTEM, By, Channel, Refused, Role
 from contracts.volunteers import WeeklySlot
-from services.volunteers.commands import helping, hours, people, words
+from services.volunteers.commands import helping, hours, people, teams, words
 
-WANG, ANNA, BO, LEE, ZHAO = (UUID(int=(0x0197 << 112) | (7 << 76) | (2 << 62) | number) for number in range(1, 6))
-"""Wang the resident, Anna and Bo the volunteers, Lee the station manager, Zhao the auditor; all invented."""
+WANG, ANNA, BO, LEE, ZHAO, SUN = (UUID(int=(0x0197 << 112) | (7 << 76) | (2 << 62) | number) for number in range(1, 7))
+"""Wang the resident, Anna and Bo the volunteers, Lee the manager, Zhao the auditor, Sun the supervisor: invented."""
 ORDER, ASSIGNMENT, GRANT, RELATION, PROXY, PAPER, CORRECTION, EVENT = (UUID(int=100 + number) for number in range(8))
+BLOCK, LICENCE = UUID(int=120), UUID(int=121)
+EXPIRED = datetime(2026, 12, 31, 16, 0, tzinfo=UTC)
+"""The moment after 31 December 2026 in Shanghai."""
 CLAIM = words.claim_id_of(ASSIGNMENT)
 HOUSEHOLD = UUID(int=50)
 NOON = datetime(2026, 3, 18, 4, 0, tzinfo=UTC)
@@ -53,6 +56,9 @@ def person_commands() -> dict[str, Any]:
     admin: dict[str, Any] = {**about, "by": ADMIN}
     return {
         "RegisterPerson": register_person(),
+        "MovePerson": people.MovePerson(**about, household_id=HOUSEHOLD, entrance_id="entrance-002", grid_id="grid-01"),
+        "BlockPerson": people.BlockPerson(**about, block_id=UUID(int=6), other_id=BO, other_known=True),
+        "UnblockPerson": people.UnblockPerson(**about, block_id=BLOCK),
         "GiveConsent": people.GiveConsent(**about, purpose="contact", form="spoken"),
         "WithdrawConsent": people.WithdrawConsent(**about, purpose="service"),
         "BootstrapAdmin": people.BootstrapAdmin(**about, grant_id=GRANT, admin_ever=False),
@@ -84,7 +90,14 @@ def volunteer_commands() -> dict[str, Any]:
             entrance_id="entrance-001",
             grid_id="grid-01",
             age_years=64,
-            guardian_consented=False,
+        ),
+        "RecordGuardianConsent": helping.RecordGuardianConsent(
+            **own, guardian_id=WANG, guardian_related=True, form="written", age_years=8
+        ),
+        "RejectVolunteer": helping.RejectVolunteer(**checked, reason_code="not_shown"),
+        "ExpireLicence": helping.ExpireLicence(**checked | {"by": SYSTEM, "at": EXPIRED}, licence_id=LICENCE),
+        "RecordTraining": helping.RecordTraining(
+            **checked, training_id=PAPER, training="safety", completed_on=date(2026, 3, 17)
         ),
         "VerifyIdentity": helping.VerifyIdentity(**checked, method="id_card_seen"),
         "DeclareSkill": helping.DeclareSkill(**own, skill="plumbing", level=1),
@@ -116,6 +129,25 @@ def volunteer_commands() -> dict[str, Any]:
     }
 
 
+TEAM = "haircut-team"
+
+
+def team_commands() -> dict[str, Any]:
+    """One good command of each kind about the barbers' team, which Anna, Bo and Wang are in."""
+    about: dict[str, Any] = {"by": MANAGER, "at": NOON, "team_code": TEAM}
+    return {
+        "FoundTeam": teams.FoundTeam(**about | {"by": by(ANNA, Role.VOLUNTEER)}, founder_id=ANNA, active=True),
+        "JoinTeam": teams.JoinTeam(**about, volunteer_id=ZHAO, active=True),
+        "LeaveTeam": teams.LeaveTeam(**about, volunteer_id=BO),
+        "AppointLeader": teams.AppointLeader(**about, leader_id=BO),
+        "RegisterTeam": teams.RegisterTeam(**about),
+        "MarkTeamDormant": teams.MarkTeamDormant(
+            **about | {"by": SYSTEM, "at": NOON + timedelta(days=90)}, last_activity_at=NOON
+        ),
+        "DissolveTeam": teams.DissolveTeam(**about, reason_code="members_wish"),
+    }
+
+
 def claim_hours(minutes: int = 60, started_at: datetime = NOON, **changes: Any) -> hours.ClaimHours:
     finished_at = started_at + timedelta(minutes=minutes)
     asked: dict[str, Any] = {
@@ -133,11 +165,14 @@ def claim_hours(minutes: int = 60, started_at: datetime = NOON, **changes: Any) 
         "minutes": minutes,
         "grade": "A",
         "source_event_id": EVENT,
+        "due_at": finished_at + timedelta(days=7),
     }
     return hours.ClaimHours(**asked | changes)
 
 
 LATER = NOON + timedelta(days=1)
+DUE = NOON + timedelta(days=15)
+ENTRY = UUID(int=300)
 
 
 def confirm_hours(**changes: Any) -> hours.ConfirmHours:
@@ -147,7 +182,7 @@ def confirm_hours(**changes: Any) -> hours.ConfirmHours:
 
 def log_hours(logged_minutes: int = 0, overlaps: UUID | None = None, **changes: Any) -> hours.LogHours:
     day = hours.DayFacts(logged_minutes=logged_minutes, overlaps=overlaps)
-    asked: dict[str, Any] = {"by": SYSTEM, "at": LATER, "claim_id": CLAIM, "day": day}
+    asked: dict[str, Any] = {"by": SYSTEM, "at": LATER, "claim_id": CLAIM, "day": day, "due_at": DUE}
     return hours.LogHours(**asked | changes)
 
 
@@ -162,8 +197,72 @@ def reject_hours(by: By = AUDITOR) -> hours.RejectHours:
     return hours.RejectHours(by=by, at=LATER, claim_id=CLAIM, reason_code="not_served")
 
 
-def request_correction() -> hours.RequestCorrection:
-    return hours.RequestCorrection(by=SYSTEM, at=LATER, claim_id=CLAIM, correction_id=CORRECTION, cause="overlap")
+def request_correction(by: By = SYSTEM, **changes: Any) -> hours.RequestCorrection:
+    asked: dict[str, Any] = {"correction_id": CORRECTION, "cause": "overlap", "due_at": DUE}
+    return hours.RequestCorrection(by=by, at=LATER, claim_id=CLAIM, **asked | changes)
+
+
+def claim_by_hand(by: By = by(ANNA, Role.VOLUNTEER), minutes: int = 60, **changes: Any) -> hours.ClaimHoursManually:
+    finished_at = NOON + timedelta(minutes=minutes)
+    asked: dict[str, Any] = {
+        "at": LATER,
+        "claim_id": CLAIM,
+        "volunteer_id": ANNA,
+        "volunteer_active": True,
+        "same_household": False,
+        "beneficiary_id": WANG,
+        "item_code": "haircut",
+        "project_code": "neighbours_watch",
+        "started_at": NOON,
+        "finished_at": finished_at,
+        "attachment_sha256": DIGEST,
+        "due_at": DUE,
+    }
+    return hours.ClaimHoursManually(by=by, **asked | changes)
+
+
+def hold_hours() -> hours.HoldHours:
+    return hours.HoldHours(by=SYSTEM, at=LATER, claim_id=CLAIM, due_at=DUE)
+
+
+def release_hours(logged_minutes: int = 0, overlaps: UUID | None = None) -> hours.ReleaseHours:
+    day = hours.DayFacts(logged_minutes=logged_minutes, overlaps=overlaps)
+    return hours.ReleaseHours(by=SYSTEM, at=LATER, claim_id=CLAIM, day=day, due_at=DUE)
+
+
+def _answering(logged_minutes: int, entry: UUID | None, **changes: Any) -> dict[str, Any]:
+    return {
+        "at": LATER,
+        "claim_id": CLAIM,
+        "correction_id": CORRECTION,
+        "explanation_ref": EVENT,
+        "explanation_commitment": DIGEST,
+        "day": hours.DayFacts(logged_minutes=logged_minutes),
+        "entry": hours.EntryFacts(answered=True, standing=entry),
+    } | changes
+
+
+def adjust_hours(by: By = AUDITOR, delta: int = -10, logged_minutes: int = 60, **changes: Any) -> hours.AdjustHours:
+    reason_code = "minutes_wrong" if delta else "upheld"
+    fields: dict[str, Any] = {"delta": delta, "reason_code": reason_code} | _answering(logged_minutes, ENTRY) | changes
+    return hours.AdjustHours(by=by, **fields)
+
+
+def void_hours(by: By = AUDITOR, logged_minutes: int = 60, **changes: Any) -> hours.VoidHours:
+    return hours.VoidHours(by=by, **{"reason_code": "not_served"} | _answering(logged_minutes, ENTRY) | changes)
+
+
+def draw_sample() -> hours.DrawSample:
+    month = date(2026, 3, 1)
+    return hours.DrawSample(
+        by=SYSTEM, at=LATER, claim_id=CLAIM, month_start=month, seed=DIGEST, population=20, due_at=DUE
+    )
+
+
+def record_sample(by: By = by(SUN, Role.SUPERVISOR), result: Any = "confirmed") -> hours.RecordSample:
+    return hours.RecordSample(
+        by=by, at=LATER, claim_id=CLAIM, result=result, correction_id=CORRECTION, correction_due_at=DUE
+    )
 
 
 class Story:

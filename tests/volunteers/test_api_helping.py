@@ -57,14 +57,69 @@ async def test_a_child_helps_with_a_guardians_consent_that_it_cannot_give_itself
         relation = {"person_a_id": str(mother), "person_b_id": str(young), "kind": "parent"}
         await town.done("/relations", relation)
     await town.refused(409, "guardian_not_related", "/volunteers", body, child, Role.RESIDENT)
-    without = {"person_id": str(child), "consent_form": "written"}
-    await town.refused(409, "guardian_consent_required", "/volunteers", without, child, Role.RESIDENT)
     await town.refused(409, "too_young", "/volunteers", {**body, "person_id": str(toddler)}, mother, Role.RESIDENT)
     await town.done("/volunteers", body, mother, Role.RESIDENT)
     consent = [event for event in await town.events() if isinstance(event, ConsentGiven)][-1]
     assert (consent.purpose, consent.guardian_id) == ("volunteering", mother)
+    assert (await town.types())[-2:] == ["VolunteerRegistered", "GuardianConsentRecorded"]
     seen = (await town.read(f"/volunteers/{child}", mother, Role.RESIDENT)).json()
     assert (seen["guardian_required"], seen["accompanied_only"]) == (True, True)
+
+
+async def test_a_child_that_asks_alone_waits_until_its_guardian_consents(town: Town):
+    mother, stranger = await town.person("母示例"), await town.person("李示例")
+    child = await town.person("童示例", birth_date=born(9), guardian_id=str(mother))
+    await town.done("/relations", {"person_a_id": str(mother), "person_b_id": str(child), "kind": "parent"})
+    await town.done("/volunteers", {"person_id": str(child), "consent_form": "web"}, child, Role.RESIDENT)
+    assert "volunteering" not in [event.purpose for event in await town.events() if isinstance(event, ConsentGiven)]
+    path = f"/volunteers/{child}"
+    await town.refused(409, "guardian_consent_required", f"{path}/verify-identity", {})
+    consent = {"guardian_id": str(mother), "form": "written"}
+    await town.refused(403, "forbidden", f"{path}/guardian-consent", consent, child, Role.VOLUNTEER)
+    await town.refused(
+        403, "forbidden", f"{path}/guardian-consent", {**consent, "guardian_id": str(stranger)}, stranger, Role.RESIDENT
+    )
+    await town.refused(
+        409, "guardian_not_related", f"{path}/guardian-consent", {**consent, "guardian_id": str(stranger)}
+    )
+    await town.done(f"{path}/guardian-consent", consent, mother, Role.RESIDENT)
+    await town.done(f"{path}/verify-identity", {})
+    seen = (await town.read(path)).json()
+    assert (seen["state"], seen["guardian_id"], seen["accompanied_only"]) == ("ACTIVE", str(mother), True)
+    # The guardian takes it back: the child is no volunteer any more, and comes back only with a consent again.
+    await town.done(f"/persons/{child}/consents/volunteering/withdraw", {}, mother, Role.RESIDENT)
+    assert (await town.read(path)).json()["state"] == "WITHDRAWN"
+    await town.done("/volunteers", {"person_id": str(child), "consent_form": "web"}, child, Role.RESIDENT)
+    await town.refused(409, "guardian_consent_required", f"{path}/verify-identity", {})
+    await town.refused(409, "guardian_not_needed", f"/volunteers/{await town.volunteer()}/guardian-consent", consent)
+
+
+async def test_an_offer_that_is_not_taken_up_may_be_made_again_under_the_same_number(town: Town):
+    bo = await town.volunteer("薄示例", active=False)
+    path = f"/volunteers/{bo}"
+    number = (await town.read(path)).json()["volunteer_no"]
+    await town.refused(422, "invalid_request", f"{path}/reject", {"reason_code": "too_old"})
+    await town.refused(403, "forbidden", f"{path}/reject", {"reason_code": "not_shown"}, bo, Role.STATION_MANAGER)
+    await town.done(f"{path}/reject", {"reason_code": "not_shown"})
+    await town.refused(409, "volunteer_rejected", f"{path}/verify-identity", {})
+    seen = (await town.read(path)).json()
+    assert (seen["state"], seen["reason_code"]) == ("REJECTED", "not_shown")
+    again = await town.done("/volunteers", {"person_id": str(bo), "consent_form": "web"}, bo, Role.RESIDENT)
+    assert again["volunteer_no"] == number
+    await town.done(f"{path}/verify-identity", {})
+
+
+async def test_a_training_is_recorded_by_somebody_else_and_shown(town: Town):
+    anna = await town.volunteer()
+    path = f"/volunteers/{anna}/trainings"
+    training = {"training": "first-aid", "completed_on": (TODAY - timedelta(days=2)).isoformat()}
+    await town.refused(403, "forbidden", path, training, anna, Role.STATION_MANAGER)
+    await town.refused(422, "unknown_code", path, {**training, "training": "flying"})
+    await town.refused(422, "training_to_come", path, {**training, "completed_on": f"{TODAY.year + 1}-06-01"})
+    await town.refused(422, "invalid_request", path, {**training, "expires_on": "2020-01-01"})
+    await town.done(path, training)
+    (shown,) = (await town.read(f"/volunteers/{anna}")).json()["trainings"]
+    assert (shown["training"], shown["expires_on"]) == ("first-aid", None)
 
 
 async def test_skills_papers_and_free_time_are_kept(town: Town):
@@ -113,10 +168,18 @@ async def test_rest_suspension_and_the_end(town: Town):
     await town.done("/roles", role, AUDITOR, Role.ADMIN)
     suspension["seconded_by"] = str(second)
     await town.refused(422, "declining_is_free", f"{path}/suspend", {**suspension, "reason_code": "declined"})
-    await town.done(f"{path}/suspend", suspension)
+    await town.refused(422, "cause_unknown", f"{path}/suspend", {**suspension, "reason_code": "slow"})
+    words = "收了居民的钱，停权一个月。不同意可以找社工复议。"
+    await town.done(f"{path}/suspend", {**suspension, "statement": words})
+    assert words.encode() not in b"".join(event.body for event in await town.runtime.log.read_raw(0, 100))
     assert (await town.read(path)).json()["state"] == "SUSPENDED"
+    assert (await town.read(f"{path}/statement", *own)).json()["statement"] == words
+    assert (await town.read(f"{path}/statement", WORKER, Role.VOLUNTEER)).status_code == 403
     await town.refused(403, "forbidden", f"{path}/reinstate", {}, *own)
-    await town.done(f"{path}/reinstate", {})
+    upheld = {"reason_code": "appeal_upheld", "statement": "复议成立。"}
+    await town.refused(403, "another_person_required", f"{path}/reinstate", upheld)
+    await town.done(f"{path}/reinstate", upheld, WORKER, Role.SOCIAL_WORKER)
+    assert (await town.read(f"{path}/statement", *own)).json()["statement"] == "复议成立。"
     await town.done(f"{path}/withdraw", {}, *own)
     await town.refused(409, "volunteer_withdrawn", f"{path}/resume", {}, *own)
     number = (await town.read(path)).json()["volunteer_no"]

@@ -11,6 +11,7 @@ from services.volunteers.decider import people
 from tests.volunteers.examples import (
     ADMIN,
     ANNA,
+    BLOCK,
     BO,
     GRANT,
     LEE,
@@ -27,7 +28,7 @@ from tests.volunteers.examples import (
 
 
 def known_wang() -> Story:
-    """Wang is registered, an ADMIN's grant, a relation and a proxy behind him."""
+    """Wang is registered, an ADMIN's grant, a relation, a proxy and a block behind him."""
     commands = person_commands()
     return Story(
         people,
@@ -35,6 +36,7 @@ def known_wang() -> Story:
         commands["GrantRole"].model_copy(update={"grant_id": GRANT, "granted_role": Role.SUPERVISOR}),
         commands["DeclareRelation"].model_copy(update={"relation_id": RELATION, "person_b_id": ANNA}),
         commands["AuthoriseProxy"].model_copy(update={"proxy_authorisation_id": PROXY, "proxy_id": ANNA}),
+        commands["BlockPerson"].model_copy(update={"block_id": BLOCK, "other_id": LEE}),
     )
 
 
@@ -46,6 +48,9 @@ def story_in(state: str) -> Story:
 
 
 ALLOWED_WHEN_KNOWN = {
+    "MovePerson": ("PersonMoved",),
+    "BlockPerson": ("PersonBlocked",),
+    "UnblockPerson": ("PersonUnblocked",),
     "GiveConsent": ("ConsentGiven",),
     "WithdrawConsent": ("ConsentWithdrawn",),
     "BootstrapAdmin": ("RoleGranted",),
@@ -159,6 +164,7 @@ def test_what_does_not_stand_cannot_be_ended():
         ("RevokeRole", "grant_id", "grant_unknown"),
         ("EndRelation", "relation_id", "relation_unknown"),
         ("EndProxy", "proxy_authorisation_id", "proxy_unknown"),
+        ("UnblockPerson", "block_id", "block_unknown"),
     ):
         command = person_commands()[name]
         known_wang().when(command).refuses(command, code)
@@ -170,6 +176,33 @@ def test_a_relation_has_two_known_sides_and_is_declared_once():
     known_wang().refuses(declare.model_copy(update={"person_b_id": WANG}), "same_person")
     known_wang().refuses(declare.model_copy(update={"other_known": False}), "other_person_unknown")
     known_wang().when(declare).refuses(declare, "relation_declared_already")
+
+
+def test_a_block_has_two_known_sides_and_is_set_once_but_by_each_side():
+    block = person_commands()["BlockPerson"]
+    known_wang().refuses(block.model_copy(update={"other_id": WANG}), "same_person")
+    known_wang().refuses(block.model_copy(update={"other_known": False}), "other_person_unknown")
+    known_wang().when(block).refuses(block.model_copy(update={"block_id": UUID(int=9)}), "blocked_already")
+    story = known_wang().when(person_commands()["UnblockPerson"])
+    assert story.then("PersonUnblocked").other_id == LEE
+    story.when(block.model_copy(update={"other_id": LEE})).then("PersonBlocked")
+
+
+def test_a_block_says_neither_why_nor_what_was_said():
+    blocked = known_wang().when(person_commands()["BlockPerson"]).then("PersonBlocked")
+    said = {"block_id", "person_id", "other_id", "role", "blocked_at"}
+    assert set(blocked.model_dump(exclude_none=True)) == said
+
+
+def test_who_moves_nowhere_does_not_move_and_the_last_home_counts():
+    move = person_commands()["MovePerson"]
+    stays = move.model_copy(update={"entrance_id": "entrance-001"})
+    known_wang().refuses(stays, "moved_nowhere")
+    story = known_wang().when(move)
+    story.refuses(move, "moved_nowhere")
+    assert story.when(stays).then("PersonMoved").entrance_id == "entrance-001"
+    away = move.model_copy(update={"entrance_id": None, "grid_id": None})
+    assert known_wang().when(away).then("PersonMoved").grid_id is None
 
 
 def test_an_authorisation_is_the_principals_own_and_stands_once():

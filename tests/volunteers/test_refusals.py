@@ -8,15 +8,27 @@ import pytest
 
 import services.volunteers
 from servicekit.problems import SHARED_SENTENCES
+from services.volunteers.app import definition
+from services.volunteers.decider import hours
 from services.volunteers.decider.hours import ENTRY_TOO_LONG, OVERLAP
-from services.volunteers.read_models.own import VolunteersModel
+from services.volunteers.decider.lifecycle import TEAM_LIFECYCLE, VOLUNTEER_LIFECYCLE
+from services.volunteers.decider.records import RECORD_LIFECYCLE
+from services.volunteers.decider.stars import STAR_LIFECYCLE
 from services.volunteers.refusals import CONSTRAINTS, REFUSALS
 
+LIFECYCLES = (VOLUNTEER_LIFECYCLE, TEAM_LIFECYCLE, hours.LIFECYCLE, STAR_LIFECYCLE, RECORD_LIFECYCLE)
 ROOM = Path(services.volunteers.__file__).parent
 
 
 def codes_raised() -> set[str]:
-    found = {f"{cause}_not_approvable" for cause in (ENTRY_TOO_LONG, OVERLAP)} | set(CONSTRAINTS.values())
+    found = {
+        code
+        for lifecycle in LIFECYCLES
+        for row in lifecycle.rows
+        for state in lifecycle.states
+        if (code := lifecycle.refusal(row.command, state)) is not None
+    }
+    found |= {f"{cause}_not_approvable" for cause in (ENTRY_TOO_LONG, OVERLAP)} | set(CONSTRAINTS.values())
     for file in ROOM.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Call) or getattr(node.func, "id", "") != "Refused" or not node.args:
@@ -40,8 +52,9 @@ def test_a_sentence_is_kind_and_in_both_tongues(code: str):
 
 
 def test_every_constraint_is_one_of_the_tables():
-    named = {constraint.name for table in VolunteersModel.metadata.tables.values() for constraint in table.constraints}
-    written = " ".join(VolunteersModel.ddl)
+    tables = {name: table for model in definition.read_models for name, table in model.metadata.tables.items()}
+    named = {constraint.name for table in tables.values() for constraint in table.constraints}
+    written = " ".join(line for model in definition.read_models for line in model.ddl)
     for constraint in CONSTRAINTS:
         table = constraint.removesuffix("_pkey")
-        assert constraint in named or constraint in written or table in VolunteersModel.metadata.tables
+        assert constraint in named or constraint in written or table in tables

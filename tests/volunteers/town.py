@@ -20,6 +20,8 @@ from tests.servicekit.world import Served
 
 ADMIN, MANAGER, WORKER, AUDITOR = (UUID(f"0199a0c0-0000-7000-8000-0000000000{number:02}") for number in range(1, 5))
 """Staff by their tokens; invented, like everybody here."""
+DESK = str(WORKER)
+"""Who did what orders tells, unless a test says otherwise: somebody other than the volunteer."""
 MORNING = datetime(2026, 3, 18, 0, 0, tzinfo=UTC)
 """08:00 in Shanghai."""
 
@@ -86,6 +88,15 @@ class Town:
             await self.done(f"/volunteers/{person_id}/verify-identity", {})
         return person_id
 
+    async def leader_of(self, *volunteer_ids: UUID, team_code: str = "meals-team") -> UUID:
+        """Let these volunteers be in a team that somebody leads; returns the leader."""
+        leader_id = await self.volunteer("队长示例")
+        await self.done("/teams", {"team_code": team_code, "founder_id": str(leader_id)})
+        for volunteer_id in volunteer_ids:
+            await self.done(f"/teams/{team_code}/join", {"volunteer_id": str(volunteer_id)})
+        await self.done(f"/teams/{team_code}/leader", {"leader_id": str(leader_id)})
+        return leader_id
+
     def bootstrap_headers(self, actor: UUID, *, bootstrap: bool = True) -> dict[str, str]:
         key = load_issuer_key(self.served.world.secrets / ISSUER_KEY)
         token = issue(key, actor, [] if bootstrap else [Role.ADMIN], bootstrap=bootstrap)
@@ -104,10 +115,10 @@ class Town:
         runtime = self.runtime
         return Hearing(runtime.log, runtime.executor, declared, runtime.clock)
 
-    async def hear(self, *events: Event, source: str = "orders") -> list[Message]:
+    async def hear(self, *events: Event, source: str = "orders", actor: str = DESK) -> list[Message]:
         """Hear events as the next ones of a source, in one batch; returns the messages."""
         heard = await self.runtime.log.heard(source)
-        messages = [message(event, heard + number) for number, event in enumerate(events, 1)]
+        messages = [message(event, heard + number, actor) for number, event in enumerate(events, 1)]
         await self.hear_again(messages, source)
         assert await self.runtime.log.heard(source) == heard + len(events)
         return messages
@@ -118,7 +129,7 @@ class Town:
         await hearing.hear(messages)
 
 
-def message(event: Event, position: int) -> Message:
+def message(event: Event, position: int, actor: str = DESK) -> Message:
     """An event as it lies on its service's stream."""
     body = encode(
         event.to_json(),
@@ -131,7 +142,7 @@ def message(event: Event, position: int) -> Message:
         streamversion=1,
         event_id=uuid7(),
         time=MORNING,
-        actor="system",
+        actor=actor,
     )
     return Message(position, body)
 

@@ -24,10 +24,11 @@ from services.ledger.posting_rules import (
 )
 
 HOURS_LOGGED = "hours_logged"
+HOURS_CORRECTED = "hours_corrected"
 HOURS_REVERSED = "hours_reversed"
 DONATION_RECEIVED = "donation_received"
 DONATION_REVERSED = "donation_reversed"
-_REVERSALS = {HOURS_LOGGED: HOURS_REVERSED, DONATION_RECEIVED: DONATION_REVERSED}
+_REVERSALS = {HOURS_LOGGED: HOURS_REVERSED, HOURS_CORRECTED: HOURS_REVERSED, DONATION_RECEIVED: DONATION_REVERSED}
 
 ENTRY_MINUTES_MIN = 5
 ENTRY_MINUTES_MAX = 720
@@ -80,11 +81,13 @@ def _post_hours(command: PostHours, book: BookState) -> Events:
         entry_id=command.entry_id,
         book=command.book,
         entry_no=book.entry_no + 1,
-        kind=HOURS_LOGGED,
+        kind=HOURS_LOGGED if command.reason_code is None else HOURS_CORRECTED,
         effective_date=command.effective_date,
         postings=postings,
         source_event_id=command.source_event_id,
         hours=command.hours,
+        reason_code=command.reason_code,
+        reverses=command.replaces,
         posted_at=command.at,
     )
     return [entry]

@@ -27,7 +27,7 @@ class LedgerModel(ReadModel):
 
     source: ClassVar[str] = "ledger"
     metadata: ClassVar[sa.MetaData] = t.metadata
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     ddl: ClassVar[tuple[str, ...]] = t.DDL
 
     def needs(self, recorded: Recorded) -> Iterable[tuple[sa.Table, Any]]:
@@ -83,6 +83,7 @@ def _entry(recorded: Recorded, event: EntryPosted | EntryReversed, rows: Rows) -
         grade=None if hours is None else hours.grade,
         reason_code=event.reason_code,
         reverses=event.reverses if isinstance(event, EntryReversed) else None,
+        replaces=event.reverses if isinstance(event, EntryPosted) else None,
     )
     book = rows.get(t.books, event.book)
     count = 1 if book is None else book["entries"] + 1

@@ -148,8 +148,17 @@ async def entries(connection: AsyncConnection, wanted: EntryFilter, as_of: AsOf)
     return [{**row, "postings": of_entry.get(row["entry_id"], [])} for row in found]
 
 
-async def hours_facts(connection: AsyncConnection, source_event_id: UUID, hours: HoursEntry) -> HoursFacts:
-    """What the hours book holds that concerns this credit."""
+async def standing_entry(connection: AsyncConnection, claim_id: UUID) -> Row | None:
+    """The entry that stands for a claim."""
+    e = t.entries.c
+    statement = sa.select(t.entries).where(e.claim_id == claim_id, e.reverses.is_(None), e.reversed_by.is_(None))
+    return await one(connection, statement.order_by(e.position.desc()))
+
+
+async def hours_facts(
+    connection: AsyncConnection, source_event_id: UUID, hours: HoursEntry, leaving: UUID | None = None
+) -> HoursFacts:
+    """What the hours book holds that concerns this credit, but for the entry that leaves it in the same append."""
     e, r, i = t.entries.c, t.refusals.c, t.hours_intervals.c
     posted = sa.select(e.entry_id).where(e.source_event_id == source_event_id)
     refused = sa.select(r.event_id).where(r.source_event_id == source_event_id)
@@ -157,9 +166,11 @@ async def hours_facts(connection: AsyncConnection, source_event_id: UUID, hours:
         i.standing_claim_id == hours.claim_id,
         sa.and_(i.standing_assignment_id.is_not(None), i.standing_assignment_id == hours.assignment_id),
     )
+    stays = sa.true() if leaving is None else i.entry_id != leaving
     overlapping = sa.and_(
         i.volunteer_id == hours.volunteer_id,
         i.standing,
+        stays,
         i.started_at < hours.finished_at,
         i.finished_at > hours.started_at,
     )
@@ -167,7 +178,7 @@ async def hours_facts(connection: AsyncConnection, source_event_id: UUID, hours:
         connection,
         sa.select(
             sa.or_(sa.exists(posted), sa.exists(refused)).label("answered"),
-            sa.select(i.entry_id).where(same).limit(1).scalar_subquery().label("same_service"),
+            sa.select(i.entry_id).where(same, stays).limit(1).scalar_subquery().label("same_service"),
             sa.select(i.entry_id).where(overlapping).limit(1).scalar_subquery().label("overlapping"),
         ),
     )

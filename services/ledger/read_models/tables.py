@@ -37,11 +37,14 @@ entries = sa.Table(
     sa.Column("reason_code", sa.Text),
     sa.Column("reverses", sa.Uuid),
     sa.Column("reversed_by", sa.Uuid),
+    # The reversed entry that this one stands for, with other minutes.
+    sa.Column("replaces", sa.Uuid),
     sa.UniqueConstraint("book", "entry_no", name="entries_one_number", deferrable=True, initially="DEFERRED"),
     sa.UniqueConstraint("reverses", name="entries_one_reversal", deferrable=True, initially="DEFERRED"),
     sa.Index("entries_by_source", "source_event_id"),
     sa.Index("entries_by_donation", "donation_id"),
     sa.Index("entries_by_volunteer", "volunteer_id"),
+    sa.Index("entries_by_claim", "claim_id"),
 )
 postings = sa.Table(
     "postings",

@@ -14,13 +14,13 @@ from contracts.event import Event
 from contracts.notify import NoticeParams
 from eventstore.consumer import ReactionContext, Reactions, derived_id
 from services.notify.commands import (
-    DEFAULT_POLICY,
     AddToDigest,
     CancelNotices,
     QueueNotice,
     digest_topic,
     shanghai_day,
 )
+from services.notify.policy import current_policy
 from services.notify.read_models import queries
 from services.notify.templates import template
 
@@ -119,6 +119,7 @@ async def _queue(
         "source": recorded.service,
         "source_event_id": recorded.event_id,
         "scope_id": tell.grid_id,
+        "policy": current_policy(),
     }
     if tell.role is not None:
         people = await queries.roster(connection, tell.role, tell.grid_id, at)
@@ -130,9 +131,11 @@ async def _queue(
         return [_to(recorded, tell, person_id, fields) for person_id in people]
     assert tell.ref is not None
     if "phone" in chosen.channels:
+        if await queries.left_in_peace(connection, [tell.ref]):
+            return []
         fields["to_role"] = chosen.call
     if tell.digest_of is not None:
-        wait = timedelta(minutes=DEFAULT_POLICY.digest_minutes)
+        wait = timedelta(minutes=current_policy().digest_minutes)
         fields |= {"topic_id": digest_topic(tell.ref, shanghai_day(at)), "not_before": at + wait}
         known = {"notification_id": derived_id(recorded, tell.code, tell.ref), "ref": tell.ref}
         return [AddToDigest(**fields | known, order_no=tell.digest_of)]

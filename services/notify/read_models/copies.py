@@ -7,7 +7,14 @@ import sqlalchemy as sa
 from contracts.envelope import Recorded
 from contracts.ledger import DonationPledged, DonationReceived
 from contracts.orders import OrderFact, OrderPlaced
-from contracts.volunteers import ProxyAuthorised, ProxyEnded, RoleGranted, RoleRevoked
+from contracts.volunteers import (
+    ConsentGiven,
+    ConsentWithdrawn,
+    ProxyAuthorised,
+    ProxyEnded,
+    RoleGranted,
+    RoleRevoked,
+)
 from eventstore.read_model import ReadModel
 from eventstore.rows import Rows
 
@@ -36,6 +43,12 @@ volunteers_proxies = sa.Table(
     sa.Column("valid_until", _TIME),
     sa.Index("volunteers_proxies_by_principal", "principal_id"),
 )
+volunteers_left_in_peace = sa.Table(
+    "volunteers_left_in_peace",
+    _volunteers,
+    sa.Column("person_id", sa.Uuid, primary_key=True),
+)
+"""Who took the consent to be contacted back; who never spoke of it is told of what they asked for."""
 ledger_donors = sa.Table(
     "ledger_donors",
     _ledger,
@@ -53,11 +66,11 @@ orders_states = sa.Table(
 
 
 class VolunteersCopy(ReadModel):
-    """Rosters, and who may be told in somebody's place. A role that was revoked leaves no row."""
+    """Rosters, who may be told in somebody's place, and who is left in peace. A role that was revoked leaves no row."""
 
     source: ClassVar[str] = "volunteers"
     metadata: ClassVar[sa.MetaData] = _volunteers
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def apply(self, recorded: Recorded, rows: Rows) -> None:
         """See the class."""
@@ -86,6 +99,10 @@ class VolunteersCopy(ReadModel):
                     )
             case ProxyEnded() as event:
                 rows.delete(volunteers_proxies, event.proxy_authorisation_id)
+            case ConsentWithdrawn(purpose="contact") as event:
+                rows.upsert(volunteers_left_in_peace, person_id=event.person_id)
+            case ConsentGiven(purpose="contact") as event:
+                rows.delete(volunteers_left_in_peace, event.person_id)
             case _:
                 pass
 

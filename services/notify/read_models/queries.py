@@ -15,6 +15,7 @@ from servicekit.reference import reference
 from services.notify.read_models.copies import (
     ledger_donors,
     orders_states,
+    volunteers_left_in_peace,
     volunteers_proxies,
     volunteers_roles,
 )
@@ -123,6 +124,13 @@ async def erased_among(connection: AsyncConnection, refs: Collection[UUID]) -> f
     return frozenset(row["person_id"] for row in rows)
 
 
+async def left_in_peace(connection: AsyncConnection, refs: Collection[UUID]) -> frozenset[UUID]:
+    """Those of the refs who took the consent to be contacted back: the inbox at most, and no call."""
+    p = volunteers_left_in_peace.c
+    rows = await many(connection, sa.select(p.person_id).where(p.person_id.in_(refs)))
+    return frozenset(row["person_id"] for row in rows)
+
+
 async def erased_persons(connection: AsyncConnection) -> Sequence[UUID]:
     """Everybody erased, in the order it happened."""
     rows = await many(connection, sa.select(erased.c.person_id).order_by(erased.c.erased_at))
@@ -136,9 +144,11 @@ async def open_among(connection: AsyncConnection, order_nos: Collection[str]) ->
     return frozenset(row["order_no"] for row in rows)
 
 
-async def pending_of(connection: AsyncConnection, ref: UUID) -> Sequence[Row]:
-    """The notices that wait for one ref."""
+async def pending_of(connection: AsyncConnection, ref: UUID, *, calls_only: bool = False) -> Sequence[Row]:
+    """The notices that wait for one ref; or only those that are calls."""
     statement = sa.select(n.topic_id, n.notification_id).where(n.ref == ref, n.state == "QUEUED")
+    if calls_only:
+        statement = statement.where(n.by_phone)
     return await many(connection, statement.order_by(n.topic_id))
 
 

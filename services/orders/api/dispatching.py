@@ -10,8 +10,9 @@ from contracts.command import Refused, Role
 from contracts.ids import uuid7
 from servicekit.http import Commanding, Reading
 from services.orders.access import READ_CANDIDATES
-from services.orders.api.shared import Asked, Facts, Running, ask_of_order, json_answer
-from services.orders.candidates import Candidate, invited, next_wave, rank
+from services.orders.api.shared import Asked, Facts, Running, ask_of_order, asked_again, json_answer
+from services.orders.candidates import Candidate, chosen_for, invited, rank
+from services.orders.candidates.saying import said
 from services.orders.commands.placing import (
     AcceptOrder,
     AcceptOrderAsk,
@@ -29,7 +30,7 @@ from services.orders.commands.placing import (
     WithdrawAcceptance,
     WithdrawAcceptanceAsk,
 )
-from services.orders.commands.words import VolunteerFacts, order_stream
+from services.orders.commands.words import order_stream
 from services.orders.decider import lifecycle
 from services.orders.decider.fitness import need_of
 from services.orders.decider.state import Order
@@ -56,10 +57,10 @@ async def read_candidates(
     _, order = await runtime.executor.state(order_stream(order_id))
     if not isinstance(order, Order):
         raise Refused("order_unknown", order_id=str(order_id))
-    at, need = runtime.clock.now(), need_of(order)
+    at, need, policy = runtime.clock.now(), need_of(order), current_policy()
     async with runtime.log.queries() as connection:
-        known = await facts.volunteers(connection, need, at)
-    ranked = rank(known, need, at, current_policy())
+        known = await facts.volunteers(connection, need, at, policy)
+    ranked = rank(known, need, at, policy)
     shown = [_shown(place, one) for place, one in enumerate(ranked[: max(1, min(limit, 200))], 1)]
     return json_answer({"order_id": order_id, "candidates": shown, "known": len(ranked)})
 
@@ -72,9 +73,16 @@ def _shown(place: int, one: Candidate) -> dict[str, Any]:
         "score": one.score,
         "reasons_for": one.reasons_for,
         "reasons_against": one.reasons_against,
+        "said_for": [_words(code) for code in one.reasons_for],
+        "said_against": [_words(code) for code in one.reasons_against],
         "grid_id": one.facts.grid_id,
         "entrance_id": one.facts.entrance_id,
     }
+
+
+def _words(code: str) -> dict[str, str]:
+    chinese, english = said(code)
+    return {"zh": chinese, "en": english}
 
 
 @router.post("/orders/{order_id}/dispatch")
@@ -87,23 +95,13 @@ async def dispatch_order(order_id: UUID, ask: DispatchOrderAsk, context: Command
         if refused is not None:
             raise Refused(refused, state=order.state.value)
         policy, need = current_policy(), need_of(order)
-        named = ask.volunteer_ids
-        known = await facts.volunteers(asked.connection, need, asked.at, named)
-        if named is not None:
-            found = {one.volunteer_id for one in known}
-            known += [VolunteerFacts(volunteer_id=one, state=None) for one in named if one not in found]
-        ranked = rank(known, need, asked.at, policy)
-        if named is not None:
-            chosen = [one for volunteer_id in named for one in ranked if one.volunteer_id == volunteer_id]
-        else:
-            chosen = next_wave(ranked, order.round_waves, policy)
-        if not chosen:
-            raise Refused("nobody_to_ask", known=len(ranked))
+        known = await facts.volunteers(asked.connection, need, asked.at, policy, ask.volunteer_ids)
+        chosen = chosen_for(known, need, asked.at, policy, named=ask.volunteer_ids, waves_before=order.round_waves)
         offered = proposals(chosen)
         offers = [{"offer_id": str(one.offer_id), "volunteer_id": str(one.volunteer_id)} for one in offered]
         return Facts({"proposals": offered}, answer={"offers": offers})
 
-    return await ask_of_order(context, order_id, DispatchOrder, gather)
+    return await asked_again(lambda: ask_of_order(context, order_id, DispatchOrder, gather))
 
 
 @router.post("/orders/{order_id}/open")
@@ -113,7 +111,7 @@ async def open_order(order_id: UUID, ask: OpenOrderAsk, context: Commanding) -> 
     async def gather(asked: Asked) -> Facts:
         order = await asked.order()
         policy, need = current_policy(), need_of(order)
-        ranked = rank(await facts.volunteers(asked.connection, need, asked.at), need, asked.at, policy)
+        ranked = rank(await facts.volunteers(asked.connection, need, asked.at, policy), need, asked.at, policy)
         return Facts({"invited": invited(ranked, need, policy)})
 
     return await ask_of_order(context, order_id, OpenOrder, gather)

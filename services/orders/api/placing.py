@@ -12,7 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.command import Refused
 from contracts.ids import uuid7
-from contracts.orders import OrderState
 from eventstore.executor import Plan
 from eventstore.vault import Sealed
 from servicekit.definition import Runtime
@@ -50,7 +49,7 @@ from services.orders.commands.words import ItemFacts, ResidentFacts, inquiry_str
 from services.orders.decider.fitness import Need
 from services.orders.decider.inquiry import Inquiry
 from services.orders.policy import current_policy
-from services.orders.read_models import facts, queries, relations
+from services.orders.read_models import beside, facts, queries, relations
 
 router = APIRouter(prefix="/v1", tags=["placing"])
 NUMBERS_MAX = 8
@@ -138,7 +137,7 @@ async def _inquiry_plan(context: CommandContext, inquiry_id: UUID, ask: CreateOr
         item = _known(await facts.item(connection, inquiry.item_code), inquiry.item_code)
         resident = _registered(await facts.resident(connection, inquiry.resident_id), inquiry.resident_id)
         need = _need(ask, item, resident)
-        ranked = rank(await facts.volunteers(connection, need, at), need, at, policy)
+        ranked = rank(await facts.volunteers(connection, need, at, policy), need, at, policy)
     order_id, order_no = uuid7(), _number()
     details = ask.details or await _noted_at_the_door(runtime, inquiry_id)
     kept = await _seal(runtime, inquiry.resident_id, order_id, details)
@@ -223,11 +222,11 @@ def _registered(resident: ResidentFacts | None, person_id: UUID) -> ResidentFact
 
 
 async def _check_rework(connection: AsyncConnection, order_id: UUID | None, beneficiary_id: UUID) -> None:
-    """Work redone after CLOSED is a new order that names the old one (domain.md §4.1, Endings)."""
+    """Work done again is a new order that names the old one: after its end, or while a follow-up asks for it."""
     if order_id is None:
         return
     row = await queries.order(connection, order_id)
-    if row is None or row["beneficiary_id"] != beneficiary_id or row["state"] != OrderState.CLOSED:
+    if row is None or row["beneficiary_id"] != beneficiary_id or not await beside.may_be_redone(connection, row):
         raise Refused("rework_unknown", rework_of=str(order_id))
 
 
@@ -268,6 +267,7 @@ def _need(ask: CreateOrderFromInquiryAsk, item: ItemFacts, resident: ResidentFac
         licence=item.licence or ask.licence,
         skills=item.skills,
         insurance_required=item.insurance_required or ask.insurance_required,
+        home_visit=item.home_visit,
         window_start=starts,
         window_end=ask.window_end,
     )

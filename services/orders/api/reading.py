@@ -23,7 +23,15 @@ from services.orders.read_models.fetching import Row
 router = APIRouter(prefix="/v1", tags=["reading"])
 
 Mine = Literal["own", "proxy", "assigned", "pool"]
-HIDDEN = frozenset({"details_ref", "comment_ref", "reason_ref"})
+WORDS_OF = {
+    "question": "question_ref",
+    "comment": "comment_ref",
+    "first_comment": "first_comment_ref",
+    "contest_words": "contest_ref",
+    "refusal_words": "reason_ref",
+}
+"""What is shown of words in the vault → the column that points at them."""
+HIDDEN = frozenset({"details_ref", "answer_ref", *WORDS_OF.values()})
 BEFORE_ACCEPTING = frozenset(
     {
         "order_id",
@@ -54,6 +62,7 @@ AFTER_ACCEPTING = BEFORE_ACCEPTING | {
     "served_at",
     "completed_at",
     "score",
+    "first_score",
 }
 
 
@@ -115,15 +124,7 @@ def _mine(caller: Caller, mine: Mine, at: Any) -> sa.ColumnElement[bool]:
 
 async def _covered(connection: Any, caller: Caller, role: Role, at: Any) -> list[sa.ColumnElement[bool]]:
     """A role with a place lists the orders of its place."""
-    if role not in relations.COVERING:
-        return []
-    grants = [row for row in await relations.roles_of(connection, caller.actor_id, at) if row["role"] == role]
-    known = reference()
-    grids = {
-        grid for grid in known.grids for one in grants if relations.covers(one["scope"], one["scope_id"], grid, None)
-    }
-    entrances = {one["scope_id"] for one in grants if one["scope"] == "entrance"}
-    return [sa.or_(t.orders.c.grid_id.in_(sorted(grids)), t.orders.c.entrance_id.in_(sorted(entrances)))]
+    return await relations.covered_by(connection, caller.actor_id, role, t.orders, at)
 
 
 @router.get("/orders/{order_id}")
@@ -163,14 +164,23 @@ async def _from_the_vault(runtime: Runtime, caller: Caller, row: Row, stands: fr
     opened = await runtime.vault.open_many(refs)
     sealed = opened.get(row["details_ref"])
     if may_read:
-        shown["details"] = read(sealed)
-        for name, ref in (("comment", row["comment_ref"]), ("refusal_words", row["reason_ref"])):
+        answer = read(opened.get(row["answer_ref"])) if row["answer_ref"] is not None else None
+        shown["details"] = _newest(read(sealed), answer)
+        for name, column in WORDS_OF.items():
+            ref = row[column]
             if ref is not None and "serving" not in stands:
                 shown[name] = opened[ref][WORDS] if ref in opened else read(None)
     if may_show_code and sealed is not None:
         shown["service_code"] = sealed[SERVICE_CODE]
         shown["qr"] = sealed[QR]
     return shown
+
+
+def _newest(details: Any, answer: Any) -> Any:
+    """What was said when it was placed, and over it what was answered later."""
+    if not isinstance(details, dict) or not isinstance(answer, dict):
+        return answer if details is None else details
+    return {**details, **answer}
 
 
 def _may(caller: Caller, query: str, stands: frozenset[str]) -> bool:

@@ -10,13 +10,17 @@ from fastapi.responses import JSONResponse
 from contracts.command import Refused, Role
 from contracts.ids import uuid7
 from servicekit.http import Commanding
-from services.orders.api.shared import QR, SERVICE_CODE, WORDS, Asked, Facts, ask_of_order, sealed
+from services.orders.api.shared import QR, SERVICE_CODE, WORDS, Asked, Facts, ask_of_order, sealed, with_numbers_for
 from services.orders.api.tries import CodeTries
 from services.orders.commands.serving import (
+    AmendRating,
+    AmendRatingAsk,
     CloseOrder,
     CloseOrderAsk,
     ConfirmCompletion,
     ConfirmCompletionAsk,
+    ContestCompletion,
+    ContestCompletionAsk,
     FinishService,
     FinishServiceAsk,
     RateOrder,
@@ -24,6 +28,7 @@ from services.orders.commands.serving import (
     StartService,
     StartServiceAsk,
 )
+from services.orders.policy import working_deadlines
 from services.orders.read_models import facts
 
 router = APIRouter(prefix="/v1", tags=["serving"])
@@ -104,11 +109,39 @@ async def confirm_completion(
 @router.post("/orders/{order_id}/rate")
 async def rate_order(order_id: UUID, ask: RateOrderAsk, context: Commanding) -> JSONResponse:
     """评单, once; a reviewer enters it by phone (X-Channel: phone)."""
-    return await ask_of_order(context, order_id, RateOrder, lambda asked: _rating(asked, ask))
+    answer = await ask_of_order(context, order_id, RateOrder, lambda asked: _rating(asked, ask))
+    return with_numbers_for(answer, ask.comment)
+
+
+@router.post("/orders/{order_id}/amend-rating")
+async def amend_rating(order_id: UUID, ask: AmendRatingAsk, context: Commanding) -> JSONResponse:
+    """修改评分, within a week; the first score stays readable."""
+    answer = await ask_of_order(context, order_id, AmendRating, lambda asked: _rating(asked, ask))
+    return with_numbers_for(answer, ask.comment)
+
+
+@router.post("/orders/{order_id}/contest")
+async def contest_completion(order_id: UUID, ask: ContestCompletionAsk, context: Commanding) -> JSONResponse:
+    """提出异议, by the resident's side or by who served: hours are held until it is settled."""
+    dispute_id = uuid7()
+
+    async def gather(asked: Asked) -> Facts:
+        answer = {"dispute_id": str(dispute_id)}
+        if ask.words is None:
+            return Facts(answer=answer)
+        # Sealed for whoever said it: it goes when they are forgotten.
+        assert asked.by.actor_id is not None
+        whose = asked.by.actor_id if asked.by.role is Role.VOLUNTEER else asked.row["beneficiary_id"]
+        kept = await sealed(asked.runtime, whose, uuid7(), {WORDS: ask.words})
+        return Facts({"words_ref": kept.ref, "words_commitment": kept.commitments[WORDS]}, kept.changes, answer)
+
+    given = {"dispute_id": dispute_id, "reason_code": ask.reason_code}
+    return with_numbers_for(await ask_of_order(context, order_id, ContestCompletion, gather, **given), ask.words)
 
 
 async def _rating(asked: Asked, ask: RateOrderAsk) -> Facts:
-    fields = {**await _judge(asked), "score": ask.score, "tags": ask.tags}
+    fields = {**await _judge(asked), "rating_id": uuid7(), "score": ask.score, "tags": ask.tags}
+    fields |= {"follow_up_id": uuid7(), "contact_by": working_deadlines(asked.at).contact_by}
     if ask.comment is None:
         return Facts(fields)
     kept = await sealed(asked.runtime, asked.row["beneficiary_id"], uuid7(), {WORDS: ask.comment})

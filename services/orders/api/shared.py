@@ -4,7 +4,7 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 from fastapi import Depends, Request
@@ -12,18 +12,18 @@ from fastapi.responses import JSONResponse
 from pydantic import TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from contracts.command import By, Refused
+from contracts.command import By, Command, Refused
 from eventstore.executor import Plan
 from eventstore.model import VaultChange
 from eventstore.vault import PersonIsErased, Sealed
 from servicekit.definition import Runtime
 from servicekit.http import CommandContext, command
 from services.orders import emergency
-from services.orders.commands.placing import DetailsAsk, OrderCommand
+from services.orders.commands.placing import DetailsAsk, Ending, OrderCommand
 from services.orders.commands.words import order_stream
 from services.orders.decider.state import Order
 from services.orders.policy import current_policy
-from services.orders.read_models import queries, relations
+from services.orders.read_models import beside, queries, relations
 from services.orders.read_models.fetching import Row
 
 PURPOSE = "orders"
@@ -32,6 +32,11 @@ DETAILS, SERVICE_CODE, QR, WORDS = "details", "service_code", "qr", "words"
 """Fields in the vault: address, phone and note as JSON; the 服务码; what the QR says; a reason or comment."""
 ERASED = "已删除"
 
+RACES_MAX = 8
+LOST_RACES = frozenset({"offers_moved"})
+"""Refusals by a constraint of facts that moved after they were read: with fresh facts the answer may be another."""
+
+T = TypeVar("T")
 _ANY: TypeAdapter[Any] = TypeAdapter(Any)
 
 
@@ -69,9 +74,22 @@ class Facts:
     fields: dict[str, Any] = field(default_factory=dict)
     vault: Sequence[VaultChange] = ()
     answer: dict[str, Any] = field(default_factory=dict)
+    also: Sequence[Command] = ()
+    """Commands on other streams, recorded in the same append or not at all."""
 
 
 Gather = Callable[[Asked], Awaitable[Facts]]
+
+
+async def asked_again(attempt: Callable[[], Awaitable[T]]) -> T:
+    """Run `attempt`; again, up to eight times, when the facts it was decided on had moved. Raises Refused for good."""
+    for _ in range(RACES_MAX):
+        try:
+            return await attempt()
+        except Refused as refused:
+            if refused.reason_code not in LOST_RACES:
+                raise
+    return await attempt()
 
 
 async def ask_of_order(
@@ -95,9 +113,11 @@ async def ask_of_order(
             acts_for(by, row["beneficiary_id"])
             asked = Asked(runtime, connection, row, by, at, stands)
             facts = await gather(asked) if gather is not None else Facts()
+            if issubclass(command_class, Ending):
+                facts.fields.update(await beside.open_matters(connection, order_id))
         wanted = command_class(by=by, at=at, order_id=order_id, policy=current_policy(), **given, **facts.fields)
         expected = context.expecting(wanted.stream)
-        return Plan([wanted], {"order_id": str(order_id), **facts.answer}, facts.vault, expected)
+        return Plan([wanted, *facts.also], {"order_id": str(order_id), **facts.answer}, facts.vault, expected)
 
     return await command(context, build, command_class)
 
@@ -130,11 +150,16 @@ def read(opened: dict[str, str] | None) -> Any:
 
 
 def with_numbers(answer: JSONResponse, details: DetailsAsk | None) -> JSONResponse:
+    """The same answer, with the numbers to call first where the note has an emergency word."""
+    return with_numbers_for(answer, details.note if details is not None else None)
+
+
+def with_numbers_for(answer: JSONResponse, words: str | None) -> JSONResponse:
     """The same answer, with the numbers to call before everything else where an emergency word was written (I8).
 
     They are computed from this request and kept nowhere: they say something about a person.
     """
-    numbers = emergency.numbers_for(details.note if details is not None and details.note is not None else "")
+    numbers = emergency.numbers_for(words or "")
     if not numbers:
         return answer
     content = {**emergency.advice(numbers), **json.loads(bytes(answer.body))}

@@ -10,6 +10,7 @@ from contracts.event import Code, Digest, OrderNo
 from contracts.orders import LapseCause, OnAbsence, RefusalReason
 from services.orders.commands.words import (
     ItemFacts,
+    Moment,
     Policy,
     ResidentFacts,
     Slots,
@@ -30,9 +31,11 @@ class DetailsAsk(Ask):
     note: Text | None = None
 
 
-class _WindowAsk(Ask):
-    window_start: AwareDatetime
-    window_end: AwareDatetime
+class WindowAsk(Ask):
+    """A time from when to when."""
+
+    window_start: Moment
+    window_end: Moment
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -46,7 +49,7 @@ class _WindowAsk(Ask):
         return self
 
 
-class PlaceOrderAsk(_WindowAsk):
+class PlaceOrderAsk(WindowAsk):
     """点单: a resident, or somebody who may act for them, asks for a service."""
 
     item_code: Code
@@ -70,7 +73,7 @@ class VerifyOrderAsk(Ask):
     """Said here so that two are sent; recorded nowhere (the consequence, never the reason)."""
 
 
-class CreateOrderFromInquiryAsk(_WindowAsk):
+class CreateOrderFromInquiryAsk(WindowAsk):
     """制单: the station writes an order from what was asked for at the door."""
 
     on_absence: OnAbsence
@@ -264,13 +267,22 @@ class EscalateOrder(OrderCommand):
     level: int | None = None
 
 
-class CancelOrder(OrderCommand):
+class Ending(OrderCommand):
+    """What ends an order, which nothing does while its welfare check is open (domain.md §4.1, Endings)."""
+
+    checks_open: int = 0
+    """Welfare checks of this order without an outcome."""
+    disputes_open: int = 0
+    """Disputes about this order that wait for a decision in streams of their own."""
+
+
+class CancelOrder(Ending):
     """Cancel before the service begins."""
 
     reason_code: Code | None = None
 
 
-class DeclareUnfulfilled(OrderCommand):
+class DeclareUnfulfilled(Ending):
     """Say that nobody was found."""
 
     reason_code: Code

@@ -3,12 +3,12 @@
 from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import AwareDatetime, Field, model_validator
 
 from contracts.command import Ask, mistake
 from contracts.event import Code, Digest
 from contracts.orders import PresenceEvidence, ServiceOutcome
-from services.orders.commands.placing import OrderCommand
+from services.orders.commands.placing import Ending, OrderCommand
 from services.orders.commands.words import SpokenCode, Text
 
 QrToken = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
@@ -49,6 +49,17 @@ class RateOrderAsk(Ask):
     score: Annotated[int, Field(ge=1, le=5)]
     tags: Annotated[tuple[Code, ...], Field(max_length=8)] = ()
     comment: Text | None = None
+
+
+class AmendRatingAsk(RateOrderAsk):
+    """修改评分, within a week. The first score stays readable."""
+
+
+class ContestCompletionAsk(Ask):
+    """提出异议: what was not as it is recorded, as a code, and in words where a code does not say it."""
+
+    reason_code: Code
+    words: Text | None = None
 
 
 class CloseOrderAsk(Ask):
@@ -92,14 +103,34 @@ class PresumeCompletion(OrderCommand):
     """Take the service as done: nobody confirmed or objected in time."""
 
 
-class RateOrder(_Judging):
-    """Rate the service, once."""
-
+class _Rating(_Judging):
+    rating_id: UUID
+    follow_up_id: UUID
+    """Used where the rating has to be looked into."""
+    contact_by: AwareDatetime
+    """By when the resident is then called: the end of the next working day."""
     score: Annotated[int, Field(ge=1, le=5)]
     tags: tuple[Code, ...] = ()
     comment_ref: UUID | None = None
     comment_commitment: Digest | None = None
 
 
-class CloseOrder(OrderCommand):
+class RateOrder(_Rating):
+    """Rate the service, once."""
+
+
+class AmendRating(_Rating):
+    """Change the rating; the one of before is superseded, never overwritten."""
+
+
+class ContestCompletion(OrderCommand):
+    """Say that the service was not as it is recorded."""
+
+    dispute_id: UUID
+    reason_code: Code
+    words_ref: UUID | None = None
+    words_commitment: Digest | None = None
+
+
+class CloseOrder(Ending):
     """Close the order when its time for rating, or for amending, is over."""

@@ -1,10 +1,11 @@
 """What all commands of orders share: streams, the figures that a community may set otherwise, and looked-up facts."""
 
-from datetime import date
-from typing import Annotated, Literal
+from datetime import date, datetime
+from typing import Annotated, Literal, Self
 from uuid import UUID, uuid5
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from contracts.event import Code, UnitCode
 
@@ -12,6 +13,16 @@ _ITEMS = UUID("018f6a3e-7c00-7000-8000-0dde15000001")
 
 Text = Annotated[str, Field(min_length=1, max_length=500)]
 """Free text of a person: it goes to the vault and nowhere else."""
+
+
+def _within_reach(moment: datetime) -> datetime:
+    if not 2000 <= moment.year <= 2999:
+        raise ValueError("must lie between the years 2000 and 2999")
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_within_reach)]
+"""A time that somebody says. At the ends of the calendar there is no week and no other zone to reckon with."""
 Slots = Annotated[int, Field(ge=1, le=5)]
 SpokenCode = Annotated[str, Field(pattern=r"^[0-9]{4}$")]
 """The 服务码: four digits that the resident says at the door."""
@@ -42,6 +53,16 @@ def erasure_stream(person_id: UUID) -> str:
     return f"erasure-{person_id}"
 
 
+def dispute_stream(dispute_id: UUID) -> str:
+    """The stream of a dispute that no order waits for, `dispute-<uuid>`."""
+    return f"dispute-{dispute_id}"
+
+
+def welfare_check_stream(check_id: UUID) -> str:
+    """The stream of a welfare check, `welfare_check-<uuid>`."""
+    return f"welfare_check-{check_id}"
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -59,53 +80,124 @@ class Ranking(_Frozen):
     idle_days_max: int = 60
     never_served: int = 240
     """A new volunteer counts as one who waited `idle_days_max` days: 240 = 4 × 60."""
+    offer_lately: int = -80
+    """For each offer within `lately_days`, however it was answered: whoever was asked least comes first."""
+    lately_days: int = 30
     service_this_week: int = -80
     outside_stated_hours: int = -150
     declared_relation: int = -300
     """Relatives who serve each other make hours doubtful: others are asked first."""
+    team_mate: int = 50
+    """Of somebody who fills a slot of the order already."""
+    trained: int = 40
+    """In `safety`, where the visit is at a home."""
+
+
+Minutes = Annotated[int, Field(ge=1, le=525_600)]
+"""From a minute to a year."""
+Days = Annotated[int, Field(ge=1, le=366)]
+WorkingDays = Annotated[int, Field(ge=1, le=60)]
+DayMinute = Annotated[int, Field(ge=0, le=1_440)]
+"""Minutes after midnight."""
+Weekday = Annotated[int, Field(ge=1, le=7)]
+WaveSize = Annotated[int, Field(ge=1, le=50)]
 
 
 class Policy(_Frozen):
     """The figures of domain.md §4.1: all are configuration. Minutes are whole minutes of business time.
 
-    Office hours are Asia/Shanghai's, on `office_weekdays` (1 is Monday); public holidays are not known here.
+    Office hours are Asia/Shanghai's, on `office_weekdays` (1 is Monday), whether or not that day is a public holiday.
     """
 
-    triage_office_minutes: int = 120
-    triage_urgent_minutes: int = 15
-    office_from_minute: int = 510
-    office_to_minute: int = 1050
-    office_weekdays: tuple[int, ...] = (1, 2, 3, 4, 5)
-    dispatch_minutes: int = 240
+    triage_office_minutes: Minutes = 120
+    triage_urgent_minutes: Minutes = 15
+    info_minutes: Minutes = 4_320
+    """How long the resident has to answer what triage asks; its own clock stands still meanwhile."""
+    office_from_minute: DayMinute = 510
+    office_to_minute: DayMinute = 1050
+    office_weekdays: Annotated[tuple[Weekday, ...], Field(min_length=1, max_length=7)] = (1, 2, 3, 4, 5)
+    dispatch_minutes: Minutes = 240
     dispatch_by_timer: bool = False
     """True: SYSTEM also sends the first wave, without a dispatcher."""
     waves_by_timer: bool = True
     """SYSTEM sends the next wave, or opens the pool, when a wave came to nothing or a volunteer was lost."""
-    wave_sizes: Annotated[tuple[int, ...], Field(min_length=1)] = (3, 8)
+    wave_sizes: Annotated[tuple[WaveSize, ...], Field(min_length=1, max_length=10)] = (3, 8)
     """After these the order goes to the pool."""
-    offer_minutes: int = 120
-    offer_urgent_minutes: int = 15
-    offers_per_day_max: int = 2
-    invited_max: int = 50
+    offer_minutes: Minutes = 120
+    offer_urgent_minutes: Minutes = 15
+    offers_per_day_max: Annotated[int, Field(ge=1, le=50)] = 2
+    invited_max: Annotated[int, Field(ge=1, le=300)] = 50
     """At most so many are told that an order is in the pool: too many for one task kills goodwill (domain.md §0)."""
-    level_1_minutes: int = 240
-    level_2_minutes: int = 1_440
-    level_3_minutes: int = 4_320
-    decision_minutes: int = 1_440
-    start_early_minutes: int = 30
-    start_late_minutes: int = 60
-    autoclose_minutes: int = 240
-    confirm_minutes: int = 4_320
-    rate_days: int = 30
-    close_rated_days: int = 7
-    reopen_days: int = 30
-    waves_before_unfulfilled: int = 3
-    travel_buffer_minutes: int = 0
-    window_minutes_max: int = 720
-    ahead_days_max: int = 90
-    duplicate_minutes: int = 1_440
-    inquiry_minutes: int = 1_440
+    home_visit_training: bool = False
+    """True: a visit at a home takes the training `safety` (志愿服务条例 §16)."""
+    level_1_minutes: Minutes = 240
+    level_2_minutes: Minutes = 1_440
+    level_3_minutes: Minutes = 4_320
+    decision_minutes: Minutes = 1_440
+    start_early_minutes: Minutes = 30
+    start_late_minutes: Minutes = 60
+    autoclose_minutes: Minutes = 240
+    no_show_minutes: Minutes = 15
+    """So late somebody may say that a volunteer did not come."""
+    no_show_contest_days: Days = 7
+    welfare_check_minutes: Minutes = 30
+    """Until the first level of a welfare check without an outcome …"""
+    welfare_check_top_minutes: Minutes = 60
+    """… and, counted from when it was raised, until the second."""
+    follow_up_score_max: Annotated[int, Field(ge=1, le=5)] = 2
+    """A score of at most so much is followed up; one of at most the next only with a tag."""
+    follow_up_tagged_score_max: Annotated[int, Field(ge=1, le=5)] = 3
+    follow_up_contact_working_days: WorkingDays = 1
+    rectify_working_days: WorkingDays = 5
+    recall_minutes: Minutes = 2_880
+    """After a rectification was reported, until the resident is asked; and then until a second score is not waited for
+    any longer."""
+    appeal_days: Days = 7
+    afterwards_days: Days = 7
+    """So long after it a service may still be entered from paper."""
+    confirm_minutes: Minutes = 4_320
+    reconfirm_minutes: Minutes = 1_440
+    """How long volunteers have to say whether they come at the new time of a moved order; at most half of what is
+    left until then.
+    """
+    rate_days: Days = 30
+    amend_days: Days = 7
+    contest_days: Days = 7
+    dispute_minutes: Minutes = 10_080
+    """By when somebody should have settled what was contested; until then the deadline is only shown."""
+    close_rated_days: Days = 7
+    reopen_days: Days = 30
+    waves_before_unfulfilled: Annotated[int, Field(ge=1, le=20)] = 3
+    travel_buffer_minutes: Annotated[int, Field(ge=0, le=240)] = 0
+    window_minutes_max: Minutes = 720
+    ahead_days_max: Days = 90
+    duplicate_minutes: Minutes = 1_440
+    inquiry_minutes: Minutes = 1_440
     ranking: Ranking = Ranking()
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Self:
+        """Each alone may be right, and together they make no sense."""
+        for field, least, most in (
+            ("office_to_minute", self.office_from_minute + 1, None),
+            ("offer_minutes", None, self.dispatch_minutes),
+            ("offer_urgent_minutes", None, self.offer_minutes),
+            ("level_2_minutes", self.level_1_minutes + 1, None),
+            ("level_3_minutes", self.level_2_minutes + 1, None),
+            ("welfare_check_top_minutes", self.welfare_check_minutes + 1, None),
+            ("follow_up_tagged_score_max", self.follow_up_score_max, None),
+            ("rectify_working_days", self.follow_up_contact_working_days, None),
+            ("amend_days", None, self.close_rated_days),
+            ("contest_days", None, self.close_rated_days),
+        ):
+            value = getattr(self, field)
+            if (least is not None and value < least) or (most is not None and value > most):
+                allowed = f"at least {least}" if least is not None else f"at most {most}"
+                told = "with the other figures it has to be {allowed}"
+                raise PydanticCustomError("impossible", told, {"field": field, "allowed": allowed})
+        if len(set(self.office_weekdays)) < len(self.office_weekdays):
+            raise PydanticCustomError("impossible", "a day stands there twice", {"field": "office_weekdays"})
+        return self
 
     def level_minutes(self, level: int) -> int:
         """How long after it began to wait an order rises above `level` (0, 1 or 2)."""
@@ -144,7 +236,7 @@ class VolunteerFacts(_Frozen):
     """
 
     volunteer_id: UUID
-    state: Literal["PENDING", "ACTIVE", "PAUSED", "SUSPENDED", "WITHDRAWN"] | None
+    state: Literal["PENDING", "ACTIVE", "PAUSED", "SUSPENDED", "REJECTED", "WITHDRAWN"] | None
     """None: nobody registered under this id."""
     household_id: UUID | None = None
     entrance_id: UnitCode | None = None
@@ -163,6 +255,15 @@ class VolunteerFacts(_Frozen):
     """A live assignment overlaps the window."""
     offers_today: int = 0
     """Offers of any order that reached them this Asia/Shanghai day."""
+    offers_lately: int = 0
+    """Offers of any order within the ranking's `lately_days`."""
+    last_offered_at: AwareDatetime | None = None
+    kept_apart: bool = False
+    """Does not want to meet the beneficiary or somebody who serves this order already, or is not wanted by them."""
+    trained: bool = False
+    """Completed the training `safety`, which holds when the window ends."""
+    team_mate: bool = False
+    """In a team with somebody who fills a slot of the order."""
     related: bool = False
     """A declared relation to the beneficiary."""
     served_here: int = 0

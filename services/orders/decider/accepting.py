@@ -16,10 +16,11 @@ from services.orders.commands.placing import AcceptOrder, LapseAssignment, Withd
 from services.orders.decider.deadlines import minutes_after
 from services.orders.decider.dispatching import after_offers
 from services.orders.decider.evolve import evolve
-from services.orders.decider.fitness import checked, need_of, unfit
-from services.orders.decider.lifecycle import ENDED, require
+from services.orders.decider.fitness import checked, need_of, told, unfit, untrained
+from services.orders.decider.lifecycle import require
 from services.orders.decider.saying import lead_minutes, say, staffing
 from services.orders.decider.state import DONE, LIVE, Assignment, Order, Served
+from services.orders.decider.states import ENDED
 
 Events = Sequence[OrderEvent]
 
@@ -38,9 +39,9 @@ def accept(command: AcceptOrder, order: Order) -> Events:
     if order.state is OrderState.OFFERED and (offer is None or command.at >= offer.expires_at):
         raise Refused("offer_not_live")
     need = need_of(order)
-    reasons = unfit(volunteer, need)
+    reasons = unfit(volunteer, need) + untrained(volunteer, need, command.policy)
     if reasons:
-        raise Refused(reasons[0], why=", ".join(reasons))
+        raise told(reasons)
     buffer = command.policy.travel_buffer_minutes
     full = order.free_slots == 1
     left = [one for one in order.offers if one.volunteer_id != volunteer.volunteer_id]
@@ -82,7 +83,7 @@ def withdraw(command: WithdrawAcceptance, order: Order) -> Events:
         raise Refused("not_assigned")
     if held.served is not Served.HELD:
         raise Refused("service_begun", state=order.state.value)
-    state, filled, remaining = _without(order, held)
+    state, filled, remaining = without(order, held)
     withdrawn = say(
         order,
         command,
@@ -105,12 +106,15 @@ def lapse(command: LapseAssignment, order: Order) -> Events:
     held = order.assignment(command.assignment_id)
     if held is None or held.served is not Served.HELD:
         raise Refused("not_assigned")
+    until = held.reconfirm_until
+    if command.cause == "not_reconfirmed" and (until is None or command.at < until):
+        raise Refused("not_due", due_at=until)
     return [lapsed(order, held, command)]
 
 
 def lapsed(order: Order, held: Assignment, command: LapseAssignment) -> AssignmentLapsed:
     """The event of a slot that falls free."""
-    state, filled, remaining = _without(order, held)
+    state, filled, remaining = without(order, held)
     return say(
         order,
         command,
@@ -132,7 +136,7 @@ def _still_searching(order: Order, offers_left: int) -> OrderState:
     return OrderState.OPEN if order.state is OrderState.OPEN else after_offers(offers_left)
 
 
-def _without(order: Order, held: Assignment) -> tuple[OrderState, int, tuple[UUID, ...]]:
+def without(order: Order, held: Assignment) -> tuple[OrderState, int, tuple[UUID, ...]]:
     """The state after losing one slot, how many are still filled, and by whom (domain.md §4.1, Assignments)."""
     others = [one for one in order.assignments if one.assignment_id != held.assignment_id]
     filled = order.filled - 1

@@ -6,8 +6,9 @@ from uuid import UUID
 from contracts.command import Refused
 from contracts.orders import Offer, OfferDeclined, OfferExpired, OrderDispatched, OrderEvent, OrderOpened, OrderState
 from services.orders.commands.placing import DeclineOffer, DispatchOrder, ExpireOffer, OpenOrder, Proposal
+from services.orders.commands.turning import RedispatchOrder
 from services.orders.decider.deadlines import minutes_after
-from services.orders.decider.fitness import Need, need_of, not_to_be_asked, unfit
+from services.orders.decider.fitness import Need, need_of, not_to_be_asked, unfit, untrained
 from services.orders.decider.saying import say
 from services.orders.decider.state import LiveOffer, Order
 
@@ -16,6 +17,24 @@ Events = Sequence[OrderEvent]
 
 def dispatch(command: DispatchOrder, order: Order) -> Events:
     """Offer the order to volunteers who may serve it and were not asked before."""
+    dispatched = say(
+        order,
+        command,
+        OrderDispatched,
+        OrderState.OFFERED,
+        wave=order.waves + 1,
+        offers=offers_of(command, order),
+        expected_minutes=order.item.expected_minutes,
+        slots_filled=order.filled,
+        slots_required=order.item.slots,
+        dispatched_by=command.by.actor_id,
+        dispatched_at=command.at,
+    )
+    return [dispatched]
+
+
+def offers_of(command: DispatchOrder | RedispatchOrder, order: Order) -> tuple[Offer, ...]:
+    """One offer each, until their time or the window is over. Raises Refused for whoever may not be asked."""
     if command.at >= order.window_end:
         raise Refused("window_over", window_end=order.window_end)
     need = need_of(order)
@@ -28,30 +47,17 @@ def dispatch(command: DispatchOrder, order: Order) -> Events:
     policy = command.policy
     lasts = policy.offer_urgent_minutes if order.urgent else policy.offer_minutes
     expires_at = min(minutes_after(command.at, lasts), order.window_end)
-    offers = tuple(
+    return tuple(
         Offer(
             offer_id=one.offer_id,
             volunteer_id=one.volunteer_id,
             expires_at=expires_at,
             score=one.score,
             reasons=one.reasons,
+            number_today=one.offers_today + 1,
         )
         for one in command.proposals
     )
-    dispatched = say(
-        order,
-        command,
-        OrderDispatched,
-        OrderState.OFFERED,
-        wave=order.waves + 1,
-        offers=offers,
-        expected_minutes=order.item.expected_minutes,
-        slots_filled=order.filled,
-        slots_required=order.item.slots,
-        dispatched_by=command.by.actor_id,
-        dispatched_at=command.at,
-    )
-    return [dispatched]
 
 
 def open_pool(command: OpenOrder, order: Order) -> Events:
@@ -120,8 +126,9 @@ def after_offers(left: int) -> OrderState:
     return OrderState.OFFERED if left else OrderState.VERIFIED
 
 
-def _check(command: DispatchOrder, proposal: Proposal, need: Need) -> None:
-    reasons = unfit(proposal, need) + not_to_be_asked(proposal, need, command.policy)
+def _check(command: DispatchOrder | RedispatchOrder, proposal: Proposal, need: Need) -> None:
+    policy = command.policy
+    reasons = [*unfit(proposal, need), *untrained(proposal, need, policy), *not_to_be_asked(proposal, need, policy)]
     if proposal.volunteer_id == command.by.actor_id:
         reasons.append("self_dispatch")
     if reasons:

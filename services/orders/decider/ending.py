@@ -13,11 +13,11 @@ from contracts.orders import (
     OrderState,
     OrderUnfulfilled,
 )
-from services.orders.commands.placing import CancelOrder, DeclareUnfulfilled, EscalateOrder
+from services.orders.commands.placing import CancelOrder, DeclareUnfulfilled, Ending, EscalateOrder
 from services.orders.commands.serving import CloseOrder
-from services.orders.decider.lifecycle import UNSTAFFED
 from services.orders.decider.saying import lead_minutes, released, say
 from services.orders.decider.state import Order
+from services.orders.decider.states import UNSTAFFED
 
 Events = Sequence[OrderEvent]
 
@@ -25,6 +25,7 @@ LEVEL_ROLES = {1: Role.BUILDING_LEAD, 2: Role.GRID_WORKER, 3: Role.STREET_OFFICE
 """L1 楼门, L2 网格员, L3 街道 (domain.md §4.1 row 16); who did not turn up is the dispatcher's to phone."""
 _CAUSES: dict[str, EscalationCause] = {
     "triage": "triage_overdue",
+    "info": "info_overdue",
     "dispatch": "dispatch_overdue",
     "staffing": "unstaffed",
     "start": "not_started",
@@ -63,13 +64,17 @@ def _due_level(command: EscalateOrder, order: Order) -> tuple[int, EscalationCau
     cause = _CAUSES[order.due_for]
     if cause == "not_started":
         return min(3, max(order.level + 1, 2)), cause
-    return order.level + 1, cause
+    # A resident who does not answer may be a case that is at the top already: it does not rise any further.
+    return min(3, order.level + 1), cause
 
 
 def cancel(command: CancelOrder, order: Order) -> Events:
     """The resident's side at any time before the service; a dispatcher says why."""
     if command.by.role is Role.DISPATCHER and command.reason_code is None:
         raise Refused("reason_needed")
+    # SYSTEM cancels for whoever is to be forgotten or takes back the consent: law does not wait; the check goes on.
+    if command.by.role is not Role.SYSTEM:
+        nothing_open(command, order)
     volunteers, assignments = released(order)
     cancelled = say(
         order,
@@ -91,13 +96,14 @@ def cancel(command: CancelOrder, order: Order) -> Events:
 def declare_unfulfilled(command: DeclareUnfulfilled, order: Order) -> Events:
     """After three waves, or when the window is over; a dispatcher and a station manager, two different people."""
     assert command.by.actor_id is not None
+    nothing_open(command, order)
     if command.seconded_by == command.by.actor_id:
         raise Refused("second_person_required")
     if not command.seconder_entitled:
         raise Refused("seconder_not_entitled")
-    waves_min = command.policy.waves_before_unfulfilled
-    if order.waves < waves_min and command.at < order.window_end:
-        raise Refused("search_not_over", waves=order.waves, waves_min=waves_min, window_end=order.window_end)
+    waves, waves_min = order.waves - order.waves_before, command.policy.waves_before_unfulfilled
+    if waves < waves_min and command.at < order.window_end:
+        raise Refused("search_not_over", waves=waves, waves_min=waves_min, window_end=order.window_end)
     volunteers, assignments = released(order)
     unfulfilled = say(
         order,
@@ -106,7 +112,7 @@ def declare_unfulfilled(command: DeclareUnfulfilled, order: Order) -> Events:
         OrderState.UNFULFILLED,
         reason_code=command.reason_code,
         referral=command.referral,
-        waves=order.waves,
+        waves=waves,
         declared_by=command.by.actor_id,
         seconded_by=command.seconded_by,
         released=volunteers,
@@ -119,10 +125,19 @@ def declare_unfulfilled(command: DeclareUnfulfilled, order: Order) -> Events:
 
 
 def close(command: CloseOrder, order: Order) -> Events:
-    """When the time for rating, or for amending a rating, is over."""
+    """When the time for rating, or for amending a rating, is over, and nothing about it is open."""
+    nothing_open(command, order)
     if order.due_at is None or command.at < order.due_at:
         raise Refused("not_due", due_at=order.due_at)
-    closed = say(
-        order, command, OrderClosed, OrderState.CLOSED, rated=order.state is OrderState.RATED, closed_at=command.at
-    )
+    closed = say(order, command, OrderClosed, OrderState.CLOSED, rated=order.rated_at is not None, closed_at=command.at)
     return [closed]
+
+
+def nothing_open(command: Ending, order: Order) -> None:
+    """Raise Refused while a welfare check, a dispute or a follow-up of this order waits for somebody."""
+    if command.checks_open:
+        raise Refused("welfare_check_open", checks_open=command.checks_open)
+    if command.disputes_open or (order.dispute is not None and order.dispute.is_open):
+        raise Refused("dispute_open", disputes_open=command.disputes_open)
+    if order.follow_up is not None and order.follow_up.is_open:
+        raise Refused("follow_up_open")

@@ -5,9 +5,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
 
+from contracts.command import Refused
 from services.orders.commands.words import Policy, VolunteerFacts
 from services.orders.decider.deadlines import SHANGHAI
 from services.orders.decider.state import Order
+
+KEPT_APART = "kept_apart"
+"""The gate of PersonBlocked: for staff only. Whoever meets it is told `not_suited` and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +26,15 @@ class Need:
     licence: str | None
     skills: tuple[str, ...]
     insurance_required: bool
+    home_visit: bool
     window_start: datetime
     window_end: datetime
+    servers: frozenset[UUID] = frozenset()
+    """Who fills a slot already."""
     answered: frozenset[UUID] = frozenset()
     """Who need not be asked again."""
+    order_id: UUID | None = None
+    """Whose slots do not count as taken time: a volunteer is not kept from an order by the same order."""
 
 
 def need_of(order: Order) -> Need:
@@ -39,9 +48,12 @@ def need_of(order: Order) -> Need:
         licence=order.item.licence,
         skills=order.item.skills,
         insurance_required=order.item.insurance_required,
+        home_visit=order.item.home_visit,
         window_start=order.window_start,
         window_end=order.window_end,
+        servers=frozenset(order.servers),
         answered=order.answered | frozenset(order.servers),
+        order_id=order.order_id,
     )
 
 
@@ -56,6 +68,8 @@ def unfit(volunteer: VolunteerFacts, need: Need) -> list[str]:
         reasons.append("own_order")
     elif need.household_id is not None and volunteer.household_id == need.household_id:
         reasons.append("same_household")
+    if volunteer.kept_apart:
+        reasons.append(KEPT_APART)
     if need.licence is not None:
         expires_on = volunteer.licences.get(need.licence)
         if expires_on is None or expires_on < last_day:
@@ -69,6 +83,21 @@ def unfit(volunteer: VolunteerFacts, need: Need) -> list[str]:
     if volunteer.busy:
         reasons.append("time_overlap")
     return reasons
+
+
+def untrained(volunteer: VolunteerFacts, need: Need, policy: Policy) -> list[str]:
+    """The gate that a community may shut: nobody visits a home without the training `safety`."""
+    reasons: list[str] = []
+    if policy.home_visit_training and need.home_visit and not volunteer.trained:
+        reasons.append("training_needed")
+    return reasons
+
+
+def told(reasons: Sequence[str]) -> Refused:
+    """The refusal that a volunteer reads: a block shows neither in the code nor among the other reasons."""
+    if KEPT_APART in reasons:
+        return Refused("not_suited")
+    return Refused(reasons[0], why=", ".join(reasons))
 
 
 def not_to_be_asked(volunteer: VolunteerFacts, need: Need, policy: Policy) -> list[str]:

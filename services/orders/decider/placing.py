@@ -1,11 +1,13 @@
 """点单, 制单, 受理, 不予受理: an order from the wish until it may be offered."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Protocol
 
 from contracts.command import Refused
 from contracts.orders import OrderEvent, OrderOpened, OrderPlaced, OrderRefused, OrderState, OrderVerified
 from services.orders.commands.placing import CreateOrderFromInquiry, PlaceOrder, RefuseOrder, VerifyOrder
+from services.orders.commands.words import Policy
 from services.orders.decider.evolve import evolve
 from services.orders.decider.saying import say, with_duty
 from services.orders.decider.state import Order
@@ -73,20 +75,39 @@ def refuse(command: RefuseOrder, order: Order) -> Events:
 
 
 def _may_be_asked_for(command: PlaceOrder | CreateOrderFromInquiry) -> None:
-    item, policy = command.item, command.policy
+    item = command.item
     if not item.active:
         raise Refused("item_retired", item_code=item.item_code)
     if not command.resident.consented:
         raise Refused("consent_required", purpose="service")
     if command.resident.grid_id is None:
         raise Refused("place_unknown")
+    check_window(command, item.expected_minutes)
+
+
+class Windowed(Protocol):
+    """A command that says a time."""
+
+    @property
+    def at(self) -> datetime: ...
+    @property
+    def window_start(self) -> datetime: ...
+    @property
+    def window_end(self) -> datetime: ...
+    @property
+    def policy(self) -> Policy: ...
+
+
+def check_window(command: Windowed, expected_minutes: int) -> None:
+    """Raise Refused for a time that is over, too short for the service, too long or too far ahead."""
+    policy = command.policy
     length = (command.window_end - command.window_start) // timedelta(minutes=1)
     if command.window_start <= command.at:
         raise Refused("window_not_in_future", at=command.at)
     if command.window_end <= command.window_start:
         raise Refused("window_empty")
-    if length < item.expected_minutes:
-        raise Refused("window_too_short", expected_minutes=item.expected_minutes)
+    if length < expected_minutes:
+        raise Refused("window_too_short", expected_minutes=expected_minutes)
     if length > policy.window_minutes_max:
         raise Refused("window_too_long", minutes_max=policy.window_minutes_max)
     if command.window_start > command.at + timedelta(days=policy.ahead_days_max):

@@ -4,19 +4,19 @@ from datetime import timedelta
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
-from contracts.orders import OrderEvent, OrderNotice, OrderState, Staffing
+from contracts.orders import InOrderStream, OrderNotice, OrderState, Staffing
 from services.orders.commands.placing import OrderCommand
 from services.orders.decider.deadlines import duty
 from services.orders.decider.evolve import evolve
 from services.orders.decider.state import FILLING, Assignment, Order
 
-E = TypeVar("E", bound=OrderEvent)
+E = TypeVar("E", bound=InOrderStream)
 
 
 def say(order: Order, command: OrderCommand, event_class: type[E], state: OrderState, **fields: Any) -> E:
     """The event, with what a notice needs, and with the owner and deadline that hold after it."""
     if issubclass(event_class, OrderNotice):
-        fields |= {
+        known = {
             "order_no": order.order_no,
             "item_code": order.item.item_code,
             "beneficiary_id": order.beneficiary_id,
@@ -25,6 +25,8 @@ def say(order: Order, command: OrderCommand, event_class: type[E], state: OrderS
             "window_start": order.window_start,
             "window_end": order.window_end,
         }
+        # A new time is said by the event that moves the order.
+        fields = known | fields
     event = event_class(order_id=command.order_id, role=command.by.role, state=state, **fields)
     return with_duty(order, command, event)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 from contracts.command import Channel, Refused, Role
 from contracts.orders import (
@@ -16,6 +17,7 @@ from contracts.orders import (
 )
 from services.orders.commands.placing import LapseAssignment
 from services.orders.commands.serving import (
+    AmendRating,
     AutoCloseService,
     ConfirmCompletion,
     FinishService,
@@ -26,6 +28,7 @@ from services.orders.commands.serving import (
 from services.orders.decider.accepting import lapsed
 from services.orders.decider.deadlines import minutes_after
 from services.orders.decider.evolve import evolve
+from services.orders.decider.follow_up import opened_by_rating
 from services.orders.decider.saying import say, staffing
 from services.orders.decider.state import LIVE, Assignment, Order, Served
 
@@ -158,34 +161,43 @@ def presume(command: PresumeCompletion, order: Order) -> Events:
 
 def rate(command: RateOrder, order: Order) -> Events:
     """Rate once, within 30 days. A reviewer who phones has neither served nor dispatched this order."""
-    _check_judge(command, order)
+    check_rater(command, order)
     assert order.completed_at is not None
-    assert command.by.actor_id is not None
     rate_until = order.completed_at + timedelta(days=command.policy.rate_days)
     if command.at > rate_until:
         raise Refused("rating_over", rate_until=rate_until)
+    rated = say(order, command, OrderRated, OrderState.RATED, rated_at=command.at, **rating_fields(command, order))
+    after = evolve(order, rated)
+    opened = opened_by_rating(
+        command, after, follow_up_id=command.follow_up_id, due_at=command.contact_by, tags=command.tags
+    )
+    return [rated, *opened]
+
+
+def check_rater(command: RateOrder | AmendRating, order: Order) -> None:
+    """Raise Refused for whoever does not rate this order."""
+    _check_judge(command, order)
     if command.by.role is Role.REVIEWER:
         if command.by.channel is not Channel.PHONE:
             raise Refused("by_phone_only")
         if command.by.actor_id in order.staff:
             raise Refused("dispatcher_reviews")
+
+
+def rating_fields(command: RateOrder | AmendRating, order: Order) -> dict[str, Any]:
+    """What a rating says, the first one and an amended one alike."""
     kinds = {Role.REVIEWER: "reviewer", Role.PROXY: "proxy"}
-    rated = say(
-        order,
-        command,
-        OrderRated,
-        OrderState.RATED,
-        score=command.score,
-        tags=command.tags,
-        rater_id=command.by.actor_id,
-        rater_kind=kinds.get(command.by.role, "resident"),
-        channel=command.by.channel,
-        volunteers=order.servers,
-        comment_ref=command.comment_ref,
-        comment_commitment=command.comment_commitment,
-        rated_at=command.at,
-    )
-    return [rated]
+    return {
+        "rating_id": command.rating_id,
+        "score": command.score,
+        "tags": command.tags,
+        "rater_id": command.by.actor_id,
+        "rater_kind": kinds.get(command.by.role, "resident"),
+        "channel": command.by.channel,
+        "volunteers": order.servers,
+        "comment_ref": command.comment_ref,
+        "comment_commitment": command.comment_commitment,
+    }
 
 
 def _served_by(command: StartService | FinishService, order: Order) -> Assignment:
@@ -207,7 +219,7 @@ def _others_live(order: Order, mine: Assignment) -> bool:
     return any(one.served in LIVE for one in order.assignments if one.assignment_id != mine.assignment_id)
 
 
-def _check_judge(command: ConfirmCompletion | RateOrder, order: Order) -> None:
+def _check_judge(command: ConfirmCompletion | RateOrder | AmendRating, order: Order) -> None:
     if command.by.actor_id in order.servers:
         raise Refused("server_judges")
     households = {command.server_households.get(server) for server in order.servers} - {None}

@@ -5,7 +5,9 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from contracts.orders import DueFor, EscalationCause, OrderMode, OrderState
+from contracts.orders import DueFor, EscalationCause, OnAbsence, OrderMode, OrderState
+from services.orders.decider.dispute_state import Dispute
+from services.orders.decider.follow_up_state import FollowUp
 
 
 class Served(StrEnum):
@@ -18,6 +20,7 @@ class Served(StrEnum):
     WITHDRAWN = "WITHDRAWN"
     LAPSED = "LAPSED"
     RELEASED = "RELEASED"
+    NO_SHOW = "NO_SHOW"
 
 
 LIVE = frozenset({Served.HELD, Served.STARTED})
@@ -37,6 +40,8 @@ class Assignment:
     started_at: datetime | None = None
     start_evidence: str = ""
     minutes: int | None = None
+    reconfirm_until: datetime | None = None
+    """By when the volunteer is to say whether they come at the new time; None when nothing is to be said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +87,17 @@ class Order:
     urgent: bool
     details_ref: UUID | None
     placed_at: datetime
-    verified: bool = False
+    info_requested_at: datetime | None = None
+    """Since when the resident is asked for more: the clock of triage stands still."""
+    triage_from: datetime | None = None
+    """Since when the clock of triage runs, where it stood still before; with `triage_left_minutes` to go."""
+    triage_left_minutes: int | None = None
+    clock_from: datetime | None = None
+    """Whence the levels of triage count: when it was placed, and the time that the clock stood still."""
+    verified_at: datetime | None = None
+    on_absence: OnAbsence = "call"
+    absent: bool = False
+    """Nobody was there: nothing goes out by itself until a person has decided how to go on."""
     waiting_since: datetime | None = None
     """Since when nobody was found: from verification, or from the loss of a volunteer."""
     returned: bool = False
@@ -93,6 +108,10 @@ class Order:
     """Waves of offers, and openings of the pool."""
     round_waves: int = 0
     """The same since `waiting_since`."""
+    waves_before: int = 0
+    """The waves before it was reopened: they do not count for giving up again."""
+    begun: bool = False
+    """A dispatcher has sent it out: from then on waves may go by themselves."""
     offers: tuple[LiveOffer, ...] = ()
     answered: frozenset[UUID] = frozenset()
     """Who declined, let an offer expire, or gave a slot back: they are not asked again."""
@@ -103,6 +122,17 @@ class Order:
     completed_at: datetime | None = None
     rated_at: datetime | None = None
     score: int | None = None
+    first_score: int | None = None
+    rating_id: UUID | None = None
+    reopen_until: datetime | None = None
+    follow_up: FollowUp | None = None
+    """The newest follow-up, open or closed."""
+    dispute: Dispute | None = None
+    """What was contested of this order last."""
+    disputed_from: OrderState | None = None
+    """Where the order stood when it was contested."""
+    settled_at: datetime | None = None
+    """When a dispute was decided: what waited for it begins anew."""
     due_at: datetime | None = None
     due_for: DueFor | None = None
 
@@ -135,6 +165,22 @@ class Order:
     def servers(self) -> tuple[UUID, ...]:
         """Who fills a slot."""
         return tuple(one.volunteer_id for one in self.assignments if one.served in FILLING)
+
+    @property
+    def awaiting(self) -> tuple[Assignment, ...]:
+        """Slots whose volunteers are to reconfirm, the first to fall due first."""
+        asked = [one for one in self.held if one.reconfirm_until is not None]
+        return tuple(sorted(asked, key=lambda one: (one.reconfirm_until, one.assignment_id)))
+
+    @property
+    def parted(self) -> frozenset[UUID]:
+        """Who had a slot and has it no longer."""
+        return frozenset(one.volunteer_id for one in self.assignments if one.served not in FILLING)
+
+    @property
+    def ever_assigned(self) -> tuple[UUID, ...]:
+        """Everybody who has a slot or had one."""
+        return tuple(dict.fromkeys(one.volunteer_id for one in self.assignments))
 
     @property
     def held(self) -> tuple[Assignment, ...]:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.orders.commands.words import ItemFacts, ResidentFacts, VolunteerFacts
+from services.orders.commands.words import ItemFacts, Policy, ResidentFacts, VolunteerFacts
 from services.orders.decider.deadlines import SHANGHAI
 from services.orders.decider.fitness import Need
 from services.orders.read_models import people as p
@@ -22,6 +22,8 @@ from services.orders.read_models.relations import is_proxy
 DONE = ("FINISHED", "AUTO_CLOSED")
 KNOWN_MAX = 400
 """How many volunteers are ranked for one order. A wave asks eight at most; the dispatcher may name anybody."""
+SAFETY = "safety"
+"""The training for visits at a home."""
 SERVICE = "service"
 """The consent to be served."""
 
@@ -125,30 +127,44 @@ async def households(connection: AsyncConnection, person_ids: Collection[UUID]) 
 
 
 async def volunteers(
-    connection: AsyncConnection, need: Need, at: datetime, volunteer_ids: Iterable[UUID] | None = None
+    connection: AsyncConnection,
+    need: Need,
+    at: datetime,
+    policy: Policy,
+    volunteer_ids: Iterable[UUID] | None = None,
 ) -> list[VolunteerFacts]:
     """What is known of these volunteers with regard to an order; with none named, of all ACTIVE ones who have its
     licence and its skills.
     """
-    query = _facts_query(need, at, None if volunteer_ids is None else list(volunteer_ids))
+    named = None if volunteer_ids is None else list(volunteer_ids)
+    query = _facts_query(need, at, named, policy.ranking.lately_days)
     return [_facts(row, need) for row in await rows_of(connection, query)]
 
 
 async def volunteer(connection: AsyncConnection, need: Need, at: datetime, volunteer_id: UUID) -> VolunteerFacts:
-    """What is known of one volunteer; state None when nobody volunteers under this id."""
-    found = await volunteers(connection, need, at, [volunteer_id])
-    return found[0] if found else VolunteerFacts(volunteer_id=volunteer_id, state=None)
+    """What is known of one volunteer, for the gates; state None when nobody volunteers under this id."""
+    rows = await rows_of(connection, _facts_query(need, at, [volunteer_id], 0))
+    return _facts(rows[0], need) if rows else VolunteerFacts(volunteer_id=volunteer_id, state=None)
 
 
-def _facts_query(need: Need, at: datetime, volunteer_ids: list[UUID] | None) -> sa.Select[Any]:
+def _facts_query(need: Need, at: datetime, volunteer_ids: list[UUID] | None, lately_days: int) -> sa.Select[Any]:
     """First who, then what is known of them.
 
     Every fact is a subquery of its own, looked up by index: joins would be planned badly while a young community's
     tables grow faster than PostgreSQL counts them.
     """
     known = _known(need, volunteer_ids).subquery("known")
-    counts = [count.label(name) for name, count in _counts(known.c.volunteer_id, need, at).items()]
-    query = sa.select(known, *counts, _is_related(known.c.volunteer_id, need.beneficiary_id).label("related"))
+    counts = [count.label(name) for name, count in _counts(known.c.volunteer_id, need, at, lately_days).items()]
+    who = known.c.volunteer_id
+    related, apart = _is_related(who, need.beneficiary_id), _is_kept_apart(who, need)
+    query = sa.select(
+        known,
+        *counts,
+        related.label("related"),
+        apart.label("kept_apart"),
+        _is_trained(who, need).label("trained"),
+        _is_team_mate(who, need).label("team_mate"),
+    )
     if need.insurance_required:
         first_day, last_day = _days(need)
         i = p.insurances
@@ -167,6 +183,9 @@ def _known(need: Need, volunteer_ids: list[UUID] | None) -> sa.Select[Any]:
     last_served_at = served_at.scalar_subquery()
     columns: list[Any] = [v, p.people.c.household_id, p.people.c.entrance_id, p.people.c.grid_id, p.people.c.erased_at]
     columns.append(last_served_at.label("last_served_at"))
+    offered_at = sa.select(sa.func.max(t.offers.c.offered_at)).where(t.offers.c.volunteer_id == v.c.volunteer_id)
+    last_offered_at = offered_at.scalar_subquery()
+    columns.append(last_offered_at.label("last_offered_at"))
     conditions: list[sa.ColumnElement[bool]] = [v.c.state == "ACTIVE", p.people.c.erased_at.is_(None)]
     for number, skill in enumerate(need.skills):
         has = sa.select(skills.c.verified_level).where(
@@ -187,13 +206,16 @@ def _known(need: Need, volunteer_ids: list[UUID] | None) -> sa.Select[Any]:
         sa.func.coalesce(p.people.c.entrance_id == need.entrance_id, sa.false()).desc(),
         sa.func.coalesce(p.people.c.grid_id == need.grid_id, sa.false()).desc(),
         last_served_at.asc().nulls_first(),
+        last_offered_at.asc().nulls_first(),
         v.c.volunteer_id,
     )
     return query.where(*conditions).order_by(*nearest).limit(KNOWN_MAX)
 
 
-def _counts(volunteer_id: sa.ColumnElement[UUID], need: Need, at: datetime) -> dict[str, sa.ScalarSelect[Any]]:
-    """A live assignment in the window, offers today, services for this person, and services in that week."""
+def _counts(
+    volunteer_id: sa.ColumnElement[UUID], need: Need, at: datetime, lately_days: int
+) -> dict[str, sa.ScalarSelect[Any]]:
+    """A live assignment in the window, offers today and lately, services for this person, services in that week."""
     a, o = t.assignments, t.offers
     day = at.astimezone(SHANGHAI).replace(hour=0, minute=0, second=0, microsecond=0)
     local = need.window_start.astimezone(SHANGHAI)
@@ -203,9 +225,13 @@ def _counts(volunteer_id: sa.ColumnElement[UUID], need: Need, at: datetime) -> d
         query = sa.select(sa.func.count()).select_from(table)
         return query.where(table.c.volunteer_id == volunteer_id, *conditions).scalar_subquery()
 
+    taken = [a.c.live, a.c.busy_from < need.window_end, a.c.busy_until > need.window_start]
+    if need.order_id is not None:
+        taken.append(a.c.order_id != need.order_id)
     return {
-        "overlapping": count(a, a.c.live, a.c.busy_from < need.window_end, a.c.busy_until > need.window_start),
+        "overlapping": count(a, *taken),
         "offers_today": count(o, o.c.offered_at >= day),
+        "offers_lately": count(o, o.c.offered_at > at - timedelta(days=lately_days)),
         "served_here": count(a, a.c.beneficiary_id == need.beneficiary_id, a.c.served.in_(DONE)),
         "services_this_week": count(
             a,
@@ -221,6 +247,34 @@ def _is_related(volunteer_id: sa.ColumnElement[UUID], person_id: UUID) -> sa.Col
     one_way = sa.and_(r.c.person_a_id == volunteer_id, r.c.person_b_id == person_id)
     other_way = sa.and_(r.c.person_b_id == volunteer_id, r.c.person_a_id == person_id)
     return sa.exists().where(r.c.ended_at.is_(None), sa.or_(one_way, other_way))
+
+
+def _is_kept_apart(volunteer_id: sa.ColumnElement[UUID], need: Need) -> sa.ColumnElement[bool]:
+    """A block, set by either side, between the volunteer and whoever is or will be there."""
+    b, there = p.blocks.c, [need.beneficiary_id, *sorted(need.servers)]
+    one_way = sa.and_(b.person_id == volunteer_id, b.other_id.in_(there))
+    other_way = sa.and_(b.other_id == volunteer_id, b.person_id.in_(there))
+    return sa.exists().where(sa.or_(one_way, other_way))
+
+
+def _is_trained(volunteer_id: sa.ColumnElement[UUID], need: Need) -> sa.ColumnElement[bool]:
+    x, last_day = p.trainings.c, _days(need)[1]
+    holds = sa.or_(x.expires_on.is_(None), x.expires_on >= last_day)
+    return sa.exists().where(x.volunteer_id == volunteer_id, x.training == SAFETY, holds)
+
+
+def _is_team_mate(volunteer_id: sa.ColumnElement[UUID], need: Need) -> sa.ColumnElement[bool]:
+    if not need.servers:
+        return sa.false()
+    mine, theirs = p.team_members.alias("mine"), p.team_members.alias("theirs")
+    return sa.exists().where(
+        mine.c.volunteer_id == volunteer_id,
+        theirs.c.team_id == mine.c.team_id,
+        theirs.c.volunteer_id.in_(sorted(need.servers)),
+        p.teams.c.team_id == mine.c.team_id,
+        mine.c.joined_at >= p.teams.c.founded_at,
+        theirs.c.joined_at >= p.teams.c.founded_at,
+    )
 
 
 def _days(need: Need) -> tuple[date, date]:
@@ -243,8 +297,13 @@ def _facts(row: Mapping[str, Any], need: Need) -> VolunteerFacts:
         insured_until=row["insured_until"] if need.insurance_required else None,
         available=available(row["weekly"], row["exceptions"], need.window_start, need.window_end),
         busy=bool(row["overlapping"]),
+        kept_apart=row["kept_apart"],
+        trained=row["trained"],
+        team_mate=row["team_mate"],
         related=row["related"],
         offers_today=row["offers_today"],
+        offers_lately=row["offers_lately"],
+        last_offered_at=row["last_offered_at"],
         served_here=row["served_here"],
         services_this_week=row["services_this_week"],
         last_served_at=row["last_served_at"],

@@ -35,11 +35,18 @@ from contracts.orders import (
 )
 from eventstore.read_model import ReadModel
 from eventstore.rows import Rows
+from services.orders.read_models import own_aside, own_missing, own_turning
 from services.orders.read_models import tables as t
+from services.orders.read_models.own_missing import Changes
 
 NO_OVERLAP = """ALTER TABLE {schema}.assignments ADD CONSTRAINT assignments_no_overlap EXCLUDE USING gist (
     {engine}.uuidrange(volunteer_id, volunteer_id, '[]') WITH =, tstzrange(busy_from, busy_until) WITH &&
 ) WHERE (live) DEFERRABLE INITIALLY DEFERRED"""
+
+MERGED_ONE_WAY = """ALTER TABLE {schema}.merges ADD CONSTRAINT orders_merge_one_way EXCLUDE USING gist (
+    {engine}.uuidrange(order_id, order_id, '[]') WITH =, int4range(side, side + 1) WITH -|-
+) DEFERRABLE INITIALLY DEFERRED"""
+"""Sides 0 and 1 of one order touch: what others were merged into is not merged away, also by two people at once."""
 
 
 class OrdersModel(ReadModel):
@@ -47,8 +54,8 @@ class OrdersModel(ReadModel):
 
     source: ClassVar[str] = "orders"
     metadata: ClassVar[sa.MetaData] = t.metadata
-    version: ClassVar[int] = 1
-    ddl: ClassVar[tuple[str, ...]] = (NO_OVERLAP,)
+    version: ClassVar[int] = 4
+    ddl: ClassVar[tuple[str, ...]] = (NO_OVERLAP, MERGED_ONE_WAY)
 
     def apply(self, recorded: Recorded, rows: Rows) -> None:
         """Every event carries its order's state, owner and deadline; what else it changes is looked up by its class."""
@@ -66,10 +73,6 @@ class OrdersModel(ReadModel):
                 next_due_for=event.next_due_for,
                 **changes,
             )
-
-
-Changes = dict[str, Any] | None
-"""Columns of the order's row that an event sets beside its state; None: the event is no step of an order there is."""
 
 
 def _placed(event: OrderPlaced, rows: Rows) -> Changes:
@@ -119,6 +122,7 @@ def _verified(event: OrderVerified, _rows: Rows) -> Changes:
         "licence": event.licence,
         "insurance_required": event.insurance_required,
         "on_absence": event.on_absence,
+        "info_requested_at": None,
     }
 
 
@@ -129,17 +133,7 @@ def _refused(event: OrderRefused, _rows: Rows) -> Changes:
 
 def _dispatched(event: OrderDispatched, rows: Rows) -> Changes:
     for offer in event.offers:
-        rows.insert(
-            t.offers,
-            offer_id=offer.offer_id,
-            order_id=event.order_id,
-            volunteer_id=offer.volunteer_id,
-            wave=event.wave,
-            score=offer.score,
-            reasons=offer.reasons,
-            offered_at=event.dispatched_at,
-            expires_at=offer.expires_at,
-        )
+        own_turning.offered(rows, event.order_id, event.wave, offer, event.dispatched_at)
     return {"waves": event.wave}
 
 
@@ -201,7 +195,8 @@ def _escalated(event: OrderEscalated, _rows: Rows) -> Changes:
 
 
 def _started(event: ServiceStarted, rows: Rows) -> Changes:
-    rows.update(t.assignments, event.assignment_id, served="STARTED", started_at=event.started_at)
+    started = {"served": "STARTED", "started_at": event.started_at, "reconfirm_until": None}
+    rows.update(t.assignments, event.assignment_id, **started)
     return {}
 
 
@@ -236,6 +231,8 @@ def _presumed(event: CompletionPresumed, _rows: Rows) -> Changes:
 def _rated(event: OrderRated, _rows: Rows) -> Changes:
     return {
         "score": event.score,
+        "first_score": event.score,
+        "first_comment_ref": event.comment_ref,
         "tags": event.tags,
         "rater_kind": event.rater_kind,
         "comment_ref": event.comment_ref,
@@ -254,7 +251,8 @@ def _cancelled(event: OrderCancelled, rows: Rows) -> Changes:
 
 def _unfulfilled(event: OrderUnfulfilled, rows: Rows) -> Changes:
     _release(event, rows, event.declared_at)
-    return {"ended_at": event.declared_at, "end_reason": event.reason_code, "referral": event.referral}
+    ended = {"ended_at": event.declared_at, "end_reason": event.reason_code}
+    return ended | {"referral": event.referral, "reopen_until": event.reopen_until}
 
 
 def _release(event: OrderCancelled | OrderUnfulfilled, rows: Rows, at: Any) -> None:
@@ -337,4 +335,7 @@ _FOLDS: dict[type, Callable[[Any, Rows], Changes]] = {
     ServiceItemPublished: _published,
     ServiceItemRetired: _retired,
     PersonDataErased: _erased,
+    **own_missing.FOLDS,
+    **own_turning.FOLDS,
+    **own_aside.FOLDS,
 }

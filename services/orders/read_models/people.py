@@ -11,10 +11,18 @@ from contracts.volunteers import (
     AvailabilitySet,
     ConsentGiven,
     ConsentWithdrawn,
+    GuardianConsentRecorded,
     InsuranceRecorded,
+    LeaderAppointed,
+    LicenceExpired,
     LicenceRecorded,
+    MemberJoined,
+    MemberLeft,
+    PersonBlocked,
     PersonErased,
+    PersonMoved,
     PersonRegistered,
+    PersonUnblocked,
     ProxyAuthorised,
     ProxyEnded,
     RelationDeclared,
@@ -23,10 +31,14 @@ from contracts.volunteers import (
     RoleRevoked,
     SkillDeclared,
     SkillVerified,
+    TeamDissolved,
+    TeamFounded,
+    TrainingCompleted,
     VolunteerActivated,
     VolunteerPaused,
     VolunteerRegistered,
     VolunteerReinstated,
+    VolunteerRejected,
     VolunteerResumed,
     VolunteerSuspended,
     VolunteerWithdrawn,
@@ -75,6 +87,16 @@ relations = sa.Table(
     sa.Index("relations_by_a", "person_a_id"),
     sa.Index("relations_by_b", "person_b_id"),
 )
+blocks = sa.Table(
+    "blocks",
+    metadata,
+    sa.Column("block_id", sa.Uuid, primary_key=True),
+    sa.Column("person_id", sa.Uuid, nullable=False),
+    sa.Column("other_id", sa.Uuid, nullable=False),
+    sa.Index("blocks_by_person", "person_id"),
+    sa.Index("blocks_by_other", "other_id"),
+)
+"""Who is not to be brought together; a block that was taken back leaves no row."""
 roles = sa.Table(
     "roles",
     metadata,
@@ -113,6 +135,36 @@ licences = sa.Table(
     sa.Column("expires_on", sa.Date, nullable=False),
     sa.Index("licences_by_volunteer", "volunteer_id"),
 )
+"""Licences in force: one that expired leaves no row."""
+trainings = sa.Table(
+    "trainings",
+    metadata,
+    sa.Column("training_id", sa.Uuid, primary_key=True),
+    sa.Column("volunteer_id", sa.Uuid, nullable=False),
+    sa.Column("training", sa.Text, nullable=False),
+    sa.Column("expires_on", sa.Date),
+    sa.Index("trainings_by_volunteer", "volunteer_id"),
+)
+teams = sa.Table(
+    "teams",
+    metadata,
+    sa.Column("team_id", sa.Uuid, primary_key=True),
+    sa.Column("team_code", sa.Text, nullable=False),
+    sa.Column("founded_at", _TIME, nullable=False),
+    sa.Column("leader_id", sa.Uuid),
+    sa.Column("term_until", _TIME),
+    sa.Index("teams_by_leader", "leader_id"),
+)
+"""Teams that exist: a dissolved one leaves no row, and its members' rows count no more."""
+team_members = sa.Table(
+    "team_members",
+    metadata,
+    sa.Column("team_id", sa.Uuid, primary_key=True),
+    sa.Column("volunteer_id", sa.Uuid, primary_key=True),
+    sa.Column("joined_at", _TIME, nullable=False),
+    sa.Index("team_members_by_volunteer", "volunteer_id"),
+)
+"""Members now; of a team that was begun anew only those who joined since then."""
 insurances = sa.Table(
     "insurances",
     metadata,
@@ -131,7 +183,7 @@ class PeopleCopy(ReadModel):
 
     source: ClassVar[str] = "volunteers"
     metadata: ClassVar[sa.MetaData] = metadata
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 3
 
     def apply(self, recorded: Recorded, rows: Rows) -> None:
         """See the functions below, one an event."""
@@ -140,7 +192,7 @@ class PeopleCopy(ReadModel):
             fold(recorded.event, rows)
 
 
-def _person(event: PersonRegistered, rows: Rows) -> None:
+def _person(event: PersonRegistered | PersonMoved, rows: Rows) -> None:
     place = {"household_id": event.household_id, "entrance_id": event.entrance_id, "grid_id": event.grid_id}
     rows.upsert(people, person_id=event.person_id, **place)
 
@@ -178,6 +230,14 @@ def _relation(event: RelationDeclared, rows: Rows) -> None:
 
 def _relation_ended(event: RelationEnded, rows: Rows) -> None:
     rows.update(relations, event.relation_id, ended_at=event.ended_at)
+
+
+def _block(event: PersonBlocked, rows: Rows) -> None:
+    rows.insert(blocks, block_id=event.block_id, person_id=event.person_id, other_id=event.other_id)
+
+
+def _unblock(event: PersonUnblocked, rows: Rows) -> None:
+    rows.delete(blocks, event.block_id)
 
 
 def _role(event: RoleGranted, rows: Rows) -> None:
@@ -227,6 +287,47 @@ def _licence(event: LicenceRecorded, rows: Rows) -> None:
     )
 
 
+def _licence_expired(event: LicenceExpired, rows: Rows) -> None:
+    rows.delete(licences, event.licence_id)
+
+
+def _training(event: TrainingCompleted, rows: Rows) -> None:
+    rows.upsert(
+        trainings,
+        training_id=event.training_id,
+        volunteer_id=event.volunteer_id,
+        training=event.training,
+        expires_on=event.expires_on,
+    )
+
+
+def _guardian(event: GuardianConsentRecorded, rows: Rows) -> None:
+    rows.update(volunteers, event.volunteer_id, accompanied_only=event.accompanied_only)
+
+
+def _team(event: TeamFounded, rows: Rows) -> None:
+    begun = {"team_code": event.team_code, "founded_at": event.founded_at}
+    rows.upsert(teams, team_id=event.team_id, leader_id=None, term_until=None, **begun)
+
+
+def _team_ended(event: TeamDissolved, rows: Rows) -> None:
+    rows.delete(teams, event.team_id)
+
+
+def _leader(event: LeaderAppointed, rows: Rows) -> None:
+    rows.update(teams, event.team_id, leader_id=event.leader_id, term_until=event.due_at)
+
+
+def _joined(event: MemberJoined, rows: Rows) -> None:
+    rows.upsert(team_members, team_id=event.team_id, volunteer_id=event.volunteer_id, joined_at=event.joined_at)
+
+
+def _left(event: MemberLeft, rows: Rows) -> None:
+    rows.delete(team_members, (event.team_id, event.volunteer_id))
+    if event.was_leader:
+        rows.update(teams, event.team_id, leader_id=None, term_until=None)
+
+
 def _insurance(event: InsuranceRecorded, rows: Rows) -> None:
     rows.upsert(
         insurances,
@@ -245,6 +346,9 @@ def _availability(event: AvailabilitySet, rows: Rows) -> None:
 
 _FOLDS: dict[type, Fold] = {
     PersonRegistered: _person,
+    PersonMoved: _person,
+    PersonBlocked: _block,
+    PersonUnblocked: _unblock,
     PersonErased: _erased,
     ConsentGiven: _consent_given,
     ConsentWithdrawn: _consent_withdrawn,
@@ -263,7 +367,16 @@ _FOLDS: dict[type, Fold] = {
     VolunteerWithdrawn: _became("WITHDRAWN"),
     SkillDeclared: _skill_declared,
     SkillVerified: _skill_verified,
+    VolunteerRejected: _became("REJECTED"),
+    GuardianConsentRecorded: _guardian,
     LicenceRecorded: _licence,
+    LicenceExpired: _licence_expired,
+    TrainingCompleted: _training,
+    TeamFounded: _team,
+    TeamDissolved: _team_ended,
+    LeaderAppointed: _leader,
+    MemberJoined: _joined,
+    MemberLeft: _left,
     InsuranceRecorded: _insurance,
     AvailabilitySet: _availability,
 }

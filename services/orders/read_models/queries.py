@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.orders import OrderState
 from services.orders.decider.due import FIRED
-from services.orders.decider.lifecycle import ENDED
+from services.orders.decider.states import ENDED
 from services.orders.read_models import people as p
 from services.orders.read_models import relations
 from services.orders.read_models import tables as t
@@ -106,12 +106,20 @@ def pool_for(volunteer_id: UUID, at: datetime) -> sa.ColumnElement[bool]:
         p.licences.c.expires_on >= sa.func.date(sa.func.timezone("Asia/Shanghai", o.c.window_end)),
     )
     home = sa.select(p.people.c.household_id).where(p.people.c.person_id == volunteer_id).scalar_subquery()
+    b = p.blocks.c
+    kept_apart = sa.exists().where(
+        sa.or_(
+            sa.and_(b.person_id == volunteer_id, b.other_id == o.c.beneficiary_id),
+            sa.and_(b.other_id == volunteer_id, b.person_id == o.c.beneficiary_id),
+        )
+    )
     return sa.and_(
         o.c.state == "OPEN",
         o.c.window_end > at,
         o.c.beneficiary_id != volunteer_id,
         sa.exists().where(v.c.volunteer_id == volunteer_id, v.c.state == "ACTIVE"),
         sa.or_(o.c.household_id.is_(None), home.is_(None), o.c.household_id != home),
+        ~kept_apart,
         has_skills,
         sa.or_(o.c.licence.is_(None), has_licence),
     )
@@ -172,12 +180,29 @@ async def counts_by_state(connection: AsyncConnection) -> dict[str, int]:
     return {row[0]: row[1] for row in await connection.execute(query)}
 
 
+def checks_of(order_id: UUID | sa.ColumnElement[UUID]) -> sa.ScalarSelect[int]:
+    """How many welfare checks of this order have no outcome yet."""
+    c = t.welfare_checks.c
+    return sa.select(sa.func.count()).where(c.order_id == order_id, c.closed_at.is_(None)).scalar_subquery()
+
+
+def disputes_of(order_id: UUID | sa.ColumnElement[UUID]) -> sa.ScalarSelect[int]:
+    """How many disputes about this order wait for a decision."""
+    c = t.disputes.c
+    waiting = c.state.in_(("MEDIATING", "APPEALED"))
+    return sa.select(sa.func.count()).where(c.order_id == order_id, waiting).scalar_subquery()
+
+
 async def due_orders(connection: AsyncConnection, at: datetime, limit: int) -> list[Row]:
-    """Orders whose deadline has passed and on which SYSTEM acts, the longest overdue first."""
+    """Orders whose deadline has passed and on which SYSTEM acts, the longest overdue first.
+
+    One that would close while its welfare check or a dispute is open waits for the people who have to see to it.
+    """
     o = t.orders
+    waits = sa.or_(checks_of(o.c.order_id) > 0, disputes_of(o.c.order_id) > 0)
     query = (
         sa.select(o.c.order_id, o.c.next_due_at, o.c.next_due_for, o.c.version)
-        .where(o.c.next_due_at <= at, o.c.next_due_for.in_(FIRED))
+        .where(o.c.next_due_at <= at, o.c.next_due_for.in_(FIRED), ~((o.c.next_due_for == "closing") & waits))
         .order_by(o.c.next_due_at, o.c.order_id)
         .limit(limit)
     )
@@ -202,6 +227,25 @@ async def held_assignments(connection: AsyncConnection, volunteer_id: UUID) -> l
     """A volunteer's slots that have not begun."""
     a = t.assignments
     query = sa.select(a).where(a.c.volunteer_id == volunteer_id, a.c.live, a.c.served == "HELD")
+    return await rows_of(connection, query.order_by(a.c.assignment_id))
+
+
+async def held_without_licence(
+    connection: AsyncConnection, volunteer_id: UUID, licence: str, expired_id: UUID
+) -> list[Row]:
+    """A volunteer's slots that have not begun, need a licence, and end on a day that no other such licence covers."""
+    a, o, c = t.assignments, t.orders, p.licences.c
+    covered = sa.exists().where(
+        c.volunteer_id == volunteer_id,
+        c.licence == licence,
+        c.licence_id != expired_id,
+        c.expires_on >= sa.func.date(sa.func.timezone("Asia/Shanghai", o.c.window_end)),
+    )
+    query = (
+        sa.select(a)
+        .join(o, o.c.order_id == a.c.order_id)
+        .where(a.c.volunteer_id == volunteer_id, a.c.live, a.c.served == "HELD", o.c.licence == licence, ~covered)
+    )
     return await rows_of(connection, query.order_by(a.c.assignment_id))
 
 

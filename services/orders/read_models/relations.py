@@ -37,13 +37,19 @@ async def to_order(
     """Every relation that holds between the actor and this row of `orders`.
 
     own, requester, proxy, assigned (fills a slot), serving (and is not done yet), offered (an offer waits), pool (it is
-    open, and they volunteer), household (lives with the beneficiary), and who covers its place: station_covers,
+    open, and they volunteer), household (lives with the beneficiary), responsible
+    (has to put right what a follow-up found), and who covers its place: station_covers,
     grid_covers, entrance_covers.
     """
     a, o, order_id = t.assignments, t.offers, order["order_id"]
     filling = ("HELD", "STARTED", "FINISHED", "AUTO_CLOSED")
     assigned = sa.exists().where(a.c.order_id == order_id, a.c.volunteer_id == actor_id, a.c.served.in_(filling))
     serving = sa.exists().where(a.c.order_id == order_id, a.c.volunteer_id == actor_id, a.c.live)
+    responsible = sa.exists().where(
+        t.follow_ups.c.order_id == order_id,
+        t.follow_ups.c.responsible_id == actor_id,
+        t.follow_ups.c.closed_at.is_(None),
+    )
     offered = sa.exists().where(
         o.c.order_id == order_id, o.c.volunteer_id == actor_id, o.c.answer == "waiting", o.c.expires_at > at
     )
@@ -56,9 +62,10 @@ async def to_order(
         offered.label("offered"),
         active.label("active"),
         lives_there.label("household"),
+        responsible.label("responsible"),
     )
     (row,) = await rows_of(connection, query)
-    relations = {name for name in ("proxy", "assigned", "serving", "offered", "household") if row[name]}
+    relations = {name for name in ("proxy", "assigned", "serving", "offered", "household", "responsible") if row[name]}
     if row["active"] and order["state"] == "OPEN":
         relations.add("pool")
     if actor_id == order["beneficiary_id"]:
@@ -100,6 +107,26 @@ async def roles_of(connection: AsyncConnection, person_id: UUID, at: datetime) -
         sa.or_(p.roles.c.valid_until.is_(None), p.roles.c.valid_until > at),
     )
     return await rows_of(connection, query)
+
+
+async def leads(connection: AsyncConnection, leader_id: UUID, volunteer_id: UUID, at: datetime) -> bool:
+    """Whether the one leads a team now, within the term, in which the other is."""
+    c, m = p.teams.c, p.team_members.c
+    member = sa.exists().where(m.team_id == c.team_id, m.volunteer_id == volunteer_id, m.joined_at >= c.founded_at)
+    found = sa.exists().where(c.leader_id == leader_id, c.term_until > at, member)
+    return bool((await connection.execute(sa.select(found))).scalar_one())
+
+
+async def covered_by(
+    connection: AsyncConnection, actor_id: UUID, role: Role, table: sa.Table, at: datetime
+) -> list[sa.ColumnElement[bool]]:
+    """What a role with a place lists of a table with `grid_id` and `entrance_id`; other roles list all."""
+    if role not in COVERING:
+        return []
+    grants = [row for row in await roles_of(connection, actor_id, at) if row["role"] == role]
+    grids = {grid for grid in reference().grids for one in grants if covers(one["scope"], one["scope_id"], grid, None)}
+    entrances = {one["scope_id"] for one in grants if one["scope"] == "entrance"}
+    return [sa.or_(table.c.grid_id.in_(sorted(grids)), table.c.entrance_id.in_(sorted(entrances)))]
 
 
 def covers(scope: str, scope_id: str, grid_id: str, entrance_id: str | None) -> bool:

@@ -1,62 +1,56 @@
-"""Routes about a volunteer: registration, verification, skills, papers, free time, rest, suspension, the end."""
+"""Routes about a volunteer: registration, verification, a guardian's consent, skills, papers, trainings, free time."""
 
-from datetime import date
-from typing import Any
+from datetime import date, datetime
 from uuid import UUID
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
-from contracts.command import By, Role
+from contracts.command import By, Command
 from contracts.event import Code
 from contracts.ids import uuid7
 from contracts.volunteers import AvailabilityException, WeeklySlot
 from eventstore.executor import Plan
-from servicekit.http import CommandContext, Commanding, Reading, command, not_found
+from servicekit.http import Commanding, command, not_found
+from servicekit.process import Runtime
 from servicekit.reference import reference, require
-from services.volunteers.access import DOORSTEP, READ_VOLUNTEER
+from services.volunteers.access import DOORSTEP
 from services.volunteers.api.shared import (
-    NothingMore,
-    Running,
     age_of,
-    ask_about,
+    ask_of_volunteer,
     asked_again,
     guards,
-    json_answer,
     new_volunteer_no,
     profile_of,
-    relations_to,
 )
 from services.volunteers.commands.helping import (
     DeclareSkill,
     DeclareSkillAsk,
-    PauseVolunteer,
-    PauseVolunteerAsk,
+    RecordGuardianConsent,
+    RecordGuardianConsentAsk,
     RecordInsurance,
     RecordInsuranceAsk,
     RecordLicence,
     RecordLicenceAsk,
+    RecordTraining,
+    RecordTrainingAsk,
     RegisterVolunteer,
     RegisterVolunteerAsk,
-    ReinstateVolunteer,
-    ResumeVolunteer,
+    RejectVolunteer,
+    RejectVolunteerAsk,
     SetAvailability,
     SetAvailabilityAsk,
-    SuspendVolunteer,
-    SuspendVolunteerAsk,
     VerifyIdentity,
     VerifyIdentityAsk,
     VerifySkill,
     VerifySkillAsk,
-    VolunteerCommand,
-    WithdrawVolunteer,
-    WithdrawVolunteerAsk,
 )
 from services.volunteers.commands.people import GiveConsent
+from services.volunteers.commands.words import VOLUNTEERING
+from services.volunteers.policy import current_policy
 from services.volunteers.read_models import queries
 
 router = APIRouter(prefix="/v1/volunteers", tags=["volunteers"])
-_SUSPENDERS = (Role.SOCIAL_WORKER, Role.STATION_MANAGER)
 
 
 @router.post("", status_code=201)
@@ -65,28 +59,20 @@ async def register_volunteer(ask: RegisterVolunteerAsk, context: Commanding) -> 
     runtime, person_id = context.runtime, ask.person_id
 
     async def build() -> Plan:
-        at = runtime.clock.now()
+        at, ages = runtime.clock.now(), current_policy().ages
         async with runtime.log.queries() as connection:
             relations = await queries.relations_to(connection, context.actor_id, person_id, at)
             by = context.by(RegisterVolunteer, relations)
             person = await queries.person(connection, person_id)
             known = await queries.volunteer(connection, person_id)
-            related = _may_speak(ask, by) and await guards(connection, ask.guardian_id, person_id, at)
-            consented = related or await queries.guardian_consented(connection, person_id)
+            guardian_id = ask.guardian_id or await queries.consenting_guardian(connection, person_id)
+            # Who consented before need not speak again; who is named now must.
+            speaks = ask.guardian_id is None or _may_speak(ask.guardian_id, by)
+            related = speaks and await guards(connection, guardian_id, person_id, at)
         if person is None:
             raise not_found(person_id=person_id)
-        profile = await profile_of(runtime, person["profile_ref"]) or {}
+        age_years = await _age(runtime, person["profile_ref"], at)
         volunteer_no = new_volunteer_no() if known is None else known["volunteer_no"]
-        born = profile.get("birth_date")
-        consent = GiveConsent(
-            by=by,
-            at=at,
-            person_id=person_id,
-            purpose="volunteering",
-            form=ask.consent_form,
-            guardian_id=ask.guardian_id,
-            guardian_related=related,
-        )
         registered = RegisterVolunteer(
             by=by,
             at=at,
@@ -95,57 +81,123 @@ async def register_volunteer(ask: RegisterVolunteerAsk, context: Commanding) -> 
             household_id=person["household_id"],
             entrance_id=person["entrance_id"],
             grid_id=person["grid_id"],
-            age_years=age_of(None if born is None else date.fromisoformat(born), at),
-            guardian_consented=consented,
+            age_years=age_years,
+            consenting_guardian_id=guardian_id if related else None,
+            consent_form=ask.consent_form,
+            ages=ages,
         )
+        commands: list[Command] = [registered]
+        # A child's own word is no consent (个人信息保护法 §31): without a guardian's, none is recorded.
+        if guardian_id is not None or age_years is None or age_years >= ages.guardian_below_years:
+            consent = GiveConsent(
+                by=by,
+                at=at,
+                person_id=person_id,
+                purpose=VOLUNTEERING,
+                form=ask.consent_form,
+                guardian_id=guardian_id,
+                guardian_related=related,
+            )
+            commands = [consent, registered]
         answer = {"volunteer_id": person_id, "volunteer_no": volunteer_no}
-        return Plan([consent, registered], answer, expected_versions=context.expecting(registered.stream))
+        return Plan(commands, answer, expected_versions=context.expecting(registered.stream))
 
     return await asked_again(lambda: command(context, build, RegisterVolunteer, status=201))
 
 
-def _may_speak(ask: RegisterVolunteerAsk, by: By) -> bool:
+async def _age(runtime: Runtime, profile_ref: UUID | None, at: datetime) -> int | None:
+    """By the birth date in the vault; only what follows from it goes into an event."""
+    born = (await profile_of(runtime, profile_ref) or {}).get("birth_date")
+    return age_of(None if born is None else date.fromisoformat(born), at)
+
+
+def _may_speak(guardian_id: UUID, by: By) -> bool:
     """A guardian consents by asking themselves, or through whoever takes it down; a child does not name its own."""
-    return by.actor_id == ask.guardian_id or by.role in DOORSTEP
-
-
-async def _ask(
-    context: CommandContext, volunteer_id: UUID, command_class: type[VolunteerCommand], **fields: Any
-) -> JSONResponse:
-    answer = {"volunteer_id": volunteer_id} | {name: value for name, value in fields.items() if name.endswith("_id")}
-    return await ask_about(context, volunteer_id, command_class, answer, volunteer_id=volunteer_id, **fields)
+    return by.actor_id == guardian_id or by.role in DOORSTEP
 
 
 @router.post("/{volunteer_id}/verify-identity")
 async def verify_identity(volunteer_id: UUID, ask: VerifyIdentityAsk, context: Commanding) -> JSONResponse:
     """Somebody else saw who the volunteer is: from now on they may be offered orders."""
-    return await _ask(context, volunteer_id, VerifyIdentity, method=ask.method)
+    return await ask_of_volunteer(context, volunteer_id, VerifyIdentity, method=ask.method, ages=current_policy().ages)
+
+
+@router.post("/{volunteer_id}/reject")
+async def reject_volunteer(volunteer_id: UUID, ask: RejectVolunteerAsk, context: Commanding) -> JSONResponse:
+    """Do not take the offer up; the person may offer again, under the same number."""
+    return await ask_of_volunteer(context, volunteer_id, RejectVolunteer, reason_code=ask.reason_code)
+
+
+@router.post("/{volunteer_id}/guardian-consent")
+async def record_guardian_consent(
+    volunteer_id: UUID, ask: RecordGuardianConsentAsk, context: Commanding
+) -> JSONResponse:
+    """A parent or guardian agrees that a child helps others: they ask themselves, or somebody takes it down."""
+    runtime = context.runtime
+
+    async def build() -> Plan:
+        at, ages = runtime.clock.now(), current_policy().ages
+        async with runtime.log.queries() as connection:
+            relations = await queries.relations_to(connection, context.actor_id, volunteer_id, at)
+            by = context.by(RecordGuardianConsent, relations)
+            related = _may_speak(ask.guardian_id, by) and await guards(connection, ask.guardian_id, volunteer_id, at)
+            person = await queries.person(connection, volunteer_id)
+        age_years = None if person is None else await _age(runtime, person["profile_ref"], at)
+        recorded = RecordGuardianConsent(
+            by=by,
+            at=at,
+            volunteer_id=volunteer_id,
+            guardian_related=related,
+            age_years=age_years,
+            ages=ages,
+            **dict(ask),
+        )
+        consent = GiveConsent(
+            by=by,
+            at=at,
+            person_id=volunteer_id,
+            purpose=VOLUNTEERING,
+            form=ask.form,
+            guardian_id=ask.guardian_id,
+            guardian_related=related,
+        )
+        answer = {"volunteer_id": volunteer_id}
+        return Plan([recorded, consent], answer, expected_versions=context.expecting(recorded.stream))
+
+    return await command(context, build, RecordGuardianConsent)
 
 
 @router.post("/{volunteer_id}/skills")
 async def declare_skill(volunteer_id: UUID, ask: DeclareSkillAsk, context: Commanding) -> JSONResponse:
     """Say what the volunteer can do."""
     require("skill", ask.skill, reference().skill_codes)
-    return await _ask(context, volunteer_id, DeclareSkill, skill=ask.skill, level=ask.level)
+    return await ask_of_volunteer(context, volunteer_id, DeclareSkill, skill=ask.skill, level=ask.level)
 
 
 @router.post("/{volunteer_id}/skills/{skill}/verify")
 async def verify_skill(volunteer_id: UUID, skill: Code, ask: VerifySkillAsk, context: Commanding) -> JSONResponse:
     """Record the level that a declared skill was found to have."""
-    return await _ask(context, volunteer_id, VerifySkill, skill=skill, level=ask.level)
+    return await ask_of_volunteer(context, volunteer_id, VerifySkill, skill=skill, level=ask.level)
 
 
 @router.post("/{volunteer_id}/licences")
 async def record_licence(volunteer_id: UUID, ask: RecordLicenceAsk, context: Commanding) -> JSONResponse:
     """Record a licence that was seen."""
     require("licence", ask.licence, reference().licence_codes)
-    return await _ask(context, volunteer_id, RecordLicence, licence_id=uuid7(), **dict(ask))
+    return await ask_of_volunteer(context, volunteer_id, RecordLicence, licence_id=uuid7(), **dict(ask))
+
+
+@router.post("/{volunteer_id}/trainings")
+async def record_training(volunteer_id: UUID, ask: RecordTrainingAsk, context: Commanding) -> JSONResponse:
+    """Record a training that the volunteer completed."""
+    require("training", ask.training, reference().training_codes)
+    return await ask_of_volunteer(context, volunteer_id, RecordTraining, training_id=uuid7(), **dict(ask))
 
 
 @router.post("/{volunteer_id}/insurances")
 async def record_insurance(volunteer_id: UUID, ask: RecordInsuranceAsk, context: Commanding) -> JSONResponse:
     """Record an accident insurance."""
-    return await _ask(context, volunteer_id, RecordInsurance, insurance_id=uuid7(), **dict(ask))
+    return await ask_of_volunteer(context, volunteer_id, RecordInsurance, insurance_id=uuid7(), **dict(ask))
 
 
 @router.post("/{volunteer_id}/availability")
@@ -153,60 +205,4 @@ async def set_availability(volunteer_id: UUID, ask: SetAvailabilityAsk, context:
     """Say when the volunteer can help; replaces what was said before."""
     weekly = tuple(WeeklySlot(**slot.model_dump()) for slot in ask.weekly)
     exceptions = tuple(AvailabilityException(**day.model_dump()) for day in ask.exceptions)
-    return await _ask(context, volunteer_id, SetAvailability, weekly=weekly, exceptions=exceptions)
-
-
-@router.post("/{volunteer_id}/pause")
-async def pause_volunteer(volunteer_id: UUID, ask: PauseVolunteerAsk, context: Commanding) -> JSONResponse:
-    """Take a rest: promises of the days to come are released."""
-    return await _ask(context, volunteer_id, PauseVolunteer, pause_until=ask.pause_until)
-
-
-@router.post("/{volunteer_id}/resume")
-async def resume_volunteer(volunteer_id: UUID, ask: NothingMore, context: Commanding) -> JSONResponse:
-    """Come back from a rest."""
-    return await _ask(context, volunteer_id, ResumeVolunteer, **dict(ask))
-
-
-@router.post("/{volunteer_id}/suspend")
-async def suspend_volunteer(volunteer_id: UUID, ask: SuspendVolunteerAsk, context: Commanding) -> JSONResponse:
-    """Stop a volunteer until a moment; the caller and `seconded_by` both stand for it."""
-    runtime = context.runtime
-
-    async def build() -> Plan:
-        at = runtime.clock.now()
-        by = context.by(SuspendVolunteer, await relations_to(runtime, context.actor_id, volunteer_id))
-        async with runtime.log.queries() as connection:
-            entitled = await queries.holds_any(connection, ask.seconded_by, _SUSPENDERS, at)
-        suspended = SuspendVolunteer(
-            by=by, at=at, volunteer_id=volunteer_id, seconder_entitled=entitled, **ask.model_dump()
-        )
-        answer = {"volunteer_id": volunteer_id}
-        return Plan([suspended], answer, expected_versions=context.expecting(suspended.stream))
-
-    return await command(context, build, SuspendVolunteer)
-
-
-@router.post("/{volunteer_id}/reinstate")
-async def reinstate_volunteer(volunteer_id: UUID, ask: NothingMore, context: Commanding) -> JSONResponse:
-    """End a suspension."""
-    return await _ask(context, volunteer_id, ReinstateVolunteer, **dict(ask))
-
-
-@router.post("/{volunteer_id}/withdraw")
-async def withdraw_volunteer(volunteer_id: UUID, ask: WithdrawVolunteerAsk, context: Commanding) -> JSONResponse:
-    """End volunteering; the person stays a resident."""
-    return await _ask(context, volunteer_id, WithdrawVolunteer, reason_code=ask.reason_code)
-
-
-@router.get("/{volunteer_id}")
-async def read_volunteer(volunteer_id: UUID, caller: Reading, runtime: Running) -> JSONResponse:
-    """A volunteer's state, skills, papers, free time and credited minutes by grade; no name."""
-    async with runtime.log.queries() as connection:
-        relations = await queries.relations_to(connection, caller.actor_id, volunteer_id, runtime.clock.now())
-        caller.by(READ_VOLUNTEER, relations)
-        found = await queries.volunteer(connection, volunteer_id)
-        minutes = await queries.totals(connection, volunteer_id)
-    if found is None:
-        raise not_found(volunteer_id=volunteer_id)
-    return json_answer({**found, "minutes_by_grade": minutes})
+    return await ask_of_volunteer(context, volunteer_id, SetAvailability, weekly=weekly, exceptions=exceptions)

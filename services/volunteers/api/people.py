@@ -16,6 +16,7 @@ from servicekit.http import Commanding, Reading, command, not_found
 from servicekit.process import Runtime
 from servicekit.reference import reference, require
 from services.volunteers.access import DOORSTEP, FIND_PERSON, READ_PERSON, READ_ROLES, REVEAL_PERSON
+from services.volunteers.api.ending import CONSENT_WITHDRAWN, volunteering_ends
 from services.volunteers.api.shared import (
     ERASED,
     PROFILE,
@@ -28,8 +29,8 @@ from services.volunteers.api.shared import (
     list_erasures,
     masked,
     profile_of,
+    relations_to,
 )
-from services.volunteers.commands.helping import WithdrawVolunteer
 from services.volunteers.commands.people import (
     BootstrapAdmin,
     BootstrapAsk,
@@ -39,6 +40,8 @@ from services.volunteers.commands.people import (
     GiveConsentAsk,
     GrantRole,
     GrantRoleAsk,
+    MovePerson,
+    MovePersonAsk,
     Phone,
     RegisterPerson,
     RegisterPersonAsk,
@@ -46,10 +49,11 @@ from services.volunteers.commands.people import (
     RevokeRoleAsk,
     WithdrawConsent,
 )
-from services.volunteers.commands.words import ConsentPurpose, volunteer_stream
-from services.volunteers.decider.helping import LIVE
+from services.volunteers.commands.words import VOLUNTEERING, ConsentPurpose
+from services.volunteers.policy import current_policy
 from services.volunteers.read_models import queries
 from services.volunteers.read_models import tables as t
+from services.volunteers.read_models.tie_queries import said_of
 
 router = APIRouter(prefix="/v1", tags=["people"])
 _log = structlog.get_logger("services.volunteers.people")
@@ -87,6 +91,7 @@ async def bootstrap(ask: BootstrapAsk, context: Commanding) -> JSONResponse:
             consents=as_person.consents,
             consent_form=as_person.consent_form,
             age_years=None,
+            ages=current_policy().ages,
         )
         admin = BootstrapAdmin(by=SYSTEM, at=at, person_id=person_id, grant_id=grant_id, admin_ever=admin_ever)
         return Plan([registered, admin], {"person_id": person_id, "grant_id": grant_id}, sealed.changes)
@@ -121,13 +126,39 @@ async def register_person(ask: RegisterPersonAsk, context: Commanding) -> JSONRe
             age_years=age_years,
             guardian_id=ask.guardian_id,
             guardian_known=guardian_known,
+            ages=current_policy().ages,
         )
         return Plan([registered], {"person_id": person_id, "household_id": household_id}, sealed.changes)
 
     return await command(context, build, RegisterPerson, status=201)
 
 
-def _place(ask: RegisterPersonAsk) -> tuple[str | None, str | None]:
+@router.post("/persons/{person_id}/move")
+async def move_person(person_id: UUID, ask: MovePersonAsk, context: Commanding) -> JSONResponse:
+    """Record where a person lives now; roles held in a place stay until they are revoked."""
+    runtime, fresh_household_id = context.runtime, uuid7()
+
+    async def build() -> Plan:
+        async with runtime.log.queries() as connection:
+            at = runtime.clock.now()
+            relations = await queries.relations_to(connection, context.actor_id, person_id, at)
+            by = context.by(MovePerson, relations)
+            lived = await queries.person(connection, person_id)
+        home = {name: None if lived is None else lived[name] for name in ("household_id", "entrance_id", "grid_id")}
+        if ask.left_community:
+            home |= {"entrance_id": None, "grid_id": None}
+        elif ask.entrance_id is not None or ask.grid_id is not None:
+            home["entrance_id"], home["grid_id"] = _place(ask)
+        if ask.new_household or ask.household_id is not None:
+            home["household_id"] = ask.household_id or fresh_household_id
+        moved = MovePerson(by=by, at=at, person_id=person_id, **home)
+        answer = {"person_id": person_id, "household_id": moved.household_id and str(moved.household_id)}
+        return Plan([moved], answer, expected_versions=context.expecting(moved.stream))
+
+    return await command(context, build, MovePerson)
+
+
+def _place(ask: RegisterPersonAsk | MovePersonAsk) -> tuple[str | None, str | None]:
     """The entrance and its grid. Raises Refused for codes that the community does not have, or that do not fit."""
     known = reference()
     if ask.grid_id is not None:
@@ -206,11 +237,18 @@ async def give_consent(person_id: UUID, ask: GiveConsentAsk, context: Commanding
 async def withdraw_consent(
     person_id: UUID, purpose: ConsentPurpose, ask: NothingMore, context: Commanding
 ) -> JSONResponse:
-    """Take an agreement back."""
-    answer = {"person_id": person_id}
-    return await ask_about(
-        context, person_id, WithdrawConsent, answer, person_id=person_id, purpose=purpose, **dict(ask)
-    )
+    """Take an agreement back. Without the consent to help others, volunteering ends in the same append."""
+    runtime = context.runtime
+
+    async def build() -> Plan:
+        at = runtime.clock.now()
+        by = context.by(WithdrawConsent, await relations_to(runtime, context.actor_id, person_id))
+        withdrawn = WithdrawConsent(by=by, at=at, person_id=person_id, purpose=purpose, **dict(ask))
+        ends = await volunteering_ends(runtime, by, at, person_id, CONSENT_WITHDRAWN) if purpose == VOLUNTEERING else []
+        expected = context.expecting(withdrawn.stream)
+        return Plan([withdrawn, *ends], {"person_id": person_id}, expected_versions=expected)
+
+    return await command(context, build, WithdrawConsent)
 
 
 @router.post("/roles", status_code=201)
@@ -270,14 +308,16 @@ async def erase_person(person_id: UUID, ask: ErasePersonAsk, context: Commanding
         async with runtime.log.queries() as connection:
             at = runtime.clock.now()
             relations = await queries.relations_to(connection, context.actor_id, person_id, at)
+            said = await said_of(connection, person_id)
         by = context.by(ErasePerson, relations)
         erasure = await runtime.vault.erase(person_id)
         erased = ErasePerson(by=by, at=at, person_id=person_id, purposes_erased=erasure.erased)
-        _, volunteer = await runtime.executor.state(volunteer_stream(person_id))
-        ends = [WithdrawVolunteer(by=by, at=at, volunteer_id=person_id, reason_code="person_erased")]
-        commands = [*(ends if volunteer.state in LIVE else []), erased]
+        ends = await volunteering_ends(runtime, by, at, person_id, "person_erased")
         expected = context.expecting(erased.stream)
-        return Plan(commands, {"person_id": person_id}, erasure.changes, expected)
+        # What others said of them lies under the others' keys, and goes as well.
+        said_of_them = [change for ref in said for change in runtime.vault.remove(ref)]
+        changes = (*erasure.changes, *said_of_them)
+        return Plan([*ends, erased], {"person_id": person_id}, changes, expected)
 
     answer = await command(context, build, ErasePerson)
     await list_erasures(runtime)

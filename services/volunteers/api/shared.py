@@ -3,7 +3,7 @@
 import asyncio
 import json
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import date, datetime
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
@@ -14,18 +14,23 @@ from pydantic import TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.command import Ask, Command, Refused
+from contracts.ids import uuid7
 from eventstore.executor import Plan
-from eventstore.vault import ErasureList
+from eventstore.model import VaultChange
+from eventstore.vault import ErasureList, PersonIsErased
 from servicekit.http import CommandContext, command
 from servicekit.process import Runtime
+from services.volunteers.commands.helping import VolunteerCommand
 from services.volunteers.commands.hours import SHANGHAI
 from services.volunteers.read_models import queries
 
 PROFILE = "profile"
 """The vault's purpose, and the sealed document's field, for name, phone and birth date."""
+WORDS = "words"
+"""The vault's purpose for what is said about a person in words: why a block, why a suspension."""
 ERASED = "已删除"
 RACES_MAX = 8
-LOST_RACES = frozenset({"day_total_moved", "hours_overlap", "volunteer_no_taken"})
+LOST_RACES = frozenset({"day_total_moved", "hours_overlap", "pair_taken", "record_no_taken", "volunteer_no_taken"})
 """Refusals by a constraint of facts that moved after they were read: with fresh facts the answer may be another."""
 
 _ANY: TypeAdapter[Any] = TypeAdapter(Any)
@@ -82,6 +87,14 @@ async def ask_about(
     return await command(context, build, command_class, status=status)
 
 
+async def ask_of_volunteer(
+    context: CommandContext, volunteer_id: UUID, command_class: type[VolunteerCommand], **fields: Any
+) -> JSONResponse:
+    """One command about one volunteer; ids made for it are in the answer."""
+    answer = {"volunteer_id": volunteer_id} | {name: value for name, value in fields.items() if name.endswith("_id")}
+    return await ask_about(context, volunteer_id, command_class, answer, volunteer_id=volunteer_id, **fields)
+
+
 async def guards(connection: AsyncConnection, guardian_id: UUID | None, person_id: UUID, at: datetime) -> bool:
     """Whether a registered guardian or parent of this person goes by that id."""
     if guardian_id is None or not await queries.is_known(connection, guardian_id):
@@ -114,6 +127,22 @@ async def profile_of(runtime: Runtime, profile_ref: UUID | None) -> dict[str, An
         return None
     profile: dict[str, Any] = json.loads(opened[PROFILE])
     return profile
+
+
+async def words_sealed(
+    runtime: Runtime, person_id: UUID, field: str, words: str | None
+) -> tuple[UUID | None, str | None, Sequence[VaultChange]]:
+    """Seal what somebody said about a person under that person's key: ref, commitment, and what the append writes.
+
+    Nothing said is nothing sealed. Raises Refused for a person whose key was destroyed.
+    """
+    if words is None:
+        return None, None, ()
+    try:
+        sealed = await runtime.vault.seal(person_id, WORDS, uuid7(), {field: words})
+    except PersonIsErased:
+        raise Refused("person_erased") from None
+    return sealed.ref, sealed.commitments[field], sealed.changes
 
 
 def masked(profile: dict[str, Any]) -> dict[str, Any]:

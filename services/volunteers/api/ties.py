@@ -1,4 +1,4 @@
-"""Routes about the ties between people: relations, which keep duties apart, and proxies, who act for another."""
+"""Routes about two people: relations and blocks, which keep them apart, and proxies, who act for another."""
 
 from uuid import UUID
 
@@ -9,21 +9,28 @@ from fastapi.responses import JSONResponse
 from contracts.command import Refused
 from contracts.ids import uuid7
 from eventstore.executor import Plan
-from servicekit.http import CommandContext, Commanding, command
-from services.volunteers.api.shared import NothingMore
+from servicekit.http import CommandContext, Commanding, Reading, command
+from services.volunteers.access import READ_BLOCKS
+from services.volunteers.api.shared import NothingMore, Running, json_answer, words_sealed
 from services.volunteers.commands.people import (
     AuthoriseProxy,
     AuthoriseProxyAsk,
+    BlockPerson,
+    BlockPersonAsk,
     DeclareRelation,
     DeclareRelationAsk,
     EndProxy,
     EndProxyAsk,
     EndRelation,
+    UnblockPerson,
 )
 from services.volunteers.read_models import queries
 from services.volunteers.read_models import tables as t
+from services.volunteers.read_models.tie_queries import blocks_of
 
 router = APIRouter(prefix="/v1", tags=["ties"])
+REASON = "reason"
+"""The sealed field: why somebody does not want to meet another."""
 
 
 @router.post("/relations", status_code=201)
@@ -108,6 +115,63 @@ async def end_proxy(proxy_authorisation_id: UUID, ask: EndProxyAsk, context: Com
         return Plan([ended], answer, expected_versions=context.expecting(ended.stream))
 
     return await command(context, build, EndProxy)
+
+
+@router.post("/blocks", status_code=201)
+async def block_person(ask: BlockPersonAsk, context: Commanding) -> JSONResponse:
+    """Keep two people apart from now on, in both directions; the other is not asked and not told."""
+    runtime, block_id = context.runtime, uuid7()
+
+    async def build() -> Plan:
+        relations, other_known = await _sides(context, ask.person_id, ask.other_id)
+        by, at = context.by(BlockPerson, relations), runtime.clock.now()
+        ref, commitment, changes = await words_sealed(runtime, ask.person_id, REASON, ask.reason)
+        blocked = BlockPerson(
+            by=by,
+            at=at,
+            person_id=ask.person_id,
+            block_id=block_id,
+            other_id=ask.other_id,
+            other_known=other_known,
+            reason_ref=ref,
+            reason_commitment=commitment,
+        )
+        return Plan([blocked], {"block_id": block_id}, changes, context.expecting(blocked.stream))
+
+    return await command(context, build, BlockPerson, status=201)
+
+
+@router.post("/blocks/{block_id}/end")
+async def unblock_person(block_id: UUID, ask: NothingMore, context: Commanding) -> JSONResponse:
+    """Take a block back; never by the one who is blocked."""
+    row = await _row(context, t.blocks, block_id)
+    if row is None:
+        context.by(UnblockPerson)
+        raise Refused("block_unknown")
+
+    async def build() -> Plan:
+        relations, _ = await _sides(context, row["person_id"], row["other_id"])
+        by, at = context.by(UnblockPerson, relations), context.runtime.clock.now()
+        ended = UnblockPerson(by=by, at=at, person_id=row["person_id"], block_id=block_id, **dict(ask))
+        return Plan([ended], {"block_id": block_id}, expected_versions=context.expecting(ended.stream))
+
+    return await command(context, build, UnblockPerson)
+
+
+@router.get("/persons/{person_id}/blocks")
+async def read_blocks(person_id: UUID, caller: Reading, runtime: Running) -> JSONResponse:
+    """Whom a person does not want to meet, and why; nobody reads by whom they are blocked themselves."""
+    async with runtime.log.queries() as connection:
+        relations = await queries.relations_to(connection, caller.actor_id, person_id, runtime.clock.now())
+        caller.by(READ_BLOCKS, relations)
+        rows = await blocks_of(connection, person_id)
+    opened = await runtime.vault.open_many([row["reason_ref"] for row in rows if row["reason_ref"] is not None])
+    blocks = [
+        {name: row[name] for name in ("block_id", "other_id", "blocked_at")}
+        | {"reason": opened.get(row["reason_ref"], {}).get(REASON)}
+        for row in rows
+    ]
+    return json_answer({"person_id": person_id, "blocks": blocks})
 
 
 async def _sides(context: CommandContext, first_id: UUID, other_id: UUID) -> tuple[frozenset[str], bool]:

@@ -1,7 +1,7 @@
 """What may be asked about a volunteer: from the offer to help to skills, papers, free time, rest and the end."""
 
 from datetime import date
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from pydantic import AwareDatetime, Field, model_validator
@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, Field, model_validator
 from contracts.command import Ask, Command, mistake
 from contracts.event import Code, Digest, UnitCode
 from contracts.volunteers import AvailabilityException, MinuteOfDay, VolunteerNo, WeeklySlot
-from services.volunteers.commands.words import AgePolicy, ConsentForm, SkillLevel, volunteer_stream
+from services.volunteers.commands.words import AgePolicy, ConsentForm, SkillLevel, Words, volunteer_stream
 
 
 class RegisterVolunteerAsk(Ask):
@@ -25,6 +25,20 @@ class VerifyIdentityAsk(Ask):
     """Somebody saw who the volunteer is; no number of any paper is taken down."""
 
     method: Code = "id_card_seen"
+
+
+class RejectVolunteerAsk(Ask):
+    """An offer to help that is not taken up."""
+
+    reason_code: Literal["not_the_person", "not_shown", "duplicate", "not_suited", "withdrew_before"]
+
+
+class RecordGuardianConsentAsk(Ask):
+    """A parent or guardian agrees that a child helps others."""
+
+    guardian_id: UUID
+    form: ConsentForm
+    document_sha256: Digest | None = None
 
 
 class DeclareSkillAsk(Ask):
@@ -64,6 +78,21 @@ class RecordInsuranceAsk(Ask):
         return self
 
 
+class RecordTrainingAsk(Ask):
+    """A training that the volunteer took part in to its end (志愿服务条例 §16)."""
+
+    training: Code
+    completed_on: date
+    expires_on: date | None = None
+    document_sha256: Digest | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.expires_on is not None and self.expires_on < self.completed_on:
+            raise ValueError("expires_on is before completed_on")
+        return self
+
+
 class WeeklySlotAsk(Ask):
     """A stretch of every week, in minutes of the day, Asia/Shanghai; weekday 1 is Monday."""
 
@@ -100,6 +129,15 @@ class SuspendVolunteerAsk(Ask):
     reason_code: Code
     suspended_until: AwareDatetime
     seconded_by: UUID
+    statement: Words | None = None
+    """What the volunteer is told: why, and how to appeal. It goes to the vault."""
+
+
+class ReinstateVolunteerAsk(Ask):
+    """A suspension ends before its time."""
+
+    reason_code: Literal["appeal_upheld", "cause_gone", "mistaken"] = "cause_gone"
+    statement: Words | None = None
 
 
 class WithdrawVolunteerAsk(Ask):
@@ -128,8 +166,9 @@ class RegisterVolunteer(VolunteerCommand):
     grid_id: UnitCode | None
     age_years: int | None
     """On the day of the offer; None when no birth date is known."""
-    guardian_consented: bool
-    """A parent or guardian with a declared relation consents in the same request, or did before."""
+    consenting_guardian_id: UUID | None = None
+    """Whose consent, with a declared relation, stands; given in the same request or before. Below 14 years only."""
+    consent_form: ConsentForm = "written"
     ages: AgePolicy = AgePolicy()
 
 
@@ -137,6 +176,25 @@ class VerifyIdentity(VolunteerCommand):
     """Check who the volunteer is."""
 
     method: Code
+    ages: AgePolicy = AgePolicy()
+
+
+class RejectVolunteer(VolunteerCommand):
+    """Do not take an offer to help up."""
+
+    reason_code: Code
+
+
+class RecordGuardianConsent(VolunteerCommand):
+    """Record that a guardian agrees; how old the child is that day says whether it must be accompanied."""
+
+    guardian_id: UUID
+    guardian_related: bool
+    """A live relation says that `guardian_id` is the child's parent or guardian."""
+    form: ConsentForm
+    document_sha256: Digest | None = None
+    age_years: int | None
+    ages: AgePolicy = AgePolicy()
 
 
 class DeclareSkill(VolunteerCommand):
@@ -159,6 +217,22 @@ class RecordLicence(VolunteerCommand):
     licence_id: UUID
     licence: Code
     expires_on: date
+    document_sha256: Digest | None = None
+
+
+class ExpireLicence(VolunteerCommand):
+    """A licence's last day is over."""
+
+    licence_id: UUID
+
+
+class RecordTraining(VolunteerCommand):
+    """Record a training."""
+
+    training_id: UUID
+    training: Code
+    completed_on: date
+    expires_on: date | None = None
     document_sha256: Digest | None = None
 
 
@@ -196,10 +270,16 @@ class SuspendVolunteer(VolunteerCommand):
     seconded_by: UUID
     seconder_entitled: bool
     """`seconded_by` holds a live SOCIAL_WORKER or STATION_MANAGER role."""
+    statement_ref: UUID | None = None
+    statement_commitment: Digest | None = None
 
 
 class ReinstateVolunteer(VolunteerCommand):
-    """End a suspension."""
+    """End a suspension: SYSTEM when it ran out, a person before."""
+
+    reason_code: Code | None = None
+    statement_ref: UUID | None = None
+    statement_commitment: Digest | None = None
 
 
 class WithdrawVolunteer(VolunteerCommand):
@@ -210,10 +290,14 @@ class WithdrawVolunteer(VolunteerCommand):
 
 VOLUNTEER_COMMANDS: tuple[type[VolunteerCommand], ...] = (
     RegisterVolunteer,
+    RecordGuardianConsent,
     VerifyIdentity,
+    RejectVolunteer,
     DeclareSkill,
     VerifySkill,
     RecordLicence,
+    ExpireLicence,
+    RecordTraining,
     RecordInsurance,
     SetAvailability,
     PauseVolunteer,
@@ -224,10 +308,14 @@ VOLUNTEER_COMMANDS: tuple[type[VolunteerCommand], ...] = (
 )
 AnyVolunteerCommand = (
     RegisterVolunteer
+    | RecordGuardianConsent
     | VerifyIdentity
+    | RejectVolunteer
     | DeclareSkill
     | VerifySkill
     | RecordLicence
+    | ExpireLicence
+    | RecordTraining
     | RecordInsurance
     | SetAvailability
     | PauseVolunteer

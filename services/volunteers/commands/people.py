@@ -1,15 +1,22 @@
 """What may be asked about a person. An `…Ask` is the body that a caller sends; names and phones go no further."""
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, model_validator
 
 from contracts.command import Ask, Command, Role
 from contracts.event import Code, Digest, UnitCode
 from contracts.volunteers import RoleScope
-from services.volunteers.commands.words import AgePolicy, ConsentForm, ConsentPurpose, RelationKind, person_stream
+from services.volunteers.commands.words import (
+    AgePolicy,
+    ConsentForm,
+    ConsentPurpose,
+    RelationKind,
+    Words,
+    person_stream,
+)
 
 PersonName = Annotated[str, Field(min_length=1, max_length=40)]
 Phone = Annotated[str, Field(pattern=r"^\+?[0-9][0-9\-]{4,18}$")]
@@ -38,6 +45,36 @@ class RegisterPersonAsk(Ask):
     consents: Annotated[tuple[ConsentPurpose, ...], Field(min_length=1, max_length=5)]
     consent_form: ConsentForm
     guardian_id: UUID | None = None
+
+
+class MovePersonAsk(Ask):
+    """Where a person lives from now on. What is not said stays: the household, or the place."""
+
+    entrance_id: UnitCode | None = None
+    grid_id: UnitCode | None = None
+    """Absent: the entrance's."""
+    left_community: bool = False
+    """They live outside now: no entrance and no grid."""
+    household_id: UUID | None = None
+    """The household that they join."""
+    new_household: bool = False
+    """They live by themselves now."""
+
+    @model_validator(mode="after")
+    def _says_one_thing(self) -> Self:
+        if self.left_community and (self.entrance_id is not None or self.grid_id is not None):
+            raise ValueError("left_community goes without a place")
+        if self.new_household and self.household_id is not None:
+            raise ValueError("new_household goes without household_id")
+        return self
+
+
+class BlockPersonAsk(Ask):
+    """`person_id` and `other_id` are not to be brought together. The words go to the vault."""
+
+    person_id: UUID
+    other_id: UUID
+    reason: Words | None = None
 
 
 class GiveConsentAsk(Ask):
@@ -123,6 +160,14 @@ class RegisterPerson(PersonCommand):
     ages: AgePolicy = AgePolicy()
 
 
+class MovePerson(PersonCommand):
+    """Record where a person lives now, and with whom."""
+
+    household_id: UUID | None
+    entrance_id: UnitCode | None
+    grid_id: UnitCode | None
+
+
 class GiveConsent(PersonCommand):
     """Agree to a purpose."""
 
@@ -197,6 +242,22 @@ class EndProxy(PersonCommand):
     reason_code: Code | None = None
 
 
+class BlockPerson(PersonCommand):
+    """Keep this person and another apart; decided on the stream of who does not want to meet the other."""
+
+    block_id: UUID
+    other_id: UUID
+    other_known: bool
+    reason_ref: UUID | None = None
+    reason_commitment: Digest | None = None
+
+
+class UnblockPerson(PersonCommand):
+    """Take a block back."""
+
+    block_id: UUID
+
+
 class ErasePerson(PersonCommand):
     """Forget a person: keys destroyed here in the same append, everywhere else when they hear it."""
 
@@ -206,6 +267,7 @@ class ErasePerson(PersonCommand):
 
 PERSON_COMMANDS: tuple[type[PersonCommand], ...] = (
     RegisterPerson,
+    MovePerson,
     GiveConsent,
     WithdrawConsent,
     BootstrapAdmin,
@@ -215,10 +277,13 @@ PERSON_COMMANDS: tuple[type[PersonCommand], ...] = (
     EndRelation,
     AuthoriseProxy,
     EndProxy,
+    BlockPerson,
+    UnblockPerson,
     ErasePerson,
 )
 AnyPersonCommand = (
     RegisterPerson
+    | MovePerson
     | GiveConsent
     | WithdrawConsent
     | BootstrapAdmin
@@ -228,5 +293,7 @@ AnyPersonCommand = (
     | EndRelation
     | AuthoriseProxy
     | EndProxy
+    | BlockPerson
+    | UnblockPerson
     | ErasePerson
 )

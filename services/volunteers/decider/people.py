@@ -1,32 +1,24 @@
-"""A person: known, in roles, related, represented, consenting, and in the end forgotten."""
+"""A person: known, at home somewhere, in roles, consenting, and in the end forgotten. Ties are in ties.py."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from enum import StrEnum
-from typing import TypeVar, assert_never
-from uuid import UUID
+from collections.abc import Sequence
+from typing import assert_never
 
 from contracts.command import Refused, Role
-from contracts.event import Code, UnitCode
 from contracts.volunteers import (
     ConsentGiven,
     ConsentWithdrawn,
     PersonDataErased,
     PersonErased,
     PersonEvent,
+    PersonMoved,
     PersonRegistered,
-    ProxyAuthorised,
-    ProxyEnded,
-    RelationDeclared,
-    RelationEnded,
     RoleGranted,
     RoleRevoked,
-    RoleScope,
 )
 from services.volunteers.commands.people import (
     AnyPersonCommand,
     AuthoriseProxy,
+    BlockPerson,
     BootstrapAdmin,
     DeclareRelation,
     EndProxy,
@@ -34,74 +26,22 @@ from services.volunteers.commands.people import (
     ErasePerson,
     GiveConsent,
     GrantRole,
+    MovePerson,
     RegisterPerson,
     RevokeRole,
+    UnblockPerson,
     WithdrawConsent,
 )
+from services.volunteers.decider import ties
+from services.volunteers.decider.person import Home, Person, PersonState, evolve, initial
+
+__all__ = ["COMMUNITY_CODE", "MONEY_AND_HOURS", "Person", "PersonState", "decide", "evolve", "initial"]
 
 COMMUNITY_CODE = "chaoyangli"
 MONEY_AND_HOURS = frozenset({Role.HOURS_AUDITOR, Role.FUND_CLERK, Role.FUND_APPROVER, Role.CASHIER})
 """Roles that post hours or money, which an ADMIN may grant and never hold (domain.md §4.0)."""
 
-K = TypeVar("K")
-V = TypeVar("V")
-
-
-class PersonState(StrEnum):
-    """Where a person's story stands."""
-
-    UNKNOWN = "UNKNOWN"
-    KNOWN = "KNOWN"
-    ERASED = "ERASED"
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """A role held in a place."""
-
-    role: Role
-    scope: RoleScope
-    scope_id: UnitCode
-    valid_until: datetime | None = None
-
-    def live(self, at: datetime) -> bool:
-        """Whether it is in force at a moment."""
-        return self.valid_until is None or at < self.valid_until
-
-
-@dataclass(frozen=True, slots=True)
-class Proxy:
-    """Who may act for this person."""
-
-    proxy_id: UUID
-    valid_until: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Relation:
-    """What this person is to another."""
-
-    person_b_id: UUID
-    kind: Code
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """What the rules need to know of a person."""
-
-    state: PersonState = PersonState.UNKNOWN
-    consents: frozenset[str] = frozenset()
-    grants: Mapping[UUID, Grant] = field(default_factory=dict)
-    relations: Mapping[UUID, Relation] = field(default_factory=dict)
-    proxies: Mapping[UUID, Proxy] = field(default_factory=dict)
-
-
 Events = Sequence[PersonEvent | PersonDataErased]
-
-
-def initial() -> Person:
-    """A person nobody has heard of."""
-    return Person()
 
 
 def decide(command: AnyPersonCommand, person: Person) -> Events:
@@ -113,6 +53,8 @@ def decide(command: AnyPersonCommand, person: Person) -> Events:
     if person.state is PersonState.ERASED:
         raise Refused("person_erased")
     match command:
+        case MovePerson():
+            return _move(command, person)
         case GiveConsent() | WithdrawConsent():
             return _consent(command, person)
         case BootstrapAdmin():
@@ -122,13 +64,17 @@ def decide(command: AnyPersonCommand, person: Person) -> Events:
         case RevokeRole():
             return _revoke(command, person)
         case DeclareRelation():
-            return _declare(command, person)
+            return ties.declare(command, person)
         case EndRelation():
-            return _end_relation(command, person)
+            return ties.end_relation(command, person)
         case AuthoriseProxy():
-            return _authorise(command, person)
+            return ties.authorise(command, person)
         case EndProxy():
-            return _end_proxy(command, person)
+            return ties.end_proxy(command, person)
+        case BlockPerson():
+            return ties.block(command, person)
+        case UnblockPerson():
+            return ties.unblock(command, person)
         case ErasePerson():
             return _erase(command)
         case _:
@@ -169,6 +115,22 @@ def _register(command: RegisterPerson, person: Person) -> Events:
         for purpose in dict.fromkeys(command.consents)
     ]
     return [registered, *consents]
+
+
+def _move(command: MovePerson, person: Person) -> Events:
+    home = Home(command.household_id, command.entrance_id, command.grid_id)
+    if home == person.home:
+        raise Refused("moved_nowhere")
+    return [
+        PersonMoved(
+            person_id=command.person_id,
+            household_id=command.household_id,
+            entrance_id=command.entrance_id,
+            grid_id=command.grid_id,
+            role=command.by.role,
+            moved_at=command.at,
+        )
+    ]
 
 
 def _consent(command: GiveConsent | WithdrawConsent, person: Person) -> Events:
@@ -260,83 +222,6 @@ def _revoke(command: RevokeRole, person: Person) -> Events:
     ]
 
 
-def _declare(command: DeclareRelation, person: Person) -> Events:
-    if command.person_b_id == command.person_id:
-        raise Refused("same_person")
-    if not command.other_known:
-        raise Refused("other_person_unknown")
-    if Relation(command.person_b_id, command.kind) in person.relations.values():
-        raise Refused("relation_declared_already", kind=command.kind)
-    return [
-        RelationDeclared(
-            relation_id=command.relation_id,
-            person_a_id=command.person_id,
-            person_b_id=command.person_b_id,
-            kind=command.kind,
-            role=command.by.role,
-            declared_at=command.at,
-        )
-    ]
-
-
-def _end_relation(command: EndRelation, person: Person) -> Events:
-    relation = person.relations.get(command.relation_id)
-    if relation is None:
-        raise Refused("relation_unknown")
-    return [
-        RelationEnded(
-            relation_id=command.relation_id,
-            person_a_id=command.person_id,
-            person_b_id=relation.person_b_id,
-            kind=relation.kind,
-            role=command.by.role,
-            ended_at=command.at,
-        )
-    ]
-
-
-def _authorise(command: AuthoriseProxy, person: Person) -> Events:
-    if command.proxy_id == command.person_id:
-        raise Refused("same_person")
-    if not command.other_known:
-        raise Refused("other_person_unknown")
-    if command.valid_until is not None and command.valid_until <= command.at:
-        raise Refused("time_impossible", field="valid_until")
-    if command.by.actor_id == command.proxy_id:
-        raise Refused("self_authorised")
-    for proxy in person.proxies.values():
-        in_force = proxy.valid_until is None or command.at < proxy.valid_until
-        if proxy.proxy_id == command.proxy_id and in_force:
-            raise Refused("proxy_authorised_already")
-    return [
-        ProxyAuthorised(
-            proxy_authorisation_id=command.proxy_authorisation_id,
-            principal_id=command.person_id,
-            proxy_id=command.proxy_id,
-            scope=command.scope,
-            role=command.by.role,
-            valid_until=command.valid_until,
-            authorised_at=command.at,
-        )
-    ]
-
-
-def _end_proxy(command: EndProxy, person: Person) -> Events:
-    proxy = person.proxies.get(command.proxy_authorisation_id)
-    if proxy is None:
-        raise Refused("proxy_unknown")
-    return [
-        ProxyEnded(
-            proxy_authorisation_id=command.proxy_authorisation_id,
-            principal_id=command.person_id,
-            proxy_id=proxy.proxy_id,
-            reason_code=command.reason_code,
-            role=command.by.role,
-            ended_at=command.at,
-        )
-    ]
-
-
 def _erase(command: ErasePerson) -> Events:
     if command.by.actor_id == command.person_id:
         raise Refused("self_erasure")
@@ -344,39 +229,3 @@ def _erase(command: ErasePerson) -> Events:
         PersonErased(person_id=command.person_id, role=command.by.role, erased_at=command.at),
         PersonDataErased(person_id=command.person_id, purposes=command.purposes_erased, erased_at=command.at),
     ]
-
-
-def evolve(person: Person, event: PersonEvent | PersonDataErased) -> Person:
-    """The person after an event."""
-    match event:
-        case PersonRegistered():
-            return replace(person, state=PersonState.KNOWN)
-        case ConsentGiven():
-            return replace(person, consents=person.consents | {event.purpose})
-        case ConsentWithdrawn():
-            return replace(person, consents=person.consents - {event.purpose})
-        case RoleGranted():
-            grant = Grant(event.granted_role, event.scope, event.scope_id, event.valid_until)
-            return replace(person, grants={**person.grants, event.grant_id: grant})
-        case RoleRevoked():
-            return replace(person, grants=_without(person.grants, event.grant_id))
-        case RelationDeclared():
-            relation = Relation(event.person_b_id, event.kind)
-            return replace(person, relations={**person.relations, event.relation_id: relation})
-        case RelationEnded():
-            return replace(person, relations=_without(person.relations, event.relation_id))
-        case ProxyAuthorised():
-            proxy = Proxy(event.proxy_id, event.valid_until)
-            return replace(person, proxies={**person.proxies, event.proxy_authorisation_id: proxy})
-        case ProxyEnded():
-            return replace(person, proxies=_without(person.proxies, event.proxy_authorisation_id))
-        case PersonErased():
-            return Person(state=PersonState.ERASED)
-        case PersonDataErased():
-            return person
-        case _:
-            assert_never(event)
-
-
-def _without(mapping: Mapping[K, V], key: K) -> Mapping[K, V]:
-    return {name: value for name, value in mapping.items() if name != key}

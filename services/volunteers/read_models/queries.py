@@ -1,7 +1,7 @@
 """What rules and pages ask the tables. A join across logs is made here, never in a fold."""
 
-from collections.abc import Collection, Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -10,10 +10,9 @@ from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.command import Role
-from services.volunteers.commands.hours import DayFacts
 from services.volunteers.commands.words import GUARDIAN_KINDS
 from services.volunteers.read_models import tables as t
-from services.volunteers.read_models.copies import ledger_hours_entries
+from services.volunteers.read_models.leading import leads
 
 PROXY_SCOPES = ("all", "volunteers")
 Row = RowMapping
@@ -50,7 +49,7 @@ async def erased_persons(connection: AsyncConnection) -> Sequence[UUID]:
 
 
 async def relations_to(connection: AsyncConnection, actor_id: UUID, subject_id: UUID, at: datetime) -> frozenset[str]:
-    """How the actor stands to the subject now: own, proxy, guardian, household, related (see access.py)."""
+    """How the actor stands to the subject now: own, proxy, guardian, household, related, leads (see access.py)."""
     if actor_id == subject_id:
         return frozenset({"own"})
     r, p = t.relations.c, t.proxies.c
@@ -79,6 +78,7 @@ async def relations_to(connection: AsyncConnection, actor_id: UUID, subject_id: 
             sa.exists(sa.select(r.relation_id).where(guards, r.ended_at.is_(None))).label("guardian"),
             sa.exists(same_home).label("household"),
             sa.exists(sa.select(r.relation_id).where(between, r.ended_at.is_(None))).label("related"),
+            leads(actor_id, subject_id, at).label("leads"),
         ),
     )
     return frozenset(name for name, holds in (row or {}).items() if holds)
@@ -114,13 +114,14 @@ async def row_of(connection: AsyncConnection, table: sa.Table, key: UUID) -> Row
     return await one(connection, sa.select(table).where(column == key))
 
 
-async def guardian_consented(connection: AsyncConnection, person_id: UUID) -> bool:
-    """Whether a guardian's consent to volunteering stands."""
+async def consenting_guardian(connection: AsyncConnection, person_id: UUID) -> UUID | None:
+    """The guardian whose consent to volunteering stands."""
     c = t.consents.c
     statement = sa.select(c.guardian_id).where(
         c.person_id == person_id, c.purpose == "volunteering", c.guardian_id.is_not(None), c.withdrawn_at.is_(None)
     )
-    return await one(connection, statement) is not None
+    row = await one(connection, statement)
+    return None if row is None else row["guardian_id"]
 
 
 async def volunteer(connection: AsyncConnection, volunteer_id: UUID) -> dict[str, Any] | None:
@@ -129,78 +130,9 @@ async def volunteer(connection: AsyncConnection, volunteer_id: UUID) -> dict[str
     if found is None:
         return None
     parts: dict[str, Any] = {}
-    for name, table in (("skills", t.skills), ("licences", t.licences), ("insurances", t.insurances)):
+    for name in ("skills", "licences", "trainings", "insurances"):
+        table = t.metadata.tables[name]
         statement = sa.select(table).where(table.c.volunteer_id == volunteer_id).order_by(*table.primary_key.columns)
         parts[name] = [dict(row) for row in await many(connection, statement)]
     hours = await row_of(connection, t.availability, volunteer_id)
     return {**found, **parts, "availability": None if hours is None else dict(hours)}
-
-
-async def day_facts(connection: AsyncConnection, claim: Mapping[Any, Any]) -> DayFacts:
-    """What else is logged for a claim's volunteer on its day and across its interval."""
-    c, d = t.claims.c, t.day_totals.c
-    overlapping = sa.select(c.claim_id).where(
-        c.volunteer_id == claim["volunteer_id"],
-        c.logged,
-        c.claim_id != claim["claim_id"],
-        c.started_at < claim["finished_at"],
-        c.finished_at > claim["started_at"],
-    )
-    total = sa.select(d.minutes).where(d.volunteer_id == claim["volunteer_id"], d.service_date == claim["service_date"])
-    row = await one(
-        connection,
-        sa.select(total.scalar_subquery().label("total"), overlapping.limit(1).scalar_subquery().label("overlaps")),
-    )
-    assert row is not None
-    return DayFacts(logged_minutes=row["total"] or 0, overlaps=row["overlaps"])
-
-
-_CLAIM_WITH_ENTRY = sa.select(
-    t.claims,
-    ledger_hours_entries.c.position.label("ledger_position"),
-    ledger_hours_entries.c.entry_no.label("ledger_entry_no"),
-).select_from(
-    t.claims.outerjoin(ledger_hours_entries, ledger_hours_entries.c.source_event_id == t.claims.c.logged_event_id)
-)
-
-
-async def claim(connection: AsyncConnection, claim_id: UUID) -> Row | None:
-    """A claim, with its place in the ledger once posted."""
-    return await one(connection, _CLAIM_WITH_ENTRY.where(t.claims.c.claim_id == claim_id))
-
-
-async def claims_by_id(connection: AsyncConnection, claim_ids: Collection[UUID]) -> Sequence[Row]:
-    """These claims, as far as they exist."""
-    return await many(connection, sa.select(t.claims).where(t.claims.c.claim_id.in_(claim_ids)))
-
-
-async def claim_of_logged_event(connection: AsyncConnection, event_id: UUID) -> Row | None:
-    """The claim that a HoursLogged credited."""
-    return await one(connection, sa.select(t.claims).where(t.claims.c.logged_event_id == event_id))
-
-
-async def claims_of(
-    connection: AsyncConnection, volunteer_id: UUID, since: date | None, until: date | None, limit: int
-) -> Sequence[Row]:
-    """A volunteer's claims by day, newest first."""
-    c = t.claims.c
-    statement = _CLAIM_WITH_ENTRY.where(c.volunteer_id == volunteer_id)
-    if since is not None:
-        statement = statement.where(c.service_date >= since)
-    if until is not None:
-        statement = statement.where(c.service_date <= until)
-    return await many(connection, statement.order_by(c.started_at.desc()).limit(limit))
-
-
-async def claims_in(connection: AsyncConnection, state: str, limit: int) -> Sequence[Row]:
-    """Claims in a state, largest first: the auditor's queue (domain.md §4.4)."""
-    c = t.claims.c
-    statement = _CLAIM_WITH_ENTRY.where(c.state == state).order_by(c.minutes.desc(), c.claimed_at)
-    return await many(connection, statement.limit(limit))
-
-
-async def totals(connection: AsyncConnection, volunteer_id: UUID) -> dict[str, int]:
-    """Credited minutes by evidence grade, always apart."""
-    g = t.grade_totals.c
-    rows = await many(connection, sa.select(g.grade, g.minutes).where(g.volunteer_id == volunteer_id))
-    return {"A": 0, "B": 0, "C": 0} | {row["grade"]: row["minutes"] for row in rows}

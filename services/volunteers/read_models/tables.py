@@ -1,4 +1,4 @@
-"""The tables folded from volunteers' own log."""
+"""The tables of people and volunteers, folded from volunteers' own log."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
@@ -77,6 +77,19 @@ proxies = sa.Table(
     sa.Index("proxies_by_principal", "principal_id"),
     sa.Index("proxies_by_proxy", "proxy_id"),
 )
+blocks = sa.Table(
+    "blocks",
+    metadata,
+    sa.Column("block_id", sa.Uuid, primary_key=True),
+    sa.Column("person_id", sa.Uuid, nullable=False),
+    sa.Column("other_id", sa.Uuid, nullable=False),
+    sa.Column("reason_ref", sa.Uuid),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("blocked_at", _TIME, nullable=False),
+    sa.Column("unblocked_at", _TIME),
+    sa.Index("blocks_by_person", "person_id"),
+    sa.Index("blocks_by_other", "other_id"),
+)
 volunteers = sa.Table(
     "volunteers",
     metadata,
@@ -89,7 +102,11 @@ volunteers = sa.Table(
     sa.Column("registered_at", _TIME, nullable=False),
     sa.Column("verified_by", sa.Text),
     sa.Column("verified_at", _TIME),
+    sa.Column("guardian_id", sa.Uuid),
     sa.Column("until", _TIME),
+    sa.Column("reason_code", sa.Text),
+    sa.Column("statement_ref", sa.Uuid),
+    sa.Index("volunteers_by_until", "until", postgresql_where=sa.text("until IS NOT NULL")),
     sa.UniqueConstraint("volunteer_no", name="volunteers_one_number", deferrable=True, initially="DEFERRED"),
 )
 skills = sa.Table(
@@ -109,8 +126,22 @@ licences = sa.Table(
     sa.Column("volunteer_id", sa.Uuid, nullable=False),
     sa.Column("licence", sa.Text, nullable=False),
     sa.Column("expires_on", sa.Date, nullable=False),
+    sa.Column("due_at", _TIME, nullable=False),
     sa.Column("recorded_at", _TIME, nullable=False),
+    sa.Column("expired_at", _TIME),
     sa.Index("licences_by_volunteer", "volunteer_id"),
+    sa.Index("licences_by_due", "due_at", postgresql_where=sa.text("expired_at IS NULL")),
+)
+trainings = sa.Table(
+    "trainings",
+    metadata,
+    sa.Column("training_id", sa.Uuid, primary_key=True),
+    sa.Column("volunteer_id", sa.Uuid, nullable=False),
+    sa.Column("training", sa.Text, nullable=False),
+    sa.Column("completed_on", sa.Date, nullable=False),
+    sa.Column("expires_on", sa.Date),
+    sa.Column("recorded_at", _TIME, nullable=False),
+    sa.Index("trainings_by_volunteer", "volunteer_id"),
 )
 insurances = sa.Table(
     "insurances",
@@ -131,65 +162,34 @@ availability = sa.Table(
     sa.Column("exceptions", JSONB, nullable=False),
     sa.Column("set_at", _TIME, nullable=False),
 )
-claims = sa.Table(
-    "claims",
+teams = sa.Table(
+    "teams",
     metadata,
-    sa.Column("claim_id", sa.Uuid, primary_key=True),
-    sa.Column("volunteer_id", sa.Uuid, nullable=False),
-    sa.Column("order_id", sa.Uuid),
-    sa.Column("assignment_id", sa.Uuid),
-    sa.Column("item_code", sa.Text),
-    sa.Column("started_at", _TIME, nullable=False),
-    sa.Column("finished_at", _TIME, nullable=False),
-    sa.Column("minutes", sa.Integer, nullable=False),
-    sa.Column("service_date", sa.Date, nullable=False),
-    sa.Column("grade", sa.Text, nullable=False),
+    sa.Column("team_id", sa.Uuid, primary_key=True),
+    sa.Column("team_code", sa.Text, nullable=False),
     sa.Column("state", sa.Text, nullable=False),
-    sa.Column("reason_code", sa.Text),
-    sa.Column("approvals", JSONB, nullable=False),
-    sa.Column("approvals_required", sa.Integer, nullable=False, default=0),
+    sa.Column("members", sa.Integer, nullable=False, default=0),
+    sa.Column("leader_id", sa.Uuid),
+    sa.Column("term_until", _TIME),
+    sa.Column("founded_at", _TIME, nullable=False),
+    sa.Column("active_at", _TIME, nullable=False),
     sa.Column("due_at", _TIME),
-    sa.Column("claimed_at", _TIME, nullable=False),
-    sa.Column("confirmed_at", _TIME),
-    sa.Column("logged", sa.Boolean, nullable=False, default=False),
-    sa.Column("logged_at", _TIME),
-    sa.Column("logged_event_id", sa.Uuid),
-    sa.Column("logged_position", sa.BigInteger),
-    sa.Column("day_minutes", sa.Integer),
-    sa.Column("corrections", sa.Integer, nullable=False, default=0),
-    sa.UniqueConstraint("assignment_id", name="claims_one_per_assignment", deferrable=True, initially="DEFERRED"),
-    sa.Index("claims_by_volunteer", "volunteer_id", "service_date"),
-    sa.Index("claims_by_state", "state"),
-    sa.Index("claims_by_logged_event", "logged_event_id"),
+    sa.Index("teams_by_code", "team_code"),
+    sa.Index("teams_by_leader", "leader_id"),
 )
-day_totals = sa.Table(
-    "day_totals",
+team_members = sa.Table(
+    "team_members",
+    metadata,
+    sa.Column("team_id", sa.Uuid, primary_key=True),
+    sa.Column("volunteer_id", sa.Uuid, primary_key=True),
+    sa.Column("joined_at", _TIME, nullable=False),
+    sa.Column("left_at", _TIME),
+    sa.Index("team_members_by_volunteer", "volunteer_id"),
+)
+"""Who is a member, and who was. Of a team that was dissolved and begun anew, only who joined since then counts."""
+last_hours = sa.Table(
+    "last_hours",
     metadata,
     sa.Column("volunteer_id", sa.Uuid, primary_key=True),
-    sa.Column("service_date", sa.Date, primary_key=True),
-    sa.Column("minutes", sa.Integer, nullable=False),
-    sa.Column("stated_minutes", sa.Integer, nullable=False),
-    # HoursLogged states the day's total that its decision came to. When it is not the sum, the decision was made on an
-    # older total: of two racing claims one commits, the other is decided again, whichever tier of the cap each needed.
-    sa.CheckConstraint("minutes = stated_minutes", name="day_totals_as_stated"),
-    sa.CheckConstraint("minutes BETWEEN 0 AND 1440", name="day_totals_within_a_day"),
-)
-grade_totals = sa.Table(
-    "grade_totals",
-    metadata,
-    sa.Column("volunteer_id", sa.Uuid, primary_key=True),
-    sa.Column("grade", sa.Text, primary_key=True),
-    sa.Column("minutes", sa.BigInteger, nullable=False),
-    sa.Column("entries", sa.Integer, nullable=False),
-)
-corrections = sa.Table(
-    "corrections",
-    metadata,
-    sa.Column("correction_id", sa.Uuid, primary_key=True),
-    sa.Column("claim_id", sa.Uuid, nullable=False),
-    sa.Column("volunteer_id", sa.Uuid, nullable=False),
-    sa.Column("cause", sa.Text, nullable=False),
-    sa.Column("due_at", _TIME, nullable=False),
-    sa.Column("requested_at", _TIME, nullable=False),
-    sa.Index("corrections_by_claim", "claim_id"),
+    sa.Column("logged_at", _TIME, nullable=False),
 )

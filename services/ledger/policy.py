@@ -1,0 +1,12 @@
+"""The figures that ledger goes by: what was adopted last of the policy file's section `ledger`."""
+
+from contracts.ledger import PolicyAdopted
+from servicekit.policy import PolicySection
+from services.ledger.commands import DonationPolicy
+
+POLICY = PolicySection("ledger", DonationPolicy, PolicyAdopted)
+
+
+def current_policy() -> DonationPolicy:
+    """The figures in force."""
+    return POLICY.current
