@@ -7,7 +7,7 @@ from contracts.event import Code, Count, Digest, Instant, Minutes
 from contracts.orders.facts import OnAbsence, OrderNotice
 
 
-class VolunteerNoShowRecorded(OrderNotice, service="orders", audience="public"):
+class VolunteerNoShowRecorded(OrderNotice, service="orders", audience="partner"):
     """志愿者爽约 — somebody recorded that a volunteer did not come; the volunteer may contest it."""
 
     assignment_id: UUID
@@ -24,7 +24,7 @@ class VolunteerNoShowRecorded(OrderNotice, service="orders", audience="public"):
     recorded_at: Instant
 
 
-class ResidentAbsentRecorded(OrderNotice, service="orders", audience="public"):
+class ResidentAbsentRecorded(OrderNotice, service="orders", audience="partner"):
     """居民不在，扑空 — the volunteer came and nobody was there."""
 
     reported_by: UUID
@@ -37,12 +37,11 @@ class ResidentAbsentRecorded(OrderNotice, service="orders", audience="public"):
     recorded_at: Instant
 
 
-class ServiceRecordedAfterwards(OrderNotice, service="orders", audience="public"):
+class ServiceRecordedAfterwards(OrderNotice, service="orders", audience="partner"):
     """补录服务 — a service agreed on paper or by phone was entered afterwards, by somebody who did not serve."""
 
     assignment_id: UUID
     volunteer_id: UUID
-    household_id: UUID | None = None
     project_code: Code | None = None
     started_at: Instant
     finished_at: Instant

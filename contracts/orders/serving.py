@@ -78,7 +78,7 @@ class OrderRated(OrderNotice, service="orders", audience="partner"):
     rated_at: Instant
 
 
-class OrderRatingAmended(OrderNotice, service="orders", audience="public"):
+class OrderRatingAmended(OrderNotice, service="orders", audience="partner"):
     """修改评分 — within a week the rating was changed; the first one stays readable in the history."""
 
     rating_id: UUID
@@ -96,7 +96,7 @@ class OrderRatingAmended(OrderNotice, service="orders", audience="public"):
     amended_at: Instant
 
 
-class CompletionContested(OrderNotice, service="orders", audience="public"):
+class CompletionContested(OrderNotice, service="orders", audience="partner"):
     """对完成有异议 — the resident's side or a volunteer says that it was not as recorded; the hours are held."""
 
     dispute_id: UUID

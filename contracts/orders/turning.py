@@ -10,7 +10,7 @@ from contracts.event import Code, Count, Instant, Minutes, OrderNo
 from contracts.orders.facts import Offer, OrderNotice, Staffing
 
 
-class OrderMerged(OrderNotice, service="orders", audience="public"):
+class OrderMerged(OrderNotice, service="orders", audience="partner"):
     """合并 — the order went into another one of the same household, where it is taken care of."""
 
     into: UUID
@@ -22,7 +22,7 @@ class OrderMerged(OrderNotice, service="orders", audience="public"):
     merged_at: Instant
 
 
-class OrderRedispatched(OrderNotice, service="orders", audience="public"):
+class OrderRedispatched(OrderNotice, service="orders", audience="partner"):
     """改派 — a dispatcher took the order back and offered it to others."""
 
     wave: Count
@@ -42,7 +42,7 @@ class OrderRedispatched(OrderNotice, service="orders", audience="public"):
     redispatched_at: Instant
 
 
-class OrderRescheduled(OrderNotice, service="orders", audience="public"):
+class OrderRescheduled(OrderNotice, service="orders", audience="partner"):
     """改期 — the order was moved to another time; whoever had accepted is asked anew."""
 
     from_window_start: Instant
@@ -60,7 +60,7 @@ class OrderRescheduled(OrderNotice, service="orders", audience="public"):
     rescheduled_at: Instant
 
 
-class AssignmentReconfirmed(OrderNotice, service="orders", audience="public"):
+class AssignmentReconfirmed(OrderNotice, service="orders", audience="partner"):
     """改期后确认 — a volunteer also comes at the new time."""
 
     assignment_id: UUID
@@ -72,7 +72,7 @@ class AssignmentReconfirmed(OrderNotice, service="orders", audience="public"):
     reconfirmed_at: Instant
 
 
-class OrderReopened(OrderNotice, service="orders", audience="public"):
+class OrderReopened(OrderNotice, service="orders", audience="partner"):
     """重开 — an order for which nobody was found is looked after again, at another time."""
 
     from_window_start: Instant

@@ -137,7 +137,7 @@ class CorrectionFields(HoursFact):
     """Of the public words (更正说明), which lie in the vault."""
 
 
-class HoursAdjusted(CorrectionFields, service="volunteers", audience="public"):
+class HoursAdjusted(CorrectionFields, service="volunteers", audience="partner"):
     """时长更正 — credited minutes were changed, or upheld (delta 0) when nothing was wrong."""
 
     order_id: UUID | None = None
@@ -152,7 +152,7 @@ class HoursAdjusted(CorrectionFields, service="volunteers", audience="public"):
     adjusted_at: Instant
 
 
-class HoursVoided(CorrectionFields, service="volunteers", audience="public"):
+class HoursVoided(CorrectionFields, service="volunteers", audience="partner"):
     """时长作废 — credited minutes were taken back whole by two persons; the ledger reverses the entry."""
 
     minutes: Minutes
@@ -174,7 +174,7 @@ class HoursFlagged(HoursFact, service="volunteers", audience="internal"):
 SampleResult = Literal["drawn", "confirmed", "not_confirmed", "unreachable"]
 
 
-class HoursSampled(HoursFact, service="volunteers", audience="public"):
+class HoursSampled(HoursFact, service="volunteers", audience="partner"):
     """时长抽查 — a credited claim was drawn for the month's random check, or the recipient answered the call."""
 
     month_start: date

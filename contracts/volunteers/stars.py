@@ -45,7 +45,7 @@ class StarNominated(StarFact, service="volunteers", audience="partner"):
     nominated_at: Instant
 
 
-class StarPublicized(StarFact, service="volunteers", audience="public"):
+class StarPublicized(StarFact, service="volunteers", audience="partner"):
     """星级公示 — everybody may object for five working days."""
 
     round: Annotated[int, Field(ge=1, le=20)]
@@ -67,7 +67,7 @@ class StarObjected(StarFact, service="volunteers", audience="internal"):
     objected_at: Instant
 
 
-class StarAwarded(CountedMinutes, service="volunteers", audience="public"):
+class StarAwarded(CountedMinutes, service="volunteers", audience="partner"):
     """星级认定 — a star was awarded after its publicity."""
 
     awarded_by: UUID

@@ -16,7 +16,9 @@ from eventstore.checkpoint import open_checkpoint
 from eventstore.consumer import derived_id
 from eventstore.merkle import leaf_hash, root_hash
 from eventstore.note import NoteError, VerifierKey
+from services.notify import reactions
 from services.notify.commands import call_id_of
+from services.notify.reactions import about_orders
 from services.notify.reactions.telling import Tell
 from tests.faults.harness import History, Said
 
@@ -24,6 +26,15 @@ Queued, HandedOver = notify.NotificationQueued, notify.NotificationHandedOver
 Unknown = notify.NotificationUnknown
 Logs = Mapping[str, Sequence[Recorded]]
 SYSTEM = "system"
+TELLING: Mapping[str, dict[str, Any]] = {
+    "orders": {
+        name: said
+        for module in (about_orders, reactions.aside, reactions.desk, reactions.missing, reactions.turning)
+        for name, said in vars(module).items()
+    },
+    "ledger": vars(import_module("services.notify.reactions.ledger")),
+}
+"""Service → what notify says of its events, by the handler's name."""
 
 
 async def read_logs(connect: Any, services: Iterable[str]) -> dict[str, list[Recorded]]:
@@ -164,17 +175,16 @@ def notices_once(logs: Logs) -> Iterator[str]:
     given = Counter(one.event.notification_id for one in logs["notify"] if isinstance(one.event, HandedOver))
     yield from (f"notification {each} was handed over {count} times" for each, count in given.items() if count > 1)
     for source in ("orders", "ledger"):
-        module = import_module(f"services.notify.reactions.{source}")
         for one in logs[source]:
-            for tell in _to_one_person(one, module):
+            for tell in _to_one_person(one):
                 if times[derived_id(one, tell.code, tell.ref)] != 1:
                     yield f"{one.type} at {one.position} of {source}: {tell.code} was not queued for {tell.ref}"
 
 
-def _to_one_person(recorded: Recorded, module: Any) -> Iterator[Tell]:
+def _to_one_person(recorded: Recorded) -> Iterator[Tell]:
     """What this event tells a person it names. Who holds a role at that moment, and digests, are others' matter."""
-    for handler in getattr(module, recorded.service).handlers(type(recorded.event)):
-        said = getattr(module, handler.name)(recorded.event)
+    for handler in getattr(reactions, recorded.service).handlers(type(recorded.event)):
+        said = TELLING[recorded.service][handler.name](recorded.event)
         yield from (tell for tell in said.tells if tell.ref is not None and tell.digest_of is None)
 
 

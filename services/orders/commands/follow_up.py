@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from contracts.command import Ask, Role
+from contracts.command import Ask, Role, mistake
 from contracts.event import Code, Digest
 from contracts.orders import Measure
 from services.orders.commands.placing import OrderCommand
@@ -57,7 +57,9 @@ class VerifyRectificationAsk(Ask):
     @model_validator(mode="after")
     def _says_why(self) -> Self:
         if not self.accepted and self.reason_code is None:
-            raise ValueError("what was not put right says why: reason_code")
+            raise mistake(
+                "reason_missing", "没有整改好，请写明原因", "what was not put right says why", field="reason_code"
+            )
         return self
 
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from contracts.command import Ask
+from contracts.command import Ask, mistake
 from contracts.event import Code, Digest
 from services.orders.commands.placing import DetailsAsk, OrderCommand
 from services.orders.commands.words import Text
@@ -26,7 +26,7 @@ class ProvideInfoAsk(Ask):
     @model_validator(mode="after")
     def _says_something(self) -> Self:
         if not self.details.model_dump(exclude_none=True):
-            raise ValueError("say address, phone or note")
+            raise mistake("nothing_said", "请补充地址、电话或说明", "say address, phone or note", field="details")
         return self
 
 

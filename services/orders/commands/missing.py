@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from contracts.command import Ask
+from contracts.command import Ask, mistake
 from contracts.event import Digest
 from services.orders.commands.placing import OrderCommand
 from services.orders.commands.words import Moment, VolunteerFacts
@@ -31,7 +31,12 @@ class PastServiceAsk(Ask):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.finished_at <= self.started_at:
-            raise ValueError("finished_at must be later than started_at")
+            raise mistake(
+                "end_before_start",
+                "结束时间要晚于开始时间",
+                "finished_at must be later than started_at",
+                field="finished_at",
+            )
         return self
 
 

@@ -17,7 +17,7 @@ Text = Annotated[str, Field(min_length=1, max_length=500)]
 
 def _within_reach(moment: datetime) -> datetime:
     if not 2000 <= moment.year <= 2999:
-        raise ValueError("must lie between the years 2000 and 2999")
+        raise PydanticCustomError("time_out_of_range", "a year from 2000 to 2999")
     return moment
 
 

@@ -109,7 +109,6 @@ def _afterwards(
         OrderState.IN_SERVICE if others else OrderState.SERVED,
         assignment_id=service.assignment_id,
         volunteer_id=volunteer_id,
-        household_id=order.household_id,
         project_code=order.project_code,
         started_at=service.started_at,
         finished_at=service.finished_at,

@@ -89,7 +89,9 @@ class RecordTrainingAsk(Ask):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.expires_on is not None and self.expires_on < self.completed_on:
-            raise ValueError("expires_on is before completed_on")
+            raise mistake(
+                "end_before_start", "有效期不能早于完成日期", "expires_on is before completed_on", field="expires_on"
+            )
         return self
 
 

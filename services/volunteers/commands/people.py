@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from contracts.command import Ask, Command, Role
+from contracts.command import Ask, Command, Role, mistake
 from contracts.event import Code, Digest, UnitCode
 from contracts.volunteers import RoleScope
 from services.volunteers.commands.words import (
@@ -63,9 +63,19 @@ class MovePersonAsk(Ask):
     @model_validator(mode="after")
     def _says_one_thing(self) -> Self:
         if self.left_community and (self.entrance_id is not None or self.grid_id is not None):
-            raise ValueError("left_community goes without a place")
+            raise mistake(
+                "place_after_leaving",
+                "已离开社区，不用再写住处",
+                "left_community goes without a place",
+                field="left_community",
+            )
         if self.new_household and self.household_id is not None:
-            raise ValueError("new_household goes without household_id")
+            raise mistake(
+                "two_households",
+                "另立一户时不用再写户号",
+                "new_household goes without household_id",
+                field="new_household",
+            )
         return self
 
 
