@@ -8,7 +8,7 @@ from cli.output import SHANGHAI
 from cli.seed import endings
 from cli.seed.follow_ups import follow_up
 from cli.seed.order_life import OrderLife
-from cli.seed.plan import Course
+from cli.seed.plan import REGULAR_MINUTES, Course
 from contracts.command import Role
 
 LOOKED_AGAIN = timedelta(hours=4)
@@ -285,6 +285,23 @@ async def _overlapping(life: OrderLife) -> None:
     await _close(life)
 
 
+async def _regular(life: OrderLife) -> None:
+    """Eight hours with somebody who comes every day, to the minute: a hundred hours make a star."""
+    serving = await _by_name(life)
+    if serving:
+        await life.until(life.window_start, exact=True)
+        serving = await life.staff_it()
+    if not serving:
+        await endings.nobody(life)
+        return
+    await _check_in(life, serving)
+    await life.pause(REGULAR_MINUTES, exact=True)
+    await _check_out(life, serving)
+    await _confirm(life)
+    await _rate(life)
+    await _close(life)
+
+
 async def _over_at_once(life: OrderLife) -> None:
     """Done within three minutes: too short for minutes to be credited."""
     serving = await _still_there(life, await _until_staffed(life))
@@ -364,4 +381,5 @@ COURSES: dict[Course, Callable[[OrderLife], Awaitable[None]]] = {
     "long_day": _long_day,
     "overlapping": _overlapping,
     "over_at_once": _over_at_once,
+    "regular": _regular,
 }

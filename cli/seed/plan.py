@@ -42,9 +42,10 @@ Course = Literal[
     "long_day",
     "overlapping",
     "over_at_once",
+    "regular",
 ]
 SMALL: dict[Course, int] = {
-    "served": 27,
+    "served": 14,
     "served_for_proxy": 8,
     "inquiry": 20,
     "declined_first": 6,
@@ -75,12 +76,13 @@ SMALL: dict[Course, int] = {
     "long_day": 2,
     "overlapping": 2,
     "over_at_once": 1,
+    "regular": 13,
 }
 """120 orders: every transition of domain.md §4.1 that is built, at least once."""
 FULL: dict[Course, int] = {
     # 5,600 orders a year (enorth.com.cn, 2021), 30 % from inquiries; rates of domain.md §5. What is merged there is not
     # built yet and lies with the served ones; so do no-shows, with the cancelled ones.
-    "served": 1_409,
+    "served": 1_331,
     "served_for_proxy": 700,
     "inquiry": 1_680,
     "declined_first": 300,
@@ -111,6 +113,7 @@ FULL: dict[Course, int] = {
     "long_day": 40,
     "overlapping": 20,
     "over_at_once": 11,
+    "regular": 78,
 }
 DAYS: dict[Scale, int] = {"small": 9, "full": 365}
 RATED_OF_100 = 62
@@ -134,6 +137,16 @@ PAIRED: dict[Course, tuple[tuple[int, int], tuple[int, int]]] = {
     "overlapping": ((9 * 60, 10 * 60 + 30), (10 * 60 + 30, 12 * 60)),
 }
 """Two orders on one day for which one volunteer is asked by name."""
+REGULAR_DAYS = 13
+"""Days on which a regular helper serves for eight hours: more than the 100 hours of the first star (domain.md §4.4)."""
+REGULAR_MINUTES = 478
+"""What is served of each; above 480 on one day an auditor is asked."""
+REGULAR_APART_DAYS = 55
+"""One regular helper begins so long after the other."""
+WITH_STORIES = 3
+"""Of the helpers, so many first ones are suspended, move away and the like when the orders are over."""
+BY_NAME = frozenset({*PAIRED, "regular"})
+"""Courses in which the dispatcher asks one volunteer by name."""
 FOR_ANYBODY = ("green-patrol", "waste-sorting-guide")
 """Services that take no skill and one volunteer."""
 
@@ -171,7 +184,7 @@ def plan(community: Community) -> tuple[PlannedOrder, ...]:
     scale = community.scale
     random = Random(f"{SEED}:{scale}:orders")  # noqa: S311 - the same orders every time is the point
     counts = SMALL if scale == "small" else FULL
-    courses = [course for course, count in counts.items() if course not in PAIRED for _ in range(count)]
+    courses = [course for course, count in counts.items() if course not in BY_NAME for _ in range(count)]
     random.shuffle(courses)
     courses.remove("served")
     # The first order of the first morning is the one that is told in full.
@@ -180,6 +193,8 @@ def plan(community: Community) -> tuple[PlannedOrder, ...]:
     for course in PAIRED:
         for _ in range(counts[course] // 2):
             orders += _pair(random, community, len(orders), course)
+    for which, helper in enumerate(regular_helpers(community)):
+        orders += _regular(random, community, len(orders), helper, which * REGULAR_APART_DAYS)
     orders = _with_channels(random, _with_scores(random, orders))
     return tuple(sorted(orders, key=lambda order: (order.placed, order.number)))
 
@@ -230,7 +245,8 @@ def _order(random: Random, community: Community, number: int, course: Course) ->
 def _pair(random: Random, community: Community, number: int, course: Course) -> list[PlannedOrder]:
     """Placed before anybody else is up, so that the volunteer is still free."""
     day = random.randrange(DAYS[community.scale])
-    helper = random.choice(community.helpers)
+    regular = regular_helpers(community)
+    helper = random.choice([one for one in community.helpers if one not in regular])
     return [
         PlannedOrder(
             number=number + which,
@@ -247,6 +263,36 @@ def _pair(random: Random, community: Community, number: int, course: Course) -> 
             helper=helper,
         )
         for which, (from_minute, until_minute) in enumerate(PAIRED[course])
+    ]
+
+
+def regular_helpers(community: Community) -> tuple[Helper, ...]:
+    """Those who come day after day: free on every weekday, and nobody to whom something else is to happen."""
+    free = [helper for helper in community.helpers[WITH_STORIES:] if len(helper.weekdays) == 7]
+    counts = SMALL if community.scale == "small" else FULL
+    return tuple(free[: counts["regular"] // REGULAR_DAYS])
+
+
+def _regular(random: Random, community: Community, number: int, helper: Helper, first_day: int) -> list[PlannedOrder]:
+    """A patrol a day, two placed each morning before anybody else is up: nobody is asked more than twice a day."""
+    start = timedelta(hours=8, minutes=30)
+    return [
+        PlannedOrder(
+            number=number + which,
+            course="regular",
+            resident=random.choice(community.residents),
+            proxy=None,
+            item_code="green-patrol",
+            placed=timedelta(days=first_day + which // 2, minutes=EARLY),
+            window_start=timedelta(days=first_day + 2 + which) + start,
+            window_end=timedelta(days=first_day + 2 + which, minutes=REGULAR_MINUTES + 2 * WINDOW_SLACK_MINUTES)
+            + start,
+            score=None,
+            note=random.choice(NOTES),
+            channel=Channel.WEB,
+            helper=helper,
+        )
+        for which in range(REGULAR_DAYS)
     ]
 
 

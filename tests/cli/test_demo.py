@@ -60,7 +60,6 @@ NOT_SHOWN = {
             ("volunteers", "StarObjected"),
             ("volunteers", "StarPublicized"),
             ("volunteers", "StarReviewOpened"),
-            ("volunteers", "StarThresholdReached"),
             ("volunteers", "TeamDissolved"),
             ("volunteers", "TeamDormant"),
             ("volunteers", "TeamFounded"),

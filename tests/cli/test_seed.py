@@ -12,7 +12,20 @@ import pytest
 from cli.seed import names
 from cli.seed.community import Scale, generate
 from cli.seed.lives import COURSES
-from cli.seed.plan import DAYS, FULL, NEVER_COMPLETED, PAIRED, SCORES_OF_100, SMALL, Course, fingerprint, plan
+from cli.seed.plan import (
+    BY_NAME,
+    DAYS,
+    FULL,
+    NEVER_COMPLETED,
+    PAIRED,
+    REGULAR_MINUTES,
+    SCORES_OF_100,
+    SMALL,
+    Course,
+    fingerprint,
+    plan,
+    regular_helpers,
+)
 from contracts.command import Channel, Role
 from servicekit.reference import reference
 
@@ -191,4 +204,20 @@ def test_who_is_asked_by_name_is_asked_for_two_orders_of_one_day(orders):
         by_helper = Counter((order.helper.person.person_key, order.window_start.days) for order in asked)
         assert set(by_helper.values()) == {2}
         assert all(order.placed < timedelta(days=order.placed.days, hours=8, minutes=30) for order in asked)
-    assert all(order.helper is None for order in orders if order.course not in PAIRED)
+    assert all(order.helper is None for order in orders if order.course not in BY_NAME)
+
+
+def test_a_regular_helper_serves_more_than_the_hours_of_a_star_on_days_of_their_own(community, orders):
+    served: Counter[str] = Counter()
+    for order in orders:
+        if order.course == "regular":
+            key = order.helper.person.person_key
+            served[key] += REGULAR_MINUTES
+            assert order.helper.weekdays == (1, 2, 3, 4, 5, 6, 7)
+            assert order.window_end - order.window_start >= timedelta(minutes=REGULAR_MINUTES + 15)
+    assert set(served) == {helper.person.person_key for helper in regular_helpers(community)}
+    assert len(served) == (1 if community.scale == "small" else 6)
+    assert all(minutes > 6_000 for minutes in served.values())
+    for order in orders:
+        if order.course in PAIRED:
+            assert order.helper.person.person_key not in served, "whoever is asked by name is free then"
