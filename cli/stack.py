@@ -20,6 +20,7 @@ from cli.directory import DirectoryLock, Mode, StackError, claim, info_file
 from cli.embedded import HOST, EmbeddedError, EmbeddedServers, write_private
 from cli.embedded.server import Server
 from cli.nats_users import SERVICES, nats_users
+from servicekit.publishing import WITNESSES_FILE
 from servicekit.secrets import init_secrets
 
 READY_SECONDS = 60.0
@@ -203,6 +204,8 @@ class Stack:
             "CHAOYANGLI_NATS_URL": self.servers.nats.url,
             "CHAOYANGLI_HTTP_HOST": HOST,
         }
+        if (self.data / WITNESSES_FILE).exists():
+            environment["CHAOYANGLI_WITNESSES"] = str(self.data / WITNESSES_FILE)
         if self.mode == "demo":
             environment["CHAOYANGLI_CLOCK_FILE"] = str(self.clock_file)
         return environment

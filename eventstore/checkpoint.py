@@ -5,9 +5,7 @@ outside PostgreSQL and outside its backups, and `Signer` signs only what provabl
 """
 
 import base64
-import fcntl
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,12 +14,12 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from eventstore.durable import LockBusy, locked, sync_directory, write_whole
 from eventstore.errors import EngineError
 from eventstore.merkle import EMPTY_ROOT, HASH_BYTES, ProofError, verify_consistency
 from eventstore.note import ED25519, NoteError, OpenedNote, VerifierKey, decode_base64, format_note, open_note, sign
 
 _SIZE_MAX = (1 << 63) - 1
-_LOCK_POLL_SECONDS = 0.02
 
 Prove = Callable[[int, int], Sequence[bytes]]
 """(old size, new size) → consistency proof. Called under the signer's lock."""
@@ -227,30 +225,16 @@ class Signer:
         """Put the signed head on disk, atomically, and only then return it. The caller holds the lock."""
         body = head.body()
         text = format_note(body, [sign(body, self.origin, self.key)])
-        # One fixed name is enough under the lock, and what a crash leaves behind is overwritten by the next one.
-        temporary = self.head_path.with_name(self.head_path.name + ".new")
-        with temporary.open("wb") as file:
-            file.write(text.encode())
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self.head_path)
-        _sync_directory(self.head_path.parent)
+        write_whole(self.head_path, text.encode())
         return text
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        # The head file is replaced by renaming, so a lock on it would be a lock on yesterday's inode.
-        lock_path = self.head_path.with_name(self.head_path.name + ".lock")
-        descriptor = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            deadline = time.monotonic() + self.lock_timeout_seconds
-            while not _try_lock(descriptor):
-                if time.monotonic() >= deadline:
-                    raise SignerBusy(f"{self.origin}: another process holds the signer's lock beside {self.head_path}")
-                time.sleep(_LOCK_POLL_SECONDS)
-            yield
-        finally:
-            os.close(descriptor)
+            with locked(self.head_path, self.lock_timeout_seconds):
+                yield
+        except LockBusy as busy:
+            raise SignerBusy(f"{self.origin}: {busy}") from busy
 
 
 def create_key_file(path: Path) -> Ed25519PrivateKey:
@@ -268,7 +252,7 @@ def create_key_file(path: Path) -> Ed25519PrivateKey:
         file.write(pem)
         file.flush()
         os.fsync(file.fileno())
-    _sync_directory(path.parent)
+    sync_directory(path.parent)
     return key
 
 
@@ -281,20 +265,3 @@ def load_key_file(path: Path) -> Ed25519PrivateKey:
     if not isinstance(key, Ed25519PrivateKey):
         raise KeyFileError(f"{path}: {type(key).__name__} is not an Ed25519 key")
     return key
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _sync_directory(directory: Path) -> None:
-    """Make a rename or a new name in `directory` survive a power cut."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -4,12 +4,14 @@ from collections.abc import Iterable
 from typing import Any, Protocol
 
 from eventstore.errors import Tampered
-from eventstore.merkle import ProofError, consistency_proof, inclusion_proof, tree_root
+from eventstore.merkle import HASH_BYTES, ProofError, consistency_proof, inclusion_proof, tree_root
 from eventstore.tiles import (
     GROUP_BYTES,
     TILE_WIDTH,
     TileHashSource,
     TilePart,
+    TileRef,
+    encode_entries,
     parts_needed_for_consistency,
     parts_needed_for_inclusion,
     parts_needed_for_root,
@@ -37,6 +39,36 @@ async def prove_consistency(connection: Connection, schema: str, old_size: int, 
 async def root_at(connection: Connection, schema: str, size: int) -> bytes:
     """Return the root that the log had when it was `size` events long."""
     return tree_root(size, await fetch_parts(connection, schema, parts_needed_for_root(size)))
+
+
+async def read_tile(connection: Connection, schema: str, tile: TileRef) -> bytes | None:
+    """Return a tile's hashes, None while there are not so many. Of a log's leaves at level 0, else of full tiles."""
+    begin, end = tile.children
+    if tile.width == TILE_WIDTH:
+        statement = f"SELECT t.hashes FROM {schema}.tiles t WHERE t.level = $1 AND t.index = $2"
+        arguments: tuple[int, ...] = (tile.level, tile.index)
+    elif tile.level == 0:
+        statement = f"""SELECT string_agg(e.leaf_hash, ''::bytea ORDER BY e.position) FROM {schema}.events e
+                        WHERE e.position > $1 AND e.position <= $2"""
+        arguments = (begin, end)
+    else:
+        statement = f"""SELECT string_agg(t.root, ''::bytea ORDER BY t.index) FROM {schema}.tiles t
+                        WHERE t.level = $1 AND t.index >= $2 AND t.index < $3"""
+        arguments = (tile.level - 1, begin, end)
+    rows = await connection.fetch(statement, *arguments)
+    hashes: bytes = (rows[0][0] if rows else None) or b""
+    return hashes if len(hashes) == tile.width * HASH_BYTES else None
+
+
+async def read_entries(connection: Connection, schema: str, index: int, width: int) -> bytes | None:
+    """Return a bundle of `width` entries, the exact bytes of the events; None while there are not so many."""
+    first = index * TILE_WIDTH
+    rows = await connection.fetch(
+        f"SELECT body FROM {schema}.events WHERE position > $1 AND position <= $2 ORDER BY position",
+        first,
+        first + width,
+    )
+    return encode_entries([row["body"] for row in rows]) if len(rows) == width else None
 
 
 async def fetch_parts(connection: Connection, schema: str, parts: Iterable[TilePart]) -> TileHashSource:
@@ -74,4 +106,12 @@ async def fetch_parts(connection: Connection, schema: str, parts: Iterable[TileP
     return TileHashSource(found)
 
 
-__all__ = ["ProofError", "fetch_parts", "prove_consistency", "prove_inclusion", "root_at"]
+__all__ = [
+    "ProofError",
+    "fetch_parts",
+    "prove_consistency",
+    "prove_inclusion",
+    "read_entries",
+    "read_tile",
+    "root_at",
+]

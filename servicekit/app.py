@@ -1,7 +1,7 @@
 """The FastAPI app of one service: its routes, the one error mechanism, the body limit, health and metrics."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import structlog
 from fastapi import FastAPI
@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from servicekit import adoption, health, openapi, problems
+from servicekit import adoption, health, openapi, problems, published
 from servicekit.definition import Runtime, ServiceDefinition
 from servicekit.http import BodyLimit, body_model, reader
 from servicekit.metrics import Metrics
@@ -34,7 +34,11 @@ def build(definition: ServiceDefinition, runtime: Runtime) -> FastAPI:
     app.state.runtime = runtime
     problems.install(app, definition.sentences, runtime.metrics)
     routers = definition.build_app(runtime)
-    served = [*(routers if isinstance(routers, Sequence) else [routers]), health.router(runtime)]
+    served = [
+        *(routers if isinstance(routers, Sequence) else [routers]),
+        health.router(runtime),
+        published.router(runtime),
+    ]
     if definition.policy is not None:
         served.append(adoption.router(definition.policy))
     for router in served:
@@ -60,6 +64,12 @@ _HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosni
 """Answers hold people's data: nobody on the way keeps them (ASVS 14.3.2), nothing guesses their type."""
 
 
+def _headers_beside(given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Those that the answer does not have itself: what is public and never changes says how long it may be kept."""
+    named = {name.lower() for name, _ in given}
+    return [header for header in _HEADERS if header[0] not in named]
+
+
 class Observed:
     """ASGI middleware: one log line and one count a request. Paths are logged as templates: no id, no query."""
 
@@ -78,7 +88,7 @@ class Observed:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message = {**message, "headers": [*message["headers"], *_HEADERS]}
+                message = {**message, "headers": [*message["headers"], *_headers_beside(message["headers"])]}
             await send(message)
 
         self._metrics.requests_under_way.inc()

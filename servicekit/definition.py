@@ -12,6 +12,7 @@ from eventstore.clock import Clock
 from eventstore.consumer import Reactions
 from eventstore.read_model import ReadModel
 from eventstore.timers import Due
+from eventstore.trust_policy import TrustPolicy
 from servicekit.access import AccessTable
 from servicekit.metrics import Metrics
 from servicekit.policy import PolicySection
@@ -38,6 +39,8 @@ class Runtime:
     access: AccessTable
     verifier: Verifier
     signer: Signer
+    witnesses: TrustPolicy
+    """Who is asked to cosign this log's heads, and how many are enough."""
     metrics: Metrics
     status: Status
     hears: frozenset[str]

@@ -28,6 +28,7 @@ from servicekit import adoption, app, logs
 from servicekit.definition import Background, Runtime, ServiceDefinition
 from servicekit.door import Door
 from servicekit.metrics import Metrics
+from servicekit.publishing import read_witnesses
 from servicekit.roles import start_roles
 from servicekit.secrets import SecretMissing
 from servicekit.settings import ServiceSettings
@@ -154,6 +155,7 @@ async def open_runtime(
         definition.policy.load()
     clock = open_clock(settings.clock_file)
     signer = make_signer(settings)
+    witnesses = read_witnesses(settings.witnesses)
     log = await Log.open(settings.log_config(), definition.read_models)
     try:
         await check_last_head(signer, log)
@@ -171,6 +173,7 @@ async def open_runtime(
         access=definition.access,
         verifier=verifier,
         signer=signer,
+        witnesses=witnesses,
         metrics=metrics,
         status=status,
         hears=definition.sources,

@@ -16,6 +16,7 @@ from eventstore.timers import Timer
 from servicekit import adoption
 from servicekit.definition import Background, Runtime, ServiceDefinition
 from servicekit.observation import Observation
+from servicekit.publishing import PublishingTask
 from servicekit.signing import SigningTask
 from servicekit.supervisor import Supervisor
 
@@ -41,6 +42,15 @@ def start_roles(definition: ServiceDefinition, runtime: Runtime, supervisor: Sup
     # Who holds the relay's lock signs, and nobody else (architecture.md §3).
     signing = SigningTask(runtime.signer, runtime.log, runtime.metrics)
     locks.add("relay", supervisor.kept("signer", signing.run))
+    publishing = PublishingTask(
+        runtime.signer,
+        runtime.log,
+        settings.published_path,
+        runtime.witnesses,
+        runtime.status,
+        settings.publish_seconds,
+    )
+    locks.add("relay", supervisor.kept("publisher", publishing.run))
     if definition.timers is not None:
         timer = Timer(runtime.executor, runtime.clock, definition.timers(runtime), _timer_outcome(runtime))
         one_active("timer", timer.run)

@@ -42,6 +42,10 @@ class ServiceSettings(BaseSettings):
     """0: the service's own default port."""
     clock_file: Path | None = None
     """Business time of a demo's or test's data directory; None: the real clock."""
+    witnesses: Path | None = None
+    """A trust policy that names the witnesses to ask, with their addresses; None: nobody is asked."""
+    publish_seconds: float = Field(default=60, ge=1, le=3_600)
+    """The published head is so old at most while the log grows (ledger.md §6.3)."""
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
 
     @model_validator(mode="after")
@@ -100,6 +104,11 @@ class ServiceSettings(BaseSettings):
     def head_path(self) -> Path:
         """The file of the last signed head."""
         return self.state_dir / self.service / "head"
+
+    @property
+    def published_path(self) -> Path:
+        """The file of the last published head, with the cosignatures that it got."""
+        return self.state_dir / self.service / "published"
 
     @property
     def erasures_path(self) -> Path:

@@ -10,12 +10,12 @@ import yaml
 
 FILE_LINES, FUNCTION_LINES, LINE_LENGTH = 400, 70, 120
 
-PACKAGES = ("contracts", "eventstore", "servicekit", "services", "portal", "cli")
+PACKAGES = ("contracts", "eventstore", "servicekit", "services", "witness", "portal", "cli")
 ROOMS = ("commands", "decider", "read_models", "api", "reactions", "app", "__main__")
 SUFFIXES = {
     ".typ",
     ".py", ".sql", ".toml", ".lock", ".md", ".yaml", ".yml", ".json", ".txt", ".typed", ".conf", ".html", ".css", ".js",
-    ".svg", ".png", ".csv", ".po", ".jsonl",
+    ".svg", ".png", ".csv", ".po", ".jsonl", ".go", ".mod", ".mjs",
 }  # fmt: skip
 NAMES = {"Makefile", "Dockerfile", "LICENSE", ".gitignore", ".dockerignore", ".env.example", "run", "py.typed"}
 GENERATED = (
@@ -69,10 +69,10 @@ class Banned:
 
 
 PURE = re.compile(r"^services/[^/]+/(decider|commands)(/|\.py)")
-PRODUCT = re.compile(r"^(contracts|eventstore|servicekit|services|portal|cli)/")
+PRODUCT = re.compile(r"^(contracts|eventstore|servicekit|services|witness|portal|cli)/")
 RECORDING = re.compile(r"^(contracts|eventstore|services)/")
-SERVING = re.compile(r"^(servicekit|services|portal)/")
-QUIET = re.compile(r"^(eventstore|servicekit|services|portal|contracts)/(?!generat)")
+SERVING = re.compile(r"^(servicekit|services|witness|portal)/")
+QUIET = re.compile(r"^(eventstore|servicekit|services|witness|portal|contracts)/(?!generat)")
 LEDGER = re.compile(r"^(services/ledger/|contracts/ledger)")
 TESTS = re.compile(r"^tests/(?!support/)")
 NOW = (
