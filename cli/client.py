@@ -143,6 +143,13 @@ class Client:
         self._after(headers, self.positions if after is None else after, service)
         return (await self._send(partial(self.token, actor), "GET", service, path, headers, params=params)).json()
 
+    async def paper(self, service: str, path: str, *, actor: Actor) -> bytes:
+        """Fetch something to print, such as a PDF. Raises ProblemError."""
+        headers: dict[str, str] = {}
+        self._after(headers, self.positions, service)
+        content: bytes = (await self._send(partial(self.token, actor), "GET", service, path, headers)).content
+        return content
+
     async def health(self, service: str) -> dict[str, Any]:
         """What /readyz says, whatever its status."""
         response = await self._http.get(f"{self.urls[service]}/readyz")
