@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from cli.audit.run import audit
 from cli.client import Actor, Client
 from cli.commands.proof import replay_all, tell_replay_line, tell_report, verify_all
 from cli.directory import LEFT, days_lived, journal_file, lived_file, made_for
@@ -97,7 +98,7 @@ class Demo:
                     self.telling.line(f"{GONE_BY[days_lived(self.stack.data) == LEFT]}; it goes on in the present")
                 await self._settled(client)
                 result = await self._results(client)
-            result |= await self._verified(place)
+            result |= await self._verified(place, lived_now=fresh)
             targets: list[Target] = []
             lived = days_lived(self.stack.data)
             if lived == "full":
@@ -222,12 +223,14 @@ class Demo:
             "fund_balance_fen": sum(one["balance_fen"] for one in fund["funds"]),
         }
 
-    async def _verified(self, place: Place) -> dict[str, Any]:
-        """Every log against its proofs and its stream, and every table against its log."""
+    async def _verified(self, place: Place, *, lived_now: bool) -> dict[str, Any]:
+        """Every log against its proofs and stream, every table against its log, every rule against what happened."""
         with progress(not self.quiet) as tell:
             await self._signed(place)
             reports = await verify_all(place, SERVICES, tell)
             replays = await replay_all(place, SERVICES, tell)
+            # Who came back to these days may have orders of their own under way.
+            breaches = await audit(place, tell, open_allowed=not lived_now)
         if not self.quiet:
             self.telling.line("\nverify", "bold")
             for report in reports:
@@ -236,7 +239,8 @@ class Demo:
             for replayed in replays:
                 tell_replay_line(replayed)
         return {
-            "verified": all(report.ok for report in reports) and all(replayed.ok for replayed in replays),
+            "verified": all(one.ok for one in reports) and all(one.ok for one in replays) and not breaches,
+            "breaches": breaches,
             "replay_equal": all(replayed.ok for replayed in replays),
             "streams_identical": all(report.stream_identical is True for report in reports),
             "events": {report.service: report.size for report in reports},

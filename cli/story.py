@@ -26,6 +26,16 @@ class NotAnId(ValueError):
     """What was asked for is neither an id nor an order's number."""
 
 
+def happened_at(recorded: Recorded) -> datetime:
+    """Business time of an event: its own; its recording time where it names none."""
+    for name in reversed(type(recorded.event).model_fields):
+        if name.endswith("_at") and name not in DEADLINES:
+            value = getattr(recorded.event, name)
+            if isinstance(value, datetime):
+                return value
+    return recorded.recorded_at
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One event of a story."""
@@ -41,12 +51,8 @@ class Step:
 
     @property
     def happened_at(self) -> datetime:
-        """Business time: the event's own; its recording time where it names none."""
-        for name in reversed(type(self.recorded.event).model_fields):
-            value = getattr(self.recorded.event, name)
-            if name.endswith("_at") and name not in DEADLINES and isinstance(value, datetime):
-                return value
-        return self.recorded.recorded_at
+        """As of the function of this name."""
+        return happened_at(self.recorded)
 
     @property
     def who(self) -> str:

@@ -104,8 +104,10 @@ class Telling:
             for target in targets:
                 self.line(_compared(target), {True: None, False: "yellow", None: "dim"}[target.met])
             self.line()
+        for breach in result["breaches"]:
+            self.line(f"  ✗ {breach}", "bold red")
         events = sum(result["events"].values())
-        verdict = "logs whole, streams identical, tables equal to their replay ✓"
+        verdict = "logs whole, streams identical, tables equal to their replay, no rule broken ✓"
         whole = result["verified"]
         self.line(f"verified    {verdict if whole else 'NO ✗'}", "bold green" if whole else "bold red")
         self.line(f"            {events} events, {result['seconds']} s")

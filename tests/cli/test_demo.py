@@ -91,6 +91,7 @@ def test_the_days_end_with_everything_verified(result):
     assert result["verified"] is True
     assert result["replay_equal"] is True
     assert result["streams_identical"] is True
+    assert result["breaches"] == []
     assert sum(result["orders"].values()) == 120
     assert set(result["orders"]) == {"CLOSED", "CANCELLED", "REFUSED", "UNFULFILLED"}
     assert list(result["events"]) == SERVICES
@@ -155,4 +156,4 @@ def test_days_that_were_lived_are_told_and_not_lived_again(data, result):
     text = "".join(demo.rest())
     for name, size in result["events"].items():
         assert re.search(rf"{name} +{size} events  root \w+…  head signed, stream identical  ✓", text), text
-    assert "logs whole, streams identical, tables equal to their replay ✓" in text
+    assert "logs whole, streams identical, tables equal to their replay, no rule broken ✓" in text
