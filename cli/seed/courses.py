@@ -44,6 +44,7 @@ Course = Literal[
     "redone",
     "rework",
     "no_show",
+    "no_show_disputed",
     "absent_served",
     "absent_cancelled",
     "absent_checked",
@@ -102,7 +103,8 @@ SMALL: dict[Course, int] = {
     "reopened": 1,
     "redone": 1,
     "rework": 1,
-    "no_show": 2,
+    "no_show": 1,
+    "no_show_disputed": 1,
     "absent_served": 1,
     "absent_cancelled": 1,
     "absent_checked": 1,
@@ -163,7 +165,8 @@ FULL: dict[Course, int] = {
     "reopened": 24,
     "redone": 6,
     "rework": 6,
-    "no_show": 84,
+    "no_show": 78,
+    "no_show_disputed": 6,
     "absent_served": 26,
     "absent_cancelled": 26,
     "absent_checked": 4,
@@ -190,6 +193,8 @@ CANCELLED = frozenset[Course](
 """Called off in the end: by the resident's side, or by the dispatcher after a call."""
 UNFULFILLED = frozenset[Course]({"unfulfilled", "given_up_untried", "given_up_asking", "contest_upheld"})
 NEVER_COMPLETED = CANCELLED | UNFULFILLED | {"refused", "merged"}
+NO_SHOW = frozenset[Course]({"no_show", "no_show_disputed"})
+"""Whoever had accepted does not come, and somebody else does."""
 ABSENT = frozenset[Course]({"absent_served", "absent_cancelled", "absent_checked"})
 """Nobody opens the door."""
 CHECKED = frozenset[Course]({"absent_checked", "worried"})
@@ -210,7 +215,7 @@ ALWAYS_RATED = frozenset[Course]({"rated_by_phone", *RATED_BADLY, *RATED_WELL})
 ALONE = frozenset[Course](
     {
         "from_the_pool", "not_started", "lapsed_first", "cancelled_accepted", "auto_closed", "over_at_once",
-        "redispatched", "not_reconfirmed", "no_show",
+        "redispatched", "not_reconfirmed", "no_show", "no_show_disputed",
     }
 )  # fmt: skip
 """One volunteer serves, and not at a home."""

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from cli.client import Actor
 from cli.seed.errors import NotHeard
+from cli.seed.missing_courses import nobody_comes, served_late
 from cli.seed.order_life import OrderLife
 from cli.seed.rating_courses import rated
 from cli.seed.service_courses import close, closed, confirm, judge_and_close, rate, serve, until_staffed
@@ -97,6 +98,20 @@ async def rating_disputed(life: OrderLife) -> None:
     await _appeal(life, dispute_id, server)
     await _resolve(life, dispute_id, "upheld", "天气原因，不计入平均", "rating_excluded", by=OTHER)
     await close(life)
+
+
+async def no_show_disputed(life: OrderLife) -> None:
+    """Who is said not to have come was at another door: the word of a social worker clears it."""
+    late, serving = await nobody_comes(life)
+    served = await served_late(life, serving)
+    if late is not None:
+        words = "我到了，楼门写错了，敲的是隔壁楼"
+        body = {"about": "conduct", "reason_code": "was_there", "subject_id": str(late), "words": words}
+        raised = await life.send("orders", "/v1/disputes", body, life.helper(late))
+        life.tell("提出异议  志愿者说自己到了")
+        await _resolve(life, UUID(raised["dispute_id"]), "upheld", "楼门确实写错了，不算爽约")
+    if served:
+        await judge_and_close(life)
 
 
 async def _server(life: OrderLife) -> Actor:

@@ -305,6 +305,7 @@ COURSES: dict[Course, Callable[[OrderLife], Awaitable[None]]] = {
     "redone": _served,
     "rework": turning_courses.rework,
     "no_show": missing_courses.no_show,
+    "no_show_disputed": dispute_courses.no_show_disputed,
     "absent_served": missing_courses.absent_served,
     "absent_cancelled": missing_courses.absent_cancelled,
     "absent_checked": missing_courses.absent_checked,

@@ -36,22 +36,36 @@ PAPER_SERVED = timedelta(minutes=15)
 
 
 async def no_show(life: OrderLife) -> None:
-    """Whoever had accepted does not come; the dispatcher finds somebody else while the window runs."""
+    """Whoever had accepted does not come, and somebody else does."""
+    _, serving = await nobody_comes(life)
+    if await served_late(life, serving):
+        await judge_and_close(life)
+
+
+async def nobody_comes(life: OrderLife) -> tuple[UUID | None, list[UUID]]:
+    """爽约: somebody else is found while the window runs. Who did not come, if anybody, and who serves now."""
     serving = await still_there(life, await until_staffed(life))
     if not serving:
-        return
+        return None, []
     await life.until(life.window_start + LATE, exact=True)
     late = serving[0]
-    if await life.may("no-show", life.dispatcher, {"volunteer_id": str(late)}) is not None:
+    recorded = await life.may("no-show", life.dispatcher, {"volunteer_id": str(late)})
+    if recorded is not None:
         life.tell(f"爽约  等了二十分钟，{life.helper_name(late)}没有来，马上另找人")
     serving = await life.staff_late()
     if not serving:
         await endings.nobody(life)
-        return
+    return late if recorded is not None else None, serving
+
+
+async def served_late(life: OrderLife, serving: list[UUID]) -> bool:
+    """Served once the window runs, by whoever was found; False when nobody was."""
+    if not serving:
+        return False
     await check_in(life, serving)
     await work(life)
     await check_out(life, serving)
-    await judge_and_close(life)
+    return True
 
 
 async def _nobody_opens(life: OrderLife) -> Any | None:

@@ -13,9 +13,15 @@ from contracts.command import Role
 from services.orders.decider.state import LIVE, Order, Served
 
 SEARCH_TRIES = 40
+QR_EVERY = 6
+"""One of so many residents shows the QR on a telephone or card."""
 SEARCH_PAUSE = timedelta(minutes=45)
 GONE_ON = frozenset({403, 409})
 """What a service answers when an order has gone on, or somebody has, while people were about to do something."""
+NOT_TO_BE_ASKED = frozenset({"nobody_to_ask", "candidate_unfit"})
+"""Nobody is left, or whoever was meant is busy, resting, or was asked twice that day."""
+SENT_OUT = frozenset({"offers_out", "opened_already"})
+"""A deadline passed at the same moment, and the service sent the order out by itself."""
 
 
 class OrderLife:
@@ -33,7 +39,7 @@ class OrderLife:
         self.duplicate_of: UUID | None = None
         """What the household had asked for already, as the service found when it was placed."""
         self._position = 0
-        self._code: str | None = None
+        self._evidence: dict[str, str] | None = None
         self._helpers = days.town.helpers_by_id()
 
     @property
@@ -47,6 +53,11 @@ class OrderLife:
         if self.planned.proxy is not None:
             return self.town.proxy(self.planned.resident, self.planned.proxy)
         return self.town.resident(self.planned.resident)
+
+    @property
+    def with_qr(self) -> bool:
+        """Whether the volunteer scans the QR; most residents say the 见面口令."""
+        return self.planned.number % QR_EVERY == QR_EVERY - 1
 
     @property
     def dispatcher(self) -> Actor:
@@ -159,9 +170,11 @@ class OrderLife:
         try:
             answer = await self.command("dispatch", self.dispatcher, body)
         except ProblemError as problem:
-            if problem.reason_code != "nobody_to_ask":
+            if problem.reason_code in SENT_OUT:
+                return []
+            if problem.reason_code not in NOT_TO_BE_ASKED:
                 raise
-            await self.command("open", self.dispatcher)
+            await self.may("open", self.dispatcher)
             self.tell("放入接单池  现在没有合适的人可问")
             return []
         offered = [UUID(offer["volunteer_id"]) for offer in answer["offers"]]
@@ -271,13 +284,15 @@ class OrderLife:
         await self.steps.take(f"check at level {level}", self.now, do)
 
     async def present(self, step: str, volunteer_id: UUID, body: Mapping[str, Any] | None = None) -> None:
-        """签到 or 签退 by a volunteer, with the 见面口令 from the resident's page. No journal keeps it."""
+        """签到 or 签退 by a volunteer, with the 见面口令 or the QR from the resident's page. No journal keeps them."""
 
         async def do(key: str) -> Any:
             path = f"/v1/orders/{self.order_id}"
-            if self._code is None:
-                self._code = (await self.town.client.query("orders", path, actor=self.resident_side))["service_code"]
-            asked = {"service_code": self._code, **(body or {})}
+            if self._evidence is None:
+                page = await self.town.client.query("orders", path, actor=self.resident_side)
+                shown = "qr" if self.with_qr else "service_code"
+                self._evidence = {shown: page[shown]}
+            asked = {**self._evidence, **(body or {})}
             actor = self.helper(volunteer_id)
             answer = await self.town.client.command("orders", f"{path}/{step}", asked, actor=actor, key=key)
             self._position = max(self._position, answer.positions.get("orders", 0))

@@ -14,6 +14,7 @@ from cli.seed.courses import (
     FULL,
     LONG,
     NEVER_COMPLETED,
+    NO_SHOW,
     RATED_BADLY,
     RATED_WELL,
     SMALL,
@@ -132,7 +133,7 @@ def _wangs(community: Community) -> PlannedOrder:
 
 def _order(random: Random, community: Community, number: int, course: Course) -> PlannedOrder:
     item = random.choice(_items(course))
-    slack = LATE_SLACK_MINUTES if course == "no_show" else WINDOW_SLACK_MINUTES
+    slack = LATE_SLACK_MINUTES if course in NO_SHOW else WINDOW_SLACK_MINUTES
     proxies = {principal.person_key: proxy for principal, proxy in community.proxies}
     if course == "served_for_proxy":
         resident = random.choice([principal for principal, _ in community.proxies])

@@ -63,10 +63,11 @@ async def work(life: OrderLife) -> None:
 
 
 async def check_in(life: OrderLife, serving: list[UUID]) -> None:
-    """签到 with the 见面口令."""
+    """签到 with the 见面口令, or the QR."""
     for volunteer_id in serving:
         await life.present("start", volunteer_id)
-    life.tell(f"签到  {life.helper_name(serving[0])}报对了见面口令，开始服务")
+    evidence = "扫了居民的二维码" if life.with_qr else "报对了见面口令"
+    life.tell(f"签到  {life.helper_name(serving[0])}{evidence}，开始服务")
 
 
 async def check_out(life: OrderLife, serving: list[UUID]) -> None:

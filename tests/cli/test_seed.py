@@ -17,6 +17,7 @@ from cli.seed.courses import (
     CHECKED,
     FULL,
     NEVER_COMPLETED,
+    NO_SHOW,
     RATED_BADLY,
     RATED_WELL,
     SMALL,
@@ -179,7 +180,7 @@ def test_rates_of_a_full_year_are_those_of_the_design():
 
 def test_who_does_not_come_and_who_is_not_there_are_as_many_as_in_the_design():
     """domain.md §5: 1.5 % no-show, 1 % absent, and five welfare checks in the year."""
-    assert share("no_show") == pytest.approx(0.015, abs=0.0005)
+    assert share(*NO_SHOW) == pytest.approx(0.015, abs=0.0005)
     assert share(*ABSENT) == pytest.approx(0.01, abs=0.0005)
     assert sum(FULL[course] for course in CHECKED) == 5
     orders = plan(generate("full"))
