@@ -1,20 +1,27 @@
 """How each course of the plan is lived, step by step, until the order has come to its end."""
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
-from cli.output import SHANGHAI
-from cli.seed import endings
-from cli.seed.follow_ups import follow_up
+from cli.seed import dispute_courses, endings, missing_courses, rating_courses, turning_courses
+from cli.seed.courses import Course
 from cli.seed.order_life import OrderLife
-from cli.seed.plan import REGULAR_MINUTES, Course
+from cli.seed.plan import REGULAR_MINUTES
+from cli.seed.service_courses import (
+    check_in,
+    check_out,
+    close,
+    confirm,
+    judge_and_close,
+    serve,
+    serve_and_end,
+    still_there,
+    until_staffed,
+    work,
+)
 from contracts.command import Role
 
-LOOKED_AGAIN = timedelta(hours=4)
-"""Before the window it is looked once more whether everybody is still coming."""
-DONE_EARLY = timedelta(minutes=20)
-"""Before the end of the window people are done."""
 BEGUN_EARLY = timedelta(minutes=25)
 """Somebody in a hurry checks in before the window; 30 minutes are allowed."""
 
@@ -24,97 +31,14 @@ async def live(life: OrderLife) -> None:
     await COURSES[life.planned.course](life)
 
 
-async def _until_staffed(life: OrderLife) -> list[UUID]:
-    """Placed, verified, and every slot taken; empty when nobody was found before the window."""
-    await life.place()
-    await life.verify()
-    return await life.staff_it()
-
-
 async def _served(life: OrderLife) -> None:
-    await _serve_and_end(life, await _until_staffed(life))
+    await serve_and_end(life, await until_staffed(life))
 
 
 async def _inquiry(life: OrderLife) -> None:
     await life.inquire()
     await life.pause(30)
-    await _serve_and_end(life, await life.staff_it())
-
-
-async def _serve_and_end(life: OrderLife, serving: list[UUID]) -> None:
-    if not await _serve(life, serving):
-        return
-    await _confirm(life)
-    await _rate(life)
-    await _close(life)
-
-
-async def _still_there(life: OrderLife, serving: list[UUID]) -> list[UUID]:
-    """Who serves when the day has come: somebody may have had to rest since. Empty when nobody is left."""
-    if serving:
-        await life.until(life.window_start - LOOKED_AGAIN)
-        serving = await life.staff_it()
-        await life.until(life.window_start)
-        serving = serving and await life.staff_it()
-    if not serving:
-        await endings.nobody(life)
-    return serving
-
-
-async def _serve(life: OrderLife, serving: list[UUID]) -> bool:
-    """Check in and out with the 见面口令; False when nobody was there to serve."""
-    serving = await _still_there(life, serving)
-    if not serving:
-        return False
-    await _check_in(life, serving)
-    await _work(life)
-    await _check_out(life, serving)
-    return True
-
-
-async def _work(life: OrderLife) -> None:
-    """As long as it is expected to take, and to shortly before the end of the window."""
-    await life.until(max(life.window_end - DONE_EARLY, life.now + life.planned.minutes))
-
-
-async def _check_in(life: OrderLife, serving: list[UUID]) -> None:
-    for volunteer_id in serving:
-        await life.present("start", volunteer_id)
-    life.tell(f"签到  {life.helper_name(serving[0])}报对了见面口令，开始服务")
-
-
-async def _check_out(life: OrderLife, serving: list[UUID]) -> None:
-    for volunteer_id in serving:
-        await life.present("finish", volunteer_id, {"outcome": "done"})
-    life.tell("签退  服务做完了")
-
-
-async def _confirm(life: OrderLife) -> None:
-    await life.pause(60)
-    await life.command("confirm", life.resident_side)
-    life.tell("确认  居民说：做好了")
-
-
-async def _rate(life: OrderLife) -> None:
-    if life.planned.score is None:
-        return
-    await life.pause(120)
-    await life.command("rate", life.resident_side, {"score": life.planned.score})
-    life.tell(f"评单  {life.planned.score} 分")
-
-
-async def _close(life: OrderLife) -> None:
-    """SYSTEM closes: 7 days after a rating, 30 days after an unrated completion. It is looked at the morning after."""
-    await follow_up(life)
-    await life.until(_next_morning(life.now + timedelta(days=7 if life.planned.score is not None else 30)))
-    await life.comes_to("CLOSED")
-    life.tell("办结")
-
-
-def _next_morning(moment: datetime) -> datetime:
-    """Six o'clock of the next day: what closes on one day is looked at together."""
-    local = moment.astimezone(SHANGHAI)
-    return local.replace(hour=6, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    await serve_and_end(life, await life.staff_it())
 
 
 async def _declined_first(life: OrderLife) -> None:
@@ -125,7 +49,7 @@ async def _declined_first(life: OrderLife) -> None:
     for volunteer_id in asked[:1]:
         await life.command("decline", life.helper(volunteer_id), {"reason_code": "not_free"})
         life.tell(f"婉拒  {life.helper_name(volunteer_id)}这次不方便，没有任何影响")
-    await _serve_and_end(life, await life.staff_it())
+    await serve_and_end(life, await life.staff_it())
 
 
 async def _all_declined(life: OrderLife) -> None:
@@ -137,7 +61,7 @@ async def _all_declined(life: OrderLife) -> None:
     for volunteer_id in asked:
         await life.command("decline", life.helper(volunteer_id), {"reason_code": "not_free"})
     life.tell("婉拒  这一批都不方便，再问下一批")
-    await _serve_and_end(life, await life.staff_it())
+    await serve_and_end(life, await life.staff_it())
 
 
 async def _opened_early(life: OrderLife) -> None:
@@ -148,7 +72,7 @@ async def _opened_early(life: OrderLife) -> None:
         await life.pause(15)
         await life.command("open", life.dispatcher)
         life.tell("放入接单池  不等回话了")
-    await _serve_and_end(life, await life.staff_it())
+    await serve_and_end(life, await life.staff_it())
 
 
 async def _expired_first(life: OrderLife) -> None:
@@ -158,22 +82,22 @@ async def _expired_first(life: OrderLife) -> None:
         await life.pause(125)
         await life.comes_to("VERIFIED", "OFFERED", "OPEN")
         life.tell("派单过期  没有人回话，再问下一批")
-    await _serve_and_end(life, await life.staff_it())
+    await serve_and_end(life, await life.staff_it())
 
 
 async def _withdrawn_first(life: OrderLife) -> None:
-    serving = await _until_staffed(life)
+    serving = await until_staffed(life)
     if serving:
         await life.pause(30)
         await life.command("withdraw", life.helper(serving[0]), {"reason_code": "ill"})
         life.tell(f"退单  {life.helper_name(serving[0])}病了，及时说了，再找人")
         serving = await life.staff_it()
-    await _serve_and_end(life, serving)
+    await serve_and_end(life, serving)
 
 
 async def _lapsed_first(life: OrderLife) -> None:
     """The volunteer takes a rest; what they had accepted lapses and somebody else is found."""
-    serving = await _until_staffed(life)
+    serving = await until_staffed(life)
     if serving:
         await life.pause(30)
         volunteer = life.helper(serving[0])
@@ -183,7 +107,7 @@ async def _lapsed_first(life: OrderLife) -> None:
         await life.comes_to("VERIFIED", "OFFERED", "OPEN")
         await life.send("volunteers", f"{path}/resume", {}, volunteer)
         serving = await life.staff_it()
-    await _serve_and_end(life, serving)
+    await serve_and_end(life, serving)
 
 
 async def _from_the_pool(life: OrderLife) -> None:
@@ -194,59 +118,55 @@ async def _from_the_pool(life: OrderLife) -> None:
     life.tell("放入接单池")
     await life.pause(40)
     taken = [one for one in await life.candidates() if await life.accept(one)][:1]
-    await _serve_and_end(life, taken or await life.staff_it())
+    await serve_and_end(life, taken or await life.staff_it())
 
 
 async def _led_by_leader(life: OrderLife) -> None:
     """The team leader vouches for presence: evidence B."""
-    serving = await _still_there(life, await _until_staffed(life))
+    serving = await still_there(life, await until_staffed(life))
     if not serving:
         return
     leader = life.town.staff(Role.TEAM_LEADER)
     for volunteer_id in serving:
         await life.command("start", leader, {"volunteer_id": str(volunteer_id)})
     life.tell("签到  队长作证")
-    await _work(life)
+    await work(life)
     for volunteer_id in serving:
         await life.command("finish", leader, {"volunteer_id": str(volunteer_id), "outcome": "done"})
-    await _confirm(life)
-    await _rate(life)
-    await _close(life)
+    await judge_and_close(life)
 
 
 async def _rated_by_phone(life: OrderLife) -> None:
-    if not await _serve(life, await _until_staffed(life)):
+    if not await serve(life, await until_staffed(life)):
         return
-    await _confirm(life)
+    await confirm(life)
     await life.pause(300)
     reviewer = life.town.staff(Role.REVIEWER)
     await life.command("rate", reviewer, {"score": life.planned.score}, channel="phone")
     life.tell(f"评单  回访员打电话问的：{life.planned.score} 分")
-    await _close(life)
+    await close(life)
 
 
 async def _presumed(life: OrderLife) -> None:
     """Nobody confirms: after 72 hours SYSTEM presumes, the grade falls to B, and the rating stays empty."""
-    if not await _serve(life, await _until_staffed(life)):
+    if not await serve(life, await until_staffed(life)):
         return
     await life.pause(72 * 60 + 10)
     await life.comes_to("COMPLETED")
     life.tell("视为完成  72 小时没有人说不")
-    await _close(life)
+    await close(life)
 
 
 async def _auto_closed(life: OrderLife) -> None:
     """Nobody checks out: the service ends by itself four hours after the window; no minutes are assumed."""
-    serving = await _still_there(life, await _until_staffed(life))
+    serving = await still_there(life, await until_staffed(life))
     if not serving:
         return
     await life.present("start", serving[0])
     await life.until(life.window_end + timedelta(hours=4, minutes=10))
     await life.comes_to("SERVED")
     life.tell("自动结束  忘了签退，时长不推定")
-    await _confirm(life)
-    await _rate(life)
-    await _close(life)
+    await judge_and_close(life)
 
 
 async def _by_name(life: OrderLife) -> list[UUID]:
@@ -262,7 +182,7 @@ async def _by_name(life: OrderLife) -> list[UUID]:
 
 async def _long_day(life: OrderLife) -> None:
     """Two long services on one day come to more than eight hours: the second is held for the auditor."""
-    await _serve_and_end(life, await _by_name(life))
+    await serve_and_end(life, await _by_name(life))
 
 
 async def _overlapping(life: OrderLife) -> None:
@@ -277,12 +197,10 @@ async def _overlapping(life: OrderLife) -> None:
     if not serving:
         await endings.nobody(life)
         return
-    await _check_in(life, serving)
+    await check_in(life, serving)
     await life.until(life.window_end - timedelta(minutes=10), exact=True)
-    await _check_out(life, serving)
-    await _confirm(life)
-    await _rate(life)
-    await _close(life)
+    await check_out(life, serving)
+    await judge_and_close(life)
 
 
 async def _regular(life: OrderLife) -> None:
@@ -294,25 +212,21 @@ async def _regular(life: OrderLife) -> None:
     if not serving:
         await endings.nobody(life)
         return
-    await _check_in(life, serving)
+    await check_in(life, serving)
     await life.pause(REGULAR_MINUTES, exact=True)
-    await _check_out(life, serving)
-    await _confirm(life)
-    await _rate(life)
-    await _close(life)
+    await check_out(life, serving)
+    await judge_and_close(life)
 
 
 async def _over_at_once(life: OrderLife) -> None:
     """Done within three minutes: too short for minutes to be credited."""
-    serving = await _still_there(life, await _until_staffed(life))
+    serving = await still_there(life, await until_staffed(life))
     if not serving:
         return
-    await _check_in(life, serving)
+    await check_in(life, serving)
     await life.pause(3, exact=True)
-    await _check_out(life, serving)
-    await _confirm(life)
-    await _rate(life)
-    await _close(life)
+    await check_out(life, serving)
+    await judge_and_close(life)
 
 
 async def _triaged_late(life: OrderLife) -> None:
@@ -321,7 +235,7 @@ async def _triaged_late(life: OrderLife) -> None:
     await life.pause(26 * 60)
     await life.command("verify", life.dispatcher, {"on_absence": "call"})
     life.tell("受理  晚了，已经升级过")
-    await _serve_and_end(life, await life.staff_it())
+    await serve_and_end(life, await life.staff_it())
 
 
 async def _escalated_by_hand(life: OrderLife) -> None:
@@ -329,11 +243,11 @@ async def _escalated_by_hand(life: OrderLife) -> None:
     await life.command("escalate", life.dispatcher, {"level": 1})
     life.tell("升级  派单员请队长一起想办法")
     await life.verify()
-    await _serve_and_end(life, await life.staff_it())
+    await serve_and_end(life, await life.staff_it())
 
 
 async def _cancelled_accepted(life: OrderLife) -> None:
-    if not await _until_staffed(life):
+    if not await until_staffed(life):
         await endings.nobody(life)
         return
     await endings.cancel(life, life.resident_side)
@@ -341,7 +255,7 @@ async def _cancelled_accepted(life: OrderLife) -> None:
 
 async def _not_started(life: OrderLife) -> None:
     """Nobody checks in: SYSTEM escalates an hour after the window, the dispatcher phones and cancels."""
-    if not await _still_there(life, await _until_staffed(life)):
+    if not await still_there(life, await until_staffed(life)):
         return
     await life.until(life.window_end + timedelta(minutes=70))
     await life.comes_to("ACCEPTED")
@@ -382,4 +296,30 @@ COURSES: dict[Course, Callable[[OrderLife], Awaitable[None]]] = {
     "overlapping": _overlapping,
     "over_at_once": _over_at_once,
     "regular": _regular,
+    "info_asked": turning_courses.info_asked,
+    "merged": turning_courses.merged,
+    "redispatched": turning_courses.redispatched,
+    "rescheduled": turning_courses.rescheduled,
+    "not_reconfirmed": turning_courses.not_reconfirmed,
+    "reopened": turning_courses.reopened,
+    "redone": _served,
+    "rework": turning_courses.rework,
+    "no_show": missing_courses.no_show,
+    "no_show_disputed": dispute_courses.no_show_disputed,
+    "absent_served": missing_courses.absent_served,
+    "absent_cancelled": missing_courses.absent_cancelled,
+    "absent_checked": missing_courses.absent_checked,
+    "worried": missing_courses.worried,
+    "afterwards": missing_courses.afterwards,
+    "contest_rejected": dispute_courses.contest_rejected,
+    "contest_upheld": dispute_courses.contest_upheld,
+    "contest_corrected": dispute_courses.contest_corrected,
+    "contest_voided": dispute_courses.contest_voided,
+    "contest_settled": dispute_courses.contest_settled,
+    "rating_disputed": dispute_courses.rating_disputed,
+    "amended_up": rating_courses.amended_up,
+    "amended_down": rating_courses.amended_down,
+    "rating_dismissed": rating_courses.rating_dismissed,
+    "follow_up_late": rating_courses.follow_up_late,
+    "complaint": rating_courses.complaint,
 }

@@ -1,6 +1,6 @@
 """One order as the people around it bring it about: each step is a command of whoever may give it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -13,7 +13,15 @@ from contracts.command import Role
 from services.orders.decider.state import LIVE, Order, Served
 
 SEARCH_TRIES = 40
+QR_EVERY = 6
+"""One of so many residents shows the QR on a telephone or card."""
 SEARCH_PAUSE = timedelta(minutes=45)
+GONE_ON = frozenset({403, 409})
+"""What a service answers when an order has gone on, or somebody has, while people were about to do something."""
+NOT_TO_BE_ASKED = frozenset({"nobody_to_ask", "candidate_unfit"})
+"""Nobody is left, or whoever was meant is busy, resting, or was asked twice that day."""
+SENT_OUT = frozenset({"offers_out", "opened_already"})
+"""A deadline passed at the same moment, and the service sent the order out by itself."""
 
 
 class OrderLife:
@@ -28,8 +36,10 @@ class OrderLife:
         self.window_end = days.midnight + planned.window_end
         self.order_id: UUID | None = None
         self.order_no = ""
+        self.duplicate_of: UUID | None = None
+        """What the household had asked for already, as the service found when it was placed."""
         self._position = 0
-        self._code: str | None = None
+        self._evidence: dict[str, str] | None = None
         self._helpers = days.town.helpers_by_id()
 
     @property
@@ -43,6 +53,11 @@ class OrderLife:
         if self.planned.proxy is not None:
             return self.town.proxy(self.planned.resident, self.planned.proxy)
         return self.town.resident(self.planned.resident)
+
+    @property
+    def with_qr(self) -> bool:
+        """Whether the volunteer scans the QR; most residents say the 见面口令."""
+        return self.planned.number % QR_EVERY == QR_EVERY - 1
 
     @property
     def dispatcher(self) -> Actor:
@@ -74,7 +89,26 @@ class OrderLife:
         """`POST /v1/orders/{id}/<step>`; its answer."""
         return await self.send("orders", f"/v1/orders/{self.order_id}/{step}", body or {}, actor, **more)
 
-    async def place(self) -> None:
+    async def may(self, step: str, actor: Actor, body: Mapping[str, Any] | None = None, **more: Any) -> Any | None:
+        """A command that may come too late: its answer, or None when the order has gone on meanwhile."""
+        try:
+            return await self.command(step, actor, body, **more)
+        except ProblemError as problem:
+            if problem.status not in GONE_ON:
+                raise
+            self.tell(f"没办成  {problem.document.get('detail_zh', problem.reason_code)}")
+            return None
+
+    async def move(self, step: str, later: timedelta, actor: Actor, reason_code: str) -> bool:
+        """改期 or 重开: let the window be so much later; False when the order has gone on meanwhile."""
+        start, end = self.window_start + later, self.window_end + later
+        body = {"window_start": start.isoformat(), "window_end": end.isoformat(), "reason_code": reason_code}
+        if await self.may(step, actor, body) is None:
+            return False
+        self.window_start, self.window_end = start, end
+        return True
+
+    async def place(self, rework_of: UUID | None = None) -> None:
         """点单."""
         await self.until(self.days.midnight + self.planned.placed)
         planned = self.planned
@@ -85,7 +119,12 @@ class OrderLife:
             "window_end": self.window_end.isoformat(),
             "details": {"address": f"{planned.resident.entrance_id} 501", "note": planned.note},
         }
-        self._known_as(await self.send("orders", "/v1/orders", body, self.resident_side, channel=planned.channel))
+        if rework_of is not None:
+            body["rework_of"] = str(rework_of)
+        answer = await self.send("orders", "/v1/orders", body, self.resident_side, channel=planned.channel)
+        self._known_as(answer)
+        if "possible_duplicate_of" in answer:
+            self.duplicate_of = UUID(answer["possible_duplicate_of"])
         self.tell(f"点单  {self.town.item_name(planned.item_code)}，单号 {self.order_no[:4]}-{self.order_no[4:]}")
 
     async def inquire(self) -> None:
@@ -131,9 +170,11 @@ class OrderLife:
         try:
             answer = await self.command("dispatch", self.dispatcher, body)
         except ProblemError as problem:
-            if problem.reason_code != "nobody_to_ask":
+            if problem.reason_code in SENT_OUT:
+                return []
+            if problem.reason_code not in NOT_TO_BE_ASKED:
                 raise
-            await self.command("open", self.dispatcher)
+            await self.may("open", self.dispatcher)
             self.tell("放入接单池  现在没有合适的人可问")
             return []
         offered = [UUID(offer["volunteer_id"]) for offer in answer["offers"]]
@@ -166,6 +207,25 @@ class OrderLife:
                 return []
             await self.pause(SEARCH_PAUSE // timedelta(minutes=1))
         return []
+
+    async def staff_late(self) -> list[UUID]:
+        """Somebody else, once the window runs: who is asked next, or else whoever in the pool can come at once."""
+        seen = await self.look()
+        if seen["state"] == "VERIFIED" and seen["due_for"] == "wave":
+            await self.comes_to("OFFERED", "OPEN")
+        elif seen["state"] == "VERIFIED":
+            await self.may("dispatch", self.dispatcher)
+        seen = await self.look()
+        if seen["state"] == "OFFERED":
+            await self._answers(seen)
+            seen = await self.look()
+        if seen["state"] in {"VERIFIED", "OFFERED"}:
+            await self.may("open", self.dispatcher)
+            seen = await self.look()
+        if seen["state"] == "OPEN":
+            await self._answers(seen)
+            seen = await self.look()
+        return [UUID(one) for one in seen["serving"]] if seen["state"] == "ACCEPTED" else []
 
     async def _answers(self, seen: Mapping[str, Any]) -> bool:
         """Whoever is asked answers, until every slot is taken; whether it is."""
@@ -205,14 +265,34 @@ class OrderLife:
 
         return str(await self.steps.take(f"comes to {' or '.join(states)}", self.now, do))
 
+    async def turns(self, what: str, is_so: Callable[[Order], bool]) -> None:
+        """Wait, in real time, until a service has by itself brought it about that something is so."""
+
+        async def do(_key: str) -> None:
+            assert self.order_id is not None
+            await self.days.watch.heard(self._position)
+            await self.days.watch.turns(self.order_id, what, is_so)
+
+        await self.steps.take(f"turns {what}", self.now, do)
+
+    async def check_rises(self, check_id: UUID, level: int) -> None:
+        """Wait, in real time, until a welfare check has come to a level because nobody recorded an outcome."""
+
+        async def do(_key: str) -> None:
+            await self.days.watch.check_rises(check_id, level)
+
+        await self.steps.take(f"check at level {level}", self.now, do)
+
     async def present(self, step: str, volunteer_id: UUID, body: Mapping[str, Any] | None = None) -> None:
-        """签到 or 签退 by a volunteer, with the 见面口令 from the resident's page. No journal keeps it."""
+        """签到 or 签退 by a volunteer, with the 见面口令 or the QR from the resident's page. No journal keeps them."""
 
         async def do(key: str) -> Any:
             path = f"/v1/orders/{self.order_id}"
-            if self._code is None:
-                self._code = (await self.town.client.query("orders", path, actor=self.resident_side))["service_code"]
-            asked = {"service_code": self._code, **(body or {})}
+            if self._evidence is None:
+                page = await self.town.client.query("orders", path, actor=self.resident_side)
+                shown = "qr" if self.with_qr else "service_code"
+                self._evidence = {shown: page[shown]}
+            asked = {**self._evidence, **(body or {})}
             actor = self.helper(volunteer_id)
             answer = await self.town.client.command("orders", f"{path}/{step}", asked, actor=actor, key=key)
             self._position = max(self._position, answer.positions.get("orders", 0))
@@ -233,8 +313,10 @@ def _seen(order: Order) -> dict[str, Any]:
     return {
         "state": order.state.value,
         "due_for": order.due_for,
+        "due_at": order.due_at.isoformat() if order.due_at is not None else None,
         "asked": [str(offer.volunteer_id) for offer in order.offers],
         "free": order.free_slots,
         "serving": [str(one.volunteer_id) for one in order.assignments if one.served in LIVE],
-        "started": any(one.served is Served.STARTED for one in order.assignments),
+        "servers": [str(one) for one in order.servers],
+        "served": [str(one.assignment_id) for one in order.assignments if one.served is Served.FINISHED],
     }

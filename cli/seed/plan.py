@@ -4,117 +4,26 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from hashlib import sha256
 from random import Random
-from typing import Any, Literal
+from typing import Any
 
 from cli.seed.community import SEED, Community, Helper, Person, Scale
+from cli.seed.courses import (
+    ABSENT,
+    ALONE,
+    ALWAYS_RATED,
+    FULL,
+    LONG,
+    NEVER_COMPLETED,
+    NO_SHOW,
+    RATED_BADLY,
+    RATED_WELL,
+    SMALL,
+    UNRATED,
+    Course,
+)
 from contracts.command import Channel
 from servicekit.reference import reference
 
-Course = Literal[
-    "served",
-    "served_for_proxy",
-    "inquiry",
-    "declined_first",
-    "all_declined",
-    "opened_early",
-    "expired_first",
-    "withdrawn_first",
-    "lapsed_first",
-    "from_the_pool",
-    "led_by_leader",
-    "rated_by_phone",
-    "rated_badly",
-    "unrated",
-    "presumed",
-    "auto_closed",
-    "triaged_late",
-    "escalated_by_hand",
-    "refused",
-    "cancelled_placed",
-    "cancelled_verified",
-    "cancelled_offered",
-    "cancelled_open",
-    "cancelled_accepted",
-    "not_started",
-    "unfulfilled",
-    "given_up_untried",
-    "given_up_asking",
-    "long_day",
-    "overlapping",
-    "over_at_once",
-    "regular",
-]
-SMALL: dict[Course, int] = {
-    "served": 14,
-    "served_for_proxy": 8,
-    "inquiry": 20,
-    "declined_first": 6,
-    "all_declined": 1,
-    "opened_early": 1,
-    "expired_first": 4,
-    "withdrawn_first": 4,
-    "lapsed_first": 2,
-    "from_the_pool": 4,
-    "led_by_leader": 3,
-    "rated_by_phone": 2,
-    "rated_badly": 2,
-    "unrated": 6,
-    "presumed": 6,
-    "auto_closed": 3,
-    "triaged_late": 2,
-    "escalated_by_hand": 1,
-    "refused": 3,
-    "cancelled_placed": 1,
-    "cancelled_verified": 1,
-    "cancelled_offered": 1,
-    "cancelled_open": 1,
-    "cancelled_accepted": 1,
-    "not_started": 1,
-    "unfulfilled": 2,
-    "given_up_untried": 1,
-    "given_up_asking": 1,
-    "long_day": 2,
-    "overlapping": 2,
-    "over_at_once": 1,
-    "regular": 13,
-}
-"""120 orders: every transition of domain.md §4.1 that is built, at least once."""
-FULL: dict[Course, int] = {
-    # 5,600 orders a year (enorth.com.cn, 2021), 30 % from inquiries; rates of domain.md §5. What is merged there is not
-    # built yet and lies with the served ones; so do no-shows, with the cancelled ones.
-    "served": 1_331,
-    "served_for_proxy": 700,
-    "inquiry": 1_680,
-    "declined_first": 300,
-    "all_declined": 24,
-    "opened_early": 24,
-    "expired_first": 120,
-    "withdrawn_first": 80,
-    "lapsed_first": 24,
-    "from_the_pool": 60,
-    "led_by_leader": 100,
-    "rated_by_phone": 60,
-    "rated_badly": 80,
-    "unrated": 60,
-    "presumed": 80,
-    "auto_closed": 20,
-    "triaged_late": 24,
-    "escalated_by_hand": 12,
-    "refused": 168,
-    "cancelled_placed": 60,
-    "cancelled_verified": 50,
-    "cancelled_offered": 40,
-    "cancelled_open": 16,
-    "cancelled_accepted": 30,
-    "not_started": 84,
-    "unfulfilled": 204,
-    "given_up_untried": 10,
-    "given_up_asking": 10,
-    "long_day": 40,
-    "overlapping": 20,
-    "over_at_once": 11,
-    "regular": 78,
-}
 DAYS: dict[Scale, int] = {"small": 9, "full": 365}
 RATED_OF_100 = 62
 """Of the services that were completed (domain.md §5)."""
@@ -124,13 +33,13 @@ PHONE_OR_PROXY_OF_100 = 55
 MORNING, EVENING = 8 * 60 + 30, 16 * 60
 EARLY = 8 * 60
 WINDOW_SLACK_MINUTES = 30
-NEVER_COMPLETED = frozenset(
-    {
-        "refused", "cancelled_placed", "cancelled_verified", "cancelled_offered", "cancelled_open",
-        "cancelled_accepted", "not_started", "unfulfilled", "given_up_untried", "given_up_asking",
-    }
-)  # fmt: skip
-UNRATED = NEVER_COMPLETED | {"unrated", "presumed"}
+LATE_SLACK_MINUTES = 120
+"""Where somebody else has to be found once the window runs."""
+AGAIN_AFTER_DAYS: dict[Scale, int] = {"small": 8, "full": 14}
+"""So long after an order it is done again: by then it is closed, a week after it was rated."""
+AGAIN_PLACED = timedelta(hours=16, minutes=30)
+DUPLICATE_AFTER_MINUTES = (90, 240)
+"""How much later somebody of the household asks for the same once more."""
 PAIRED: dict[Course, tuple[tuple[int, int], tuple[int, int]]] = {
     # From and until which minute of the day the two are wanted. Nine hours together; one begins as the other ends.
     "long_day": ((7 * 60 + 30, 12 * 60 + 10), (12 * 60 + 30, 17 * 60 + 10)),
@@ -147,6 +56,9 @@ WITH_STORIES = 3
 """Of the helpers, so many first ones are suspended, move away and the like when the orders are over."""
 BY_NAME = frozenset({*PAIRED, "regular"})
 """Courses in which the dispatcher asks one volunteer by name."""
+PLANNED_APART = BY_NAME | {"merged", "redone", "rework"}
+"""Courses of orders that are planned with regard to others."""
+LONG_MINUTES = 45
 FOR_ANYBODY = ("green-patrol", "waste-sorting-guide")
 """Services that take no skill and one volunteer."""
 
@@ -184,7 +96,7 @@ def plan(community: Community) -> tuple[PlannedOrder, ...]:
     scale = community.scale
     random = Random(f"{SEED}:{scale}:orders")  # noqa: S311 - the same orders every time is the point
     counts = SMALL if scale == "small" else FULL
-    courses = [course for course, count in counts.items() if course not in BY_NAME for _ in range(count)]
+    courses = [course for course, count in counts.items() if course not in PLANNED_APART for _ in range(count)]
     random.shuffle(courses)
     courses.remove("served")
     # The first order of the first morning is the one that is told in full.
@@ -195,6 +107,9 @@ def plan(community: Community) -> tuple[PlannedOrder, ...]:
             orders += _pair(random, community, len(orders), course)
     for which, helper in enumerate(regular_helpers(community)):
         orders += _regular(random, community, len(orders), helper, which * REGULAR_APART_DAYS)
+    for _ in range(counts["rework"]):
+        orders += _done_again(random, community, len(orders))
+    orders += _duplicates(random, orders, counts["merged"])
     orders = _with_channels(random, _with_scores(random, orders))
     return tuple(sorted(orders, key=lambda order: (order.placed, order.number)))
 
@@ -218,11 +133,12 @@ def _wangs(community: Community) -> PlannedOrder:
 
 def _order(random: Random, community: Community, number: int, course: Course) -> PlannedOrder:
     item = random.choice(_items(course))
+    slack = LATE_SLACK_MINUTES if course in NO_SHOW else WINDOW_SLACK_MINUTES
     proxies = {principal.person_key: proxy for principal, proxy in community.proxies}
     if course == "served_for_proxy":
         resident = random.choice([principal for principal, _ in community.proxies])
     else:
-        resident = random.choice(community.residents)
+        resident = random.choice(_residents(community, course))
     day = random.randrange(DAYS[community.scale])
     placed = timedelta(days=day, minutes=random.randint(MORNING, EVENING))
     ahead = 2 if course in {"expired_first", "triaged_late", "lapsed_first"} else 1
@@ -235,7 +151,7 @@ def _order(random: Random, community: Community, number: int, course: Course) ->
         item_code=item.code,
         placed=placed,
         window_start=start,
-        window_end=start + timedelta(minutes=item.minutes + WINDOW_SLACK_MINUTES),
+        window_end=start + timedelta(minutes=item.minutes + slack),
         score=None,
         note=random.choice(NOTES),
         channel=Channel.WEB,
@@ -296,19 +212,79 @@ def _regular(random: Random, community: Community, number: int, helper: Helper, 
     ]
 
 
+def _residents(community: Community, course: Course) -> list[Person]:
+    """Whoever is looked after lives alone, where a grid worker is near; whoever is only called does not."""
+    if course == "absent_checked":
+        grids = {one.scope_id for one in community.staff if one.scope == "grid"}
+        alone = [person for person in community.residents if person.lives_alone]
+        return [person for person in alone if person.grid_id in grids] or alone
+    if course in ABSENT:
+        return [person for person in community.residents if not person.lives_alone]
+    return list(community.residents)
+
+
+def _done_again(random: Random, community: Community, number: int) -> list[PlannedOrder]:
+    """A service in the first hours of a window, and the same once more when that order is closed."""
+    after = AGAIN_AFTER_DAYS[community.scale]
+    day = random.randrange(DAYS[community.scale] - after)
+    item_code = random.choice(FOR_ANYBODY)
+    start = timedelta(days=day + 1, hours=9)
+    end = start + timedelta(minutes=reference().items[item_code].minutes + WINDOW_SLACK_MINUTES)
+    first = PlannedOrder(
+        number=number,
+        course="redone",
+        resident=random.choice(community.residents),
+        proxy=None,
+        item_code=item_code,
+        placed=timedelta(days=day, minutes=MORNING),
+        window_start=start,
+        window_end=end,
+        score=None,
+        note=random.choice(NOTES),
+        channel=Channel.WEB,
+    )
+    later = timedelta(days=after)
+    again = replace(
+        first,
+        number=number + 1,
+        course="rework",
+        placed=timedelta(days=day + after) + AGAIN_PLACED,
+        window_start=start + later,
+        window_end=end + later,
+    )
+    return [first, again]
+
+
+def _duplicates(random: Random, orders: list[PlannedOrder], count: int) -> list[PlannedOrder]:
+    """The same household asks for the same a few hours later, while the first order is still to be served."""
+    served = [order for order in orders if order.course == "served" and order.number != 0]
+    return [
+        replace(
+            first,
+            number=len(orders) + which,
+            course="merged",
+            placed=first.placed + timedelta(minutes=random.randint(*DUPLICATE_AFTER_MINUTES)),
+            note=random.choice(NOTES),
+        )
+        for which, first in enumerate(random.sample(served, count))
+    ]
+
+
 def _with_scores(random: Random, orders: list[PlannedOrder]) -> list[PlannedOrder]:
     """62 of 100 completed services are rated, with exactly the design's share of each score."""
     completed = sum(order.course not in NEVER_COMPLETED for order in orders)
-    always = [order for order in orders if order.number == 0 or order.course in {"rated_by_phone", "rated_badly"}]
+    always = [order for order in orders if order.number == 0 or order.course in ALWAYS_RATED]
     maybe = [order for order in orders if order not in always and order.course not in UNRATED]
     rated = always + random.sample(maybe, completed * RATED_OF_100 // 100 - len(always))
     scores = [score for score, share in SCORES_OF_100.items() for _ in range(round(len(rated) * share / 100))]
     scores = sorted(scores + [5] * (len(rated) - len(scores)))[: len(rated)]
     given: dict[int, int] = {0: scores.pop()}
-    # Low scores go to those who are to be rated badly, as far as there are such.
+    for course in RATED_BADLY:
+        given |= {order.number: scores.pop(0) for order in rated if order.course == course}
     for order in rated:
-        if order.course == "rated_badly":
-            given[order.number] = scores.pop(0)
+        if order.course in RATED_WELL:
+            wanted = RATED_WELL[order.course]
+            given[order.number] = scores.pop(random.choice([at for at, score in enumerate(scores) if score in wanted]))
     random.shuffle(scores)
     given |= {order.number: scores.pop() for order in rated if order.number not in given}
     return [replace(order, score=given.get(order.number)) for order in orders]
@@ -329,8 +305,12 @@ def _items(course: Course) -> list[Any]:
     if course == "refused":
         return [item for item in catalogue if item.referral]
     plain = [item for item in catalogue if item.licence is None and not item.referral and not item.guardian_present]
-    if course in {"from_the_pool", "not_started", "lapsed_first", "cancelled_accepted", "auto_closed", "over_at_once"}:
+    if course in ALONE:
         return [item for item in plain if item.slots == 1 and not item.home_visit]
+    if course in ABSENT:
+        return [item for item in plain if item.slots == 1 and item.home_visit]
+    if course in LONG:
+        return [item for item in plain if item.minutes >= LONG_MINUTES]
     return plain
 
 

@@ -16,7 +16,6 @@ WITHIN = 1.0
 """A share is met within so many points of a hundred; a number within so many of a hundred of it."""
 OLD_YEARS = 60
 SCORE_TARGETS = {5: 70.0, 4: 20.0, 3: 6.0, 2: 3.0, 1: 1.0}
-MERGED_INSTEAD = "orders to be merged are served until they can be merged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +101,6 @@ def compare(year: Year, states: Mapping[str, int], community: Community) -> list
     old = sum(helper.person.age >= OLD_YEARS for helper in community.helpers)
     completed = year.events["CompletionConfirmed"] + year.events["CompletionPresumed"]
     share = year.share
-    note = "" if _built("OrderMerged") else MERGED_INSTEAD
     return [
         Target("volunteers", 3_966, year.events["VolunteerActivated"], ""),
         Target("volunteers of 60 years or more", 55, share(old, len(community.helpers)), "%"),
@@ -111,7 +109,7 @@ def compare(year: Year, states: Mapping[str, int], community: Community) -> list
         Target("asked for by residents (点单)", 70, share(resident, orders), "%"),
         Target("asked at the door (询单)", 30, share(year.inquiries, orders), "%"),
         Target("of residents' orders: by phone or proxy", 55, share(year.phone_or_proxy, resident), "%"),
-        Target("completed", 86, share(completed, orders), "%", note),
+        Target("completed", 86, share(completed, orders), "%"),
         Target("cancelled", 5, share(states.get("CANCELLED", 0), orders), "%"),
         Target("refused or referred", 3, share(states.get("REFUSED", 0), orders), "%"),
         _counted(year, "merged", 2, "OrderMerged", orders),

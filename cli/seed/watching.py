@@ -1,4 +1,4 @@
-"""The orders as their events tell them, heard from the stream like any subscriber: nobody asks again and again."""
+"""Orders and welfare checks as their events tell them, heard from the stream like any subscriber: nobody polls."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -13,8 +13,10 @@ from nats.js.api import ConsumerConfig, DeliverPolicy
 
 from cli.seed.errors import NotHeard
 from contracts.envelope import decode
+from services.orders.decider import welfare_check
 from services.orders.decider.evolve import evolve
 from services.orders.decider.state import Order
+from services.orders.decider.welfare_check import WelfareCheck
 
 HEARTBEAT_SECONDS = 5.0
 
@@ -33,6 +35,7 @@ class Watch:
         self.position = 0
         """How far the stream was heard."""
         self.orders: dict[UUID, Order] = {}
+        self.checks: dict[UUID, WelfareCheck] = {}
 
     async def __aenter__(self) -> Self:
         for_as_long_as_it_takes = {"allow_reconnect": True, "max_reconnect_attempts": -1, "reconnect_time_wait": 0.5}
@@ -65,9 +68,22 @@ class Watch:
 
     async def comes_to(self, order_id: UUID, *states: str) -> Order:
         """Wait, in real time, until a service has brought the order to one of these states. Raises NotHeard."""
-        what = f"order {self.orders[order_id].order_no} as {' or '.join(states)}"
-        await self._until(lambda: self.orders[order_id].state in states, what)
+        return await self.turns(order_id, " or ".join(states), lambda order: order.state in states)
+
+    async def turns(self, order_id: UUID, what: str, is_so: Callable[[Order], bool]) -> Order:
+        """Wait, in real time, until a service has brought it about that something is so. Raises NotHeard."""
+        order_no = self.orders[order_id].order_no
+        await self._until(lambda: is_so(self.orders[order_id]), f"order {order_no} as {what}")
         return self.orders[order_id]
+
+    async def check_rises(self, check_id: UUID, level: int) -> None:
+        """Wait, in real time, until a welfare check without an outcome has come to a level. Raises NotHeard."""
+
+        def risen() -> bool:
+            check = self.checks.get(check_id)
+            return check is not None and check.level >= level
+
+        await self._until(risen, f"welfare check {check_id} at level {level}")
 
     async def _trouble(self, error: Exception) -> None:
         """NATS is away, or was: it is connected to and read on from where it was; only who waits too long is told."""
@@ -90,9 +106,11 @@ class Watch:
         try:
             recorded = decode(message.data)
             if recorded.position > self.position:
+                event: Any = recorded.event
                 if recorded.stream.startswith("order-"):
-                    event: Any = recorded.event
                     self.orders[event.order_id] = evolve(self.orders.get(event.order_id), event)
+                elif recorded.stream.startswith("welfare_check-"):
+                    self.checks[event.check_id] = welfare_check.evolve(self.checks.get(event.check_id), event)
                 self.position = recorded.position
         except Exception as error:  # noqa: BLE001 - told to whoever waits, since nobody looks at a callback
             self._broken = error

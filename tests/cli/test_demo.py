@@ -18,31 +18,6 @@ NOT_SHOWN = {
     ("ledger", "EntryRefused"): "a second wall: volunteers credits nothing that the books would refuse",
     ("notify", "NotificationUnknown"): "takes a crash between handing over and writing it down",
     ("volunteers", "TeamDormant"): "takes three months in which a team does nothing: a full year shows it",
-    **dict.fromkeys(
-        (
-            ("orders", "AssignmentReconfirmed"),
-            ("orders", "CompletionContested"),
-            ("orders", "DisputeAppealed"),
-            ("orders", "DisputeRaised"),
-            ("orders", "DisputeResolved"),
-            ("orders", "FollowUpDismissed"),
-            ("orders", "FollowUpOverdue"),
-            ("orders", "OrderInfoProvided"),
-            ("orders", "OrderInfoRequested"),
-            ("orders", "OrderMerged"),
-            ("orders", "OrderRatingAmended"),
-            ("orders", "OrderRedispatched"),
-            ("orders", "OrderReopened"),
-            ("orders", "OrderRescheduled"),
-            ("orders", "ResidentAbsentRecorded"),
-            ("orders", "ServiceRecordedAfterwards"),
-            ("orders", "VolunteerNoShowRecorded"),
-            ("orders", "WelfareCheckClosed"),
-            ("orders", "WelfareCheckEscalated"),
-            ("orders", "WelfareCheckRaised"),
-        ),
-        "the days have no story that leads there yet",
-    ),
 }
 """Event → why the small community's days do not show it."""
 

@@ -11,17 +11,26 @@ import pytest
 
 from cli.seed import names
 from cli.seed.community import Scale, generate
+from cli.seed.courses import (
+    ABSENT,
+    CANCELLED,
+    CHECKED,
+    FULL,
+    NEVER_COMPLETED,
+    NO_SHOW,
+    RATED_BADLY,
+    RATED_WELL,
+    SMALL,
+    UNFULFILLED,
+    Course,
+)
 from cli.seed.lives import COURSES
 from cli.seed.plan import (
     BY_NAME,
     DAYS,
-    FULL,
-    NEVER_COMPLETED,
     PAIRED,
     REGULAR_MINUTES,
     SCORES_OF_100,
-    SMALL,
-    Course,
     fingerprint,
     plan,
     regular_helpers,
@@ -145,20 +154,21 @@ def test_every_course_is_planned_and_can_be_lived(scale, orders):
     assert set(planned) == set(get_args(Course)) == set(COURSES)
 
 
+def share(*courses):
+    """Of the full year's orders."""
+    return sum(FULL[course] for course in courses) / 5_600
+
+
 def test_rates_of_a_full_year_are_those_of_the_design():
-    """domain.md §5: 3 % refused, 5 % cancelled, 4 % unfulfilled, 30 % from inquiries; 62 % of those are rated."""
-    share = {course: count / 5_600 for course, count in FULL.items()}
-    assert share["refused"] == pytest.approx(0.03, abs=0.002)
-    # Whom nobody came to calls off in the end.
-    cancelled = sum(value for course, value in share.items() if course.startswith(("cancelled", "not_started")))
-    assert cancelled == pytest.approx(0.05, abs=0.002)
-    assert share["not_started"] == pytest.approx(0.015, abs=0.001)
-    unfulfilled = share["unfulfilled"] + share["given_up_untried"] + share["given_up_asking"]
-    assert unfulfilled == pytest.approx(0.04, abs=0.002)
-    assert share["inquiry"] == pytest.approx(0.30, abs=0.002)
+    """domain.md §5: how orders end, how many come from inquiries and through others, and how they are rated."""
+    assert share("refused") == pytest.approx(0.03, abs=0.0005)
+    assert share(*CANCELLED) == pytest.approx(0.05, abs=0.0005)
+    assert share(*UNFULFILLED) == pytest.approx(0.04, abs=0.0005)
+    assert share("merged") == pytest.approx(0.02, abs=0.0005)
+    assert share("inquiry") == pytest.approx(0.30, abs=0.002)
     orders = plan(generate("full"))
     completed = [order for order in orders if order.course not in NEVER_COMPLETED]
-    assert len(completed) / 5_600 == pytest.approx(0.88, abs=0.002), "86 %, and 2 % that are to be merged"
+    assert len(completed) / 5_600 == pytest.approx(0.86, abs=0.0005)
     scores = [order.score for order in completed if order.score is not None]
     assert len(scores) / len(completed) == pytest.approx(0.62, abs=0.002)
     for score, of_100 in SCORES_OF_100.items():
@@ -166,6 +176,45 @@ def test_rates_of_a_full_year_are_those_of_the_design():
     own = [order for order in orders if order.course != "inquiry"]
     helped = [order for order in own if order.proxy is not None or order.channel is Channel.PHONE]
     assert len(helped) / len(own) == pytest.approx(0.55, abs=0.002)
+
+
+def test_who_does_not_come_and_who_is_not_there_are_as_many_as_in_the_design():
+    """domain.md §5: 1.5 % no-show, 1 % absent, and five welfare checks in the year."""
+    assert share(*NO_SHOW) == pytest.approx(0.015, abs=0.0005)
+    assert share(*ABSENT) == pytest.approx(0.01, abs=0.0005)
+    assert sum(FULL[course] for course in CHECKED) == 5
+    orders = plan(generate("full"))
+    looked_after = [order for order in orders if order.course in ABSENT and order.resident.lives_alone]
+    assert {order.course for order in looked_after} == {"absent_checked"}
+
+
+def test_whoever_is_looked_after_lives_alone_where_a_grid_worker_is(community, orders):
+    grids = {one.scope_id for one in community.staff if one.role is Role.GRID_WORKER}
+    checked = [order for order in orders if order.course == "absent_checked"]
+    assert checked
+    assert all(order.resident.lives_alone and order.resident.grid_id in grids for order in checked)
+
+
+def test_who_asks_twice_asks_for_the_same_within_a_day_and_before_it_is_served(orders):
+    by_what = {(order.resident.person_key, order.item_code, order.window_start): order for order in orders
+               if order.course == "served"}  # fmt: skip
+    merged = [order for order in orders if order.course == "merged"]
+    assert merged
+    for order in merged:
+        first = by_what[order.resident.person_key, order.item_code, order.window_start]
+        assert timedelta(hours=1) < order.placed - first.placed < timedelta(hours=24)
+        assert order.placed + timedelta(hours=1) < first.window_start
+
+
+def test_what_is_done_again_is_placed_when_the_first_order_is_closed(scale, orders):
+    firsts, again = ([order for order in orders if order.course == course] for course in ("redone", "rework"))
+    assert len(firsts) == len(again) > 0
+    for first, second in zip(firsts, again, strict=True):
+        assert (first.resident, first.item_code) == (second.resident, second.item_code)
+        # Confirmed an hour after the service and rated two hours later, each up to half an hour late.
+        rated = first.window_end + timedelta(hours=4)
+        assert second.placed - rated > timedelta(days=7)
+        assert second.placed < timedelta(days=DAYS[scale])
 
 
 def test_orders_ask_for_what_volunteers_may_do_in_a_window_to_come(orders):
@@ -183,8 +232,10 @@ def test_what_nobody_rates_has_no_score_and_what_is_rated_badly_has_a_bad_one(or
     for order in orders:
         if order.course in {"unrated", "presumed"}:
             assert order.score is None
-        elif order.course == "rated_badly":
+        elif order.course in RATED_BADLY:
             assert order.score in {1, 2}
+        elif order.course in RATED_WELL:
+            assert order.score in RATED_WELL[order.course]
         elif order.course == "rated_by_phone":
             assert order.score is not None
 

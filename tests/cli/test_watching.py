@@ -1,5 +1,6 @@
-"""Following orders by their events: from the first on, over the end of a NATS, and no longer than patience lasts."""
+"""Following orders and welfare checks by their events: from the first on, and no longer than patience lasts."""
 
+import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,16 +26,18 @@ def nats_of_its_own():
 
 
 class Told:
-    """An order's events on the stream, one after the other, as the relay publishes them."""
+    """The events of an order and of its welfare check on the stream, one after the other, as the relay tells them."""
 
     def __init__(self, server):
         self._server = server
-        self.order_id = uuid7()
+        self.order_id, self.check_id = uuid7(), uuid7()
         self.position = 0
 
     async def say(self, name: str) -> None:
         example = decode((EXAMPLES / f"{name}.json").read_bytes().strip())
-        event = example.event.model_copy(update={"order_id": self.order_id})
+        of_a_check = name.startswith("WelfareCheck")
+        ids = {"order_id": self.order_id} | ({"check_id": self.check_id} if of_a_check else {})
+        event = example.event.model_copy(update=ids)
         self.position += 1
         body = encode(
             event.to_json(),
@@ -43,7 +46,7 @@ class Told:
             version=1,
             community="chaoyangli",
             position=self.position,
-            stream=f"order-{self.order_id}",
+            stream=f"welfare_check-{self.check_id}" if of_a_check else f"order-{self.order_id}",
             streamversion=self.position,
             event_id=uuid7(),
             time=datetime.now(UTC),
@@ -67,6 +70,37 @@ async def test_an_order_is_what_its_events_tell_from_the_first_on(nats_of_its_ow
         await told.say("OrderRefused")
         refused = await watching.comes_to(told.order_id, "REFUSED", "CANCELLED")
         assert (refused.state, watching.position) == (OrderState.REFUSED, 2)
+
+
+async def test_whoever_waits_for_what_a_service_does_by_itself_goes_on_when_it_is_so(nats_of_its_own):
+    told = Told(nats_of_its_own)
+    await told.say("OrderPlaced")
+    async with watch(nats_of_its_own) as watching:
+        await watching.heard(1)
+        waiting = asyncio.create_task(watching.turns(told.order_id, "risen", lambda order: order.level > 0))
+        await told.say("OrderEscalated")
+        assert (await waiting).level > 0
+
+
+async def test_a_welfare_check_is_followed_to_the_level_that_it_rises_to(nats_of_its_own):
+    told = Told(nats_of_its_own)
+    await told.say("WelfareCheckRaised")
+    async with watch(nats_of_its_own) as watching:
+        await watching.heard(1)
+        assert (watching.checks[told.check_id].level, watching.orders) == (0, {})
+        rising = asyncio.create_task(watching.check_rises(told.check_id, 1))
+        await told.say("WelfareCheckEscalated")
+        await rising
+        assert watching.checks[told.check_id].level >= 1
+
+
+async def test_a_check_that_does_not_rise_is_told_by_its_id_and_level(nats_of_its_own):
+    told = Told(nats_of_its_own)
+    await told.say("WelfareCheckRaised")
+    async with watch(nats_of_its_own, 1.0) as watching:
+        await watching.heard(1)
+        with pytest.raises(NotHeard, match=f"welfare check {told.check_id} at level 1 was not heard of"):
+            await watching.check_rises(told.check_id, 1)
 
 
 async def test_what_is_said_after_nats_was_killed_is_heard_once_it_is_back(nats_of_its_own):
