@@ -27,6 +27,8 @@ NOT_TO_BE_APPROVED = {
     "day_over_maximum": "over_cap",
 }
 """Why an approval is refused → why the hours are then rejected."""
+CONTESTED = "in_dispute"
+"""Whoever decides the dispute decides about the hours."""
 
 
 def stories(days: Days) -> list[Coroutine[Any, Any, None]]:
@@ -124,6 +126,8 @@ async def audit_hours(days: Days) -> None:
                     # Above twelve hours a second person signs as well.
                     await days.send(steps, "volunteers", f"{path}/approve", {}, second)
             except ProblemError as problem:
+                if problem.reason_code == CONTESTED:
+                    continue
                 if problem.reason_code not in NOT_TO_BE_APPROVED:
                     raise
                 reason = {"reason_code": NOT_TO_BE_APPROVED[problem.reason_code]}

@@ -72,7 +72,7 @@ async def call_back(days: Days) -> None:
     for day in range(3, last_day(days) + CALLS_FOR_DAYS, 4):
         await days.at(day, 14, 10)
         drawn = await story.read("/v1/hours", supervisor, sampled="true")
-        for claim in drawn["claims"]:
+        for claim in (one for one in drawn["claims"] if one["state"] == "LOGGED"):
             path, result = f"/v1/hours/{claim['claim_id']}", "confirmed" if doubted else "not_confirmed"
             said = await story.ask(f"{path}/sample", {"result": result}, supervisor)
             if not doubted:
