@@ -47,6 +47,11 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
         "这位志愿者已经导入过，内容不一样；导入过的不再改。",
         "This volunteer was imported before with other content, which stays as it is.",
     ),
+    "number_in_use": (
+        409,
+        "这个志愿者编号在这里已经有人用。",
+        "Another volunteer has this number here.",
+    ),
     "known_by_phone": (
         409,
         "同名同号的人已经在这里登记过，到窗口当面核对。",

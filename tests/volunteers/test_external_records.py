@@ -140,7 +140,7 @@ async def test_a_number_may_be_kept_and_is_one_persons(town: Town):
     kept = await town.done("/external-records", body(volunteer_no="1234567890"))
     assert kept["volunteer_no"] == "1234567890"
     other = body(volunteer_no="1234567890", original_no="TJ-0018", name="周示例", phone="13800000018")
-    await town.refused(409, "volunteer_no_taken", "/external-records", other)
+    await town.refused(409, "number_in_use", "/external-records", other)
 
 
 async def test_only_a_station_manager_imports_and_exports(town: Town):

@@ -31,7 +31,7 @@ from services.volunteers.commands.helping import DeclareSkill, RegisterVolunteer
 from services.volunteers.commands.people import RegisterPerson, RegisterPersonAsk
 from services.volunteers.commands.words import VOLUNTEERING
 from services.volunteers.policy import current_policy
-from services.volunteers.read_models import queries
+from services.volunteers.read_models import queries, record_queries
 
 router = APIRouter(prefix="/v1", tags=["external records"])
 EXTERNAL = "external"
@@ -59,8 +59,11 @@ async def import_volunteer(ask: ImportVolunteerAsk, context: Commanding) -> JSON
         async with runtime.log.queries() as connection:
             person = await queries.person(connection, person_id)
             known = await queries.volunteer(connection, person_id)
+            number_taken = await record_queries.number_taken(connection, ask.volunteer_no)
         if person is not None:
             return await _again(runtime, ask, person, known)
+        if number_taken:
+            raise Refused("number_in_use")
         await _not_known_by_phone(runtime, ask)
         return await _taken_in(runtime, ask, person_id, by, at)
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.volunteers.read_models import hours_tables as h
 from services.volunteers.read_models import tables as t
 from services.volunteers.read_models.copies import ledger_hours_entries, orders_ratings
-from services.volunteers.read_models.queries import Row, many
+from services.volunteers.read_models.queries import Row, many, one
 from services.volunteers.read_models.stars import stars
 
 
@@ -26,6 +26,13 @@ async def volunteers_after(
     if volunteer_no is not None:
         statement = statement.where(v.volunteer_no == volunteer_no)
     return await many(connection, statement.order_by(v.volunteer_no).limit(limit))
+
+
+async def number_taken(connection: AsyncConnection, volunteer_no: str | None) -> bool:
+    """Whether some volunteer has this number."""
+    if volunteer_no is None:
+        return False
+    return await one(connection, sa.select(t.volunteers).where(t.volunteers.c.volunteer_no == volunteer_no)) is not None
 
 
 async def skills_of(connection: AsyncConnection, volunteer_ids: Collection[UUID]) -> Sequence[Row]:
