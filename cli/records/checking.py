@@ -1,5 +1,6 @@
 """From rows to volunteers, with everything that is wrong on the way. Holds one volunteer at a time, and the numbers."""
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,11 +14,18 @@ from cli.records.cells import read_cell
 from cli.records.mapping import Column, Mapping
 from cli.records.problems import CellWrong, Problem
 from cli.records.reading import RecordsFile, Row
-from servicekit.validation import BODY_BYTES_MAX
-from services.volunteers.commands.external import RECORDS_MAX, ExternalRecord, ImportVolunteerAsk
+from services.volunteers.commands.external import (
+    RECORDS_MAX,
+    ExternalRecord,
+    ImportVolunteerAsk,
+    document_of,
+)
 from services.volunteers.commands.words import AgePolicy
 
 Tell = Callable[[Problem], None]
+PART_BYTES_MAX = 52_000
+"""Of records in one request of 64 KiB: who it is about, and the hashes of further parts, need room as well."""
+VOLUNTEER_RECORDS_MAX = 10_000
 
 _BASIC = ("name", "birth_date", "phone", "residence", "skills")
 _OURS = ("kind", "volunteer_no", *_BASIC, "external", "ledger_position")
@@ -25,7 +33,6 @@ _SAID = {
     "missing": ("缺少必填项", "it is missing"),
     "string_too_long": ("文字太长", "the text is too long"),
     "string_pattern_mismatch": ("格式不对", "it is not written like that"),
-    "too_long": (f"一位志愿者最多{RECORDS_MAX}条记录", f"a volunteer has at most {RECORDS_MAX} records"),
 }
 
 
@@ -40,6 +47,8 @@ class Found:
     registered_on: date | None = None
     records: list[dict[str, Any]] = field(default_factory=list)
     record_nos: set[tuple[str, str]] = field(default_factory=set)
+    later: list[list[dict[str, Any]]] = field(default_factory=list)
+    """The parts of the history that one request does not hold."""
     has_basic: bool = False
     sound: bool = True
 
@@ -47,6 +56,24 @@ class Found:
 def current_day() -> date:
     """The day it is, Asia/Shanghai: what a file tells has happened by then."""
     return datetime.now(SHANGHAI).date()
+
+
+def parts_of(records: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """The records in as many parts as requests hold; at least one, perhaps empty."""
+    parts: list[list[dict[str, Any]]] = [[]]
+    size = 0
+    for record in records:
+        length = len(_document([record]).encode())
+        if size + length > PART_BYTES_MAX or len(parts[-1]) == RECORDS_MAX:
+            parts.append([])
+            size = 0
+        parts[-1].append(record)
+        size += length
+    return parts
+
+
+def _document(records: list[dict[str, Any]]) -> str:
+    return document_of(ExternalRecord.model_validate_json(json.dumps(record)) for record in records)
 
 
 class Check:
@@ -165,6 +192,14 @@ class Check:
         except ValidationError as error:
             self._tell_all(row.number, error)
             return
+        if len(found.records) == VOLUNTEER_RECORDS_MAX:
+            found.sound = False
+            said = (
+                f"一位志愿者最多{VOLUNTEER_RECORDS_MAX}条记录",
+                f"a volunteer has at most {VOLUNTEER_RECORDS_MAX} records",
+            )
+            self._tell(row.number, "volunteer_no", "too_many_records", *said)
+            return
         found.records.append(checked.model_dump(mode="json", exclude_none=True))
 
     def _finished(self, found: Found) -> Iterator[tuple[Found, dict[str, Any]]]:
@@ -210,14 +245,11 @@ class Check:
         return {name: value for name, value in body.items() if value is not None}
 
     def _check_whole(self, found: Found, body: dict[str, Any]) -> None:
+        first, *found.later = parts_of(found.records)
+        body["records"] = first
+        if found.later:
+            body["later_sha256"] = [hashlib.sha256(_document(part).encode()).hexdigest() for part in found.later]
         whole = json.dumps({**body, "file_sha256": "0" * 64, "consent_form": "written"}, ensure_ascii=False)
-        if len(whole.encode()) > BODY_BYTES_MAX:
-            said = (
-                "这位志愿者的记录太多，超过64 KB，装不下",
-                "the records of this volunteer are more than the 64 KiB that fit",
-            )
-            self._tell(found.row, None, "too_many_records", *said)
-            return
         try:
             ImportVolunteerAsk.model_validate_json(whole, strict=True)
         except ValidationError as error:

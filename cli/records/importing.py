@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
-from cli.client import Actor, Client, ProblemError
+from cli.client import Actor, Answer, Client, ProblemError
 from cli.records.checking import Found
 from cli.records.problems import Problem
 from contracts.command import Role
@@ -54,9 +54,10 @@ class Import:
         whole = {**body, "consent_form": self.consent_form, "file_sha256": self.file_sha256}
         actor = Actor.of(self.actor_id, Role.STATION_MANAGER)
         try:
-            answer = await self.client.command(
-                SERVICE, "/v1/external-records", whole, actor=actor, channel="api", after={}, key=key_of(whole)
-            )
+            answer = await self._command("/v1/external-records", whole, actor)
+            path = f"/v1/volunteers/{answer.body['volunteer_id']}/external-records"
+            for number, records in enumerate(found.later, 1):
+                _ = await self._command(path, {"part": number, "records": records}, actor)
         except ProblemError as problem:
             if problem.status not in OF_THE_ROW:
                 raise
@@ -68,6 +69,10 @@ class Import:
             tally.done += 1
         else:
             tally.skipped += 1
+
+    async def _command(self, path: str, body: dict[str, Any], actor: Actor) -> Answer:
+        key = key_of({"path": path, **body})
+        return await self.client.command(SERVICE, path, body, actor=actor, channel="api", after={}, key=key)
 
 
 def _batches(volunteers: Iterable[tuple[Found, dict[str, Any]]]) -> Iterator[list[tuple[Found, dict[str, Any]]]]:

@@ -47,6 +47,11 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
         "这位志愿者已经导入过，内容不一样；导入过的不再改。",
         "This volunteer was imported before with other content, which stays as it is.",
     ),
+    "part_not_announced": (
+        409,
+        "登记时没有说过有这一部分记录。",
+        "The registration announced no part {part} with this content.",
+    ),
     "number_in_use": (
         409,
         "这个志愿者编号在这里已经有人用。",

@@ -232,10 +232,26 @@ def test_no_cell_is_a_formula_and_the_text_comes_back(tmp_path, text):
     assert body["records"][0]["content"] == text.strip()
 
 
-def test_a_volunteer_with_more_than_a_request_holds_is_told(tmp_path):
-    rows = [(*HAIRCUT[:4], f"义务理发{number}" * 10, *HAIRCUT[5:]) for number in range(500)]
-    (problem,) = problems_of(tmp_path, as_csv(SUN, *rows))
-    assert (problem.row, problem.code) == (2, "too_many_records")
+def test_a_history_that_no_request_holds_is_divided(tmp_path):
+    rows = [(*HAIRCUT[:4], f"义务理发{number:04}" * 10, *HAIRCUT[5:]) for number in range(1_500)]
+    path = tmp_path / "records.csv"
+    path.write_text(as_csv(SUN, *rows), encoding="utf-8")
+    _, [(sun, body)], told = check_of(path)
+    assert told == []
+    parts = [body["records"], *sun.later]
+    assert [record["title"] for part in parts for record in part] == [row[4] for row in rows]
+    assert len(body["later_sha256"]) == len(sun.later) > 3
+    for sent in (body, *({"part": number, "records": part} for number, part in enumerate(sun.later, 1))):
+        assert len(json.dumps(sent, ensure_ascii=False).encode()) < 60_000
+
+
+def test_more_records_than_anybody_has_are_told(tmp_path):
+    rows = [HAIRCUT] * 10_002
+    problems = problems_of(tmp_path, as_csv(SUN, *rows))
+    assert [(problem.row, problem.code) for problem in problems] == [
+        (10_003, "too_many_records"),
+        (10_004, "too_many_records"),
+    ]
 
 
 def test_a_hundred_thousand_rows_are_checked_in_bounded_memory(tmp_path):

@@ -45,6 +45,12 @@ ELSEWHERE: list[tuple[str, ...]] = [
     ("基本信息", "300002", "周示例", "1961-01-01", "", "", "", "2020-01-01", "", ""),
     ("培训", "300002", "", "", "", "", "=急救", "2023-06-01", "", "隔壁社区"),
 ]
+LONG = 700
+"""Services of one volunteer: more than one request holds."""
+ELSEWHERE += [
+    ("志愿服务", "300002", "", "", "", "", f"给老人读报，第{number}次", "2022-03-05", "45", "隔壁社区")
+    for number in range(LONG)
+]
 DIFFERENT = ("外部记录", "账本位置")
 """What says who vouches for a record: the other community holds the entry, this one does not."""
 
@@ -128,7 +134,7 @@ def test_records_go_from_one_community_to_another_and_stay_the_same(files):
         assert taken_in(stack, whole) == {"done": 0, "skipped": 2, "refused": 0, "left": 0}
         records("export", stack, "--output", first)
     kinds = [row["记录类别"] for row in rows_of(first)]
-    assert sorted(kinds) == sorted(["基本信息"] * 3 + ["志愿服务"] * 2 + ["培训"] * 2 + ["表彰奖励", "评价"])
+    assert sorted(kinds) == sorted(["基本信息"] * 3 + ["志愿服务"] * (2 + LONG) + ["培训"] * 2 + ["表彰奖励", "评价"])
     assert first.stat().st_mode & 0o077 == 0
 
     with community() as stack:

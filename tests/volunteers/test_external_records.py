@@ -1,5 +1,7 @@
 """Volunteers who come from another app: taken in once, with a history that is shown and never counted (0008)."""
 
+import json
+from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
@@ -84,6 +86,44 @@ async def test_the_same_volunteer_is_taken_in_once_whatever_the_key(town: Town):
     await town.refused(409, "imported_otherwise", "/external-records", body(records=[HAIRCUT]))
     other = await town.done("/external-records", body(source_code="another-app", name="李示例"))
     assert other["volunteer_id"] != first["volunteer_id"]
+
+
+def part(*numbers: int) -> list[dict[str, Any]]:
+    return [{**HAIRCUT, "record_no": f"S-{number}"} for number in numbers]
+
+
+def hash_of(records: list[dict[str, Any]]) -> str:
+    return sha256(json.dumps(records, ensure_ascii=False, sort_keys=True).encode()).hexdigest()
+
+
+async def test_a_long_history_comes_in_parts_that_the_first_one_announced(town: Town):
+    second, third = part(2, 3), part(4)
+    announced = body(records=part(1), later_sha256=[hash_of(second), hash_of(third)])
+    taken = await town.done("/external-records", announced)
+    size = len(await town.events())
+    path = f"/volunteers/{taken['volunteer_id']}/external-records"
+
+    async def shown() -> tuple[bool, list[str]]:
+        external = (await town.read(path)).json()["external"]
+        return external["complete"], [record["record_no"] for record in external["records"]]
+
+    assert await shown() == (False, ["S-1"])
+    for number, records in ((1, third), (3, third), (2, second), (1, part(9))):
+        await town.refused(409, "part_not_announced", path, {"part": number, "records": records})
+    assert (await town.done(path, {"part": 2, "records": third}))["imported"] is True
+    assert (await town.done(path, {"part": 1, "records": second}))["imported"] is True
+    assert (await town.done(path, {"part": 1, "records": second}))["imported"] is False
+    assert await shown() == (True, ["S-1", "S-2", "S-3", "S-4"])
+    assert len(await town.events()) == size
+    assert (await town.done("/external-records", announced))["imported"] is False
+    assert len((await exported(town))[0]["external"]["records"]) == 4
+
+    anna = await town.volunteer("安示例")
+    nobody = f"/volunteers/{anna}/external-records"
+    await town.refused(409, "part_not_announced", nobody, {"part": 1, "records": second})
+    erasing = {"confirmed_person_id": taken["volunteer_id"]}
+    await town.done(f"/persons/{taken['volunteer_id']}/erase", erasing, ADMIN, Role.ADMIN)
+    await town.refused(409, "part_not_announced", path, {"part": 1, "records": second})
 
 
 async def test_who_was_erased_does_not_come_back_by_importing_again(town: Town):

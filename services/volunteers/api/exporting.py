@@ -88,7 +88,8 @@ def _services(parts: _Parts, rows: Iterable[Row]) -> None:
             record_no=str(row["claim_id"]),
             title=projects.get(project_code or "", content),
             date=row["service_date"],
-            place=community_name(),
+            # The unit is called after the party's committee; where the service was is the community (no door is told).
+            place=community_name().removesuffix("党委"),
             # Whom it was for is not told: who was helped is kept private (志愿服务条例 §21).
             recipient="社区居民",
             content=content,

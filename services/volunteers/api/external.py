@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -26,7 +27,12 @@ from services.volunteers.api.shared import (
     new_volunteer_no,
     seal_profile,
 )
-from services.volunteers.commands.external import ImportVolunteerAsk, imported_person_id
+from services.volunteers.commands.external import (
+    AddExternalRecordsAsk,
+    ImportVolunteerAsk,
+    document_of,
+    imported_person_id,
+)
 from services.volunteers.commands.helping import DeclareSkill, RegisterVolunteer
 from services.volunteers.commands.people import RegisterPerson, RegisterPersonAsk
 from services.volunteers.commands.words import VOLUNTEERING
@@ -157,8 +163,33 @@ def _answer(person_id: UUID, volunteer_no: str, ask: ImportVolunteerAsk, *, impo
 
 def _document(ask: ImportVolunteerAsk) -> str:
     """The history as it is sealed: what was said of the volunteer, whichever file said it."""
-    said = ask.model_dump(mode="json", include={"original_no", "registered_on", "records"}, exclude_none=True)
+    told = {"original_no", "registered_on", "records"} | ({"later_sha256"} if ask.later_sha256 else set())
+    said = ask.model_dump(mode="json", include=told, exclude_none=True)
     return json.dumps(said, ensure_ascii=False, sort_keys=True)
+
+
+@router.post("/volunteers/{volunteer_id}/external-records")
+async def add_external_records(volunteer_id: UUID, ask: AddExternalRecordsAsk, context: Commanding) -> JSONResponse:
+    """Add a further part of a history. The registration committed to it, so it needs no event, and no other fits."""
+    runtime = context.runtime
+    part, field = document_of(ask.records), f"{RECORDS}.{ask.part:02}"
+
+    async def build() -> Plan:
+        context.by(IMPORT_RECORDS)
+        async with runtime.log.queries() as connection:
+            found = await queries.volunteer(connection, volunteer_id)
+        ref = None if found is None else found["external_ref"]
+        opened = None if ref is None else await runtime.vault.open(ref)
+        announced = [] if opened is None else json.loads(opened[RECORDS]).get("later_sha256", [])
+        if ref is None or opened is None or announced[ask.part - 1 : ask.part] != [sha256(part.encode()).hexdigest()]:
+            raise Refused("part_not_announced", part=ask.part)
+        answer = {"volunteer_id": str(volunteer_id), "records": len(ask.records), "imported": field not in opened}
+        if field in opened:
+            return Plan([], answer)
+        sealed = await runtime.vault.seal(volunteer_id, EXTERNAL, ref, {field: part})
+        return Plan([], answer, sealed.changes)
+
+    return await command(context, build, AddExternalRecordsAsk)
 
 
 @router.get("/volunteers/{volunteer_id}/external-records")
@@ -180,7 +211,12 @@ async def external_of(runtime: Runtime, volunteer: Any) -> dict[str, Any] | None
     if opened is None:
         return None
     document: dict[str, Any] = json.loads(opened[RECORDS])
+    announced = document.pop("later_sha256", [])
+    later = [opened[name] for name in sorted(opened) if name != RECORDS]
+    document["records"] += [record for part in later for record in json.loads(part)]
     return {
+        # Whether every part that was announced has come.
+        "complete": len(later) == len(announced),
         "source_code": volunteer["external_source"],
         "file_sha256": volunteer["external_file_sha256"],
         **document,

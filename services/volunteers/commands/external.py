@@ -4,6 +4,8 @@ The groups are those of 民政部令第67号 §4: basic data, services, training
 words about a person, and goes to the vault; none of it is credited.
 """
 
+import json
+from collections.abc import Iterable
 from datetime import date
 from typing import Annotated, Literal, Self
 from uuid import UUID, uuid5
@@ -27,6 +29,8 @@ ServiceMinutes = Annotated[int, Field(ge=1, le=1440)]
 
 GRADED = ("minutes_a", "minutes_b", "minutes_c", "minutes_ungraded")
 RECORDS_MAX = 1_000
+"""In one request, which holds 64 KiB."""
+PARTS_MAX = 64
 
 
 class ExternalRecord(Ask):
@@ -103,6 +107,21 @@ class ImportVolunteerAsk(Ask):
     consent_form: ConsentForm
     """How they agreed that their data come here (个人信息保护法 §13, §23)."""
     records: Annotated[tuple[ExternalRecord, ...], Field(max_length=RECORDS_MAX)] = ()
+    later_sha256: Annotated[tuple[Digest, ...], Field(max_length=PARTS_MAX)] = ()
+    """Of each further part of a history that one request does not hold (`document_of` says of which bytes)."""
+
+
+class AddExternalRecordsAsk(Ask):
+    """A further part of a history, as it was announced with the first."""
+
+    part: Annotated[int, Field(ge=1, le=PARTS_MAX)]
+    records: Annotated[tuple[ExternalRecord, ...], Field(min_length=1, max_length=RECORDS_MAX)]
+
+
+def document_of(records: Iterable[ExternalRecord]) -> str:
+    """Records as they are sealed and hashed: JSON, names sorted, nothing absent."""
+    said = [record.model_dump(mode="json", exclude_none=True) for record in records]
+    return json.dumps(said, ensure_ascii=False, sort_keys=True)
 
 
 def imported_person_id(pseudonym: str) -> UUID:
