@@ -11,6 +11,7 @@ from cli.output import SHANGHAI
 from cli.records.mapping import Column, Mapping
 from cli.records.problems import CellWrong
 from servicekit.reference import reference
+from services.volunteers.commands.external import has_identity_number
 
 FORMULA_MARKS = ("=", "+", "-", "@", "\t", "\r")
 """What makes a spreadsheet read a cell as a formula."""
@@ -23,9 +24,6 @@ YEARS = range(1900, 2101)
 
 _DAY = re.compile(r"(\d{4})[-/](\d{1,2})[-/](\d{1,2})|(\d{4})\u5e74(\d{1,2})\u6708(\d{1,2})\u65e5")  # 年月日
 _MOMENT = re.compile(r"(\S+)[T ](\d{1,2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?)(Z|[+-]\d{2}:?\d{2})?")
-_IDENTITY = re.compile(r"(?<![0-9A-Za-z])([1-9]\d{5})((?:18|19|20)\d{6})(\d{3})([0-9Xx])(?![0-9A-Za-z])")
-_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
-_CHECKS = "10X98765432"
 
 
 def guarded(text: str) -> str:
@@ -36,16 +34,6 @@ def guarded(text: str) -> str:
 def unguarded(text: str) -> str:
     """The text that was guarded."""
     return text[1:] if text.startswith("'") and text[1:].startswith(FORMULA_MARKS) else text
-
-
-def has_identity_number(text: str) -> bool:
-    """Whether the number of an identity card (GB 11643) stands in it, by its birth date and its check digit."""
-    for found in _IDENTITY.finditer(text):
-        digits = found[0]
-        total = sum(int(digit) * weight for digit, weight in zip(digits, _WEIGHTS, strict=False))
-        if _CHECKS[total % 11] == found[4].upper():
-            return True
-    return False
 
 
 def read_cell(text: str, column: Column, mapping: Mapping) -> Any:

@@ -107,6 +107,8 @@ class Check:
             if number is None:
                 self._lacks(row, "volunteer_no", values)
                 continue
+            if isinstance(number, CellWrong):
+                continue  # told already; nobody knows whose row it is
             if current is None or current.number != number:
                 if current is not None:
                     yield from self._finished(current)

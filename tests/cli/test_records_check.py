@@ -146,6 +146,20 @@ def test_two_volunteers_with_one_number_are_told(tmp_path):
     assert (problem.row, problem.code) == (3, "number_twice")
 
 
+def test_a_file_with_identity_cards_for_numbers_is_told_once_a_row(tmp_path):
+    other = ("基本信息", "110105194912310020", "周示例", "1961-01-01", "", "", "")
+    problems = problems_of(tmp_path, as_csv((SUN[0], "11010519491231002X", *SUN[2:]), other))
+    assert [(problem.row, problem.code) for problem in problems] == [
+        (2, "identity_number"),
+        (3, "string_pattern_mismatch"),
+    ]
+    twice = as_csv(*[(SUN[0], "11010519491231002X", name, *SUN[3:]) for name in ("孙示例", "周示例")])
+    assert [(problem.row, problem.code) for problem in problems_of(tmp_path, twice)] == [
+        (2, "identity_number"),
+        (3, "identity_number"),
+    ]
+
+
 def test_one_record_that_stands_twice_is_told(tmp_path):
     headings = (*HEADINGS, "记录编号")
     (problem,) = problems_of(tmp_path, as_csv((*SUN, ""), (*HAIRCUT, "S-1"), (*HAIRCUT, "S-1"), headings=headings))

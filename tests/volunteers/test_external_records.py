@@ -163,6 +163,7 @@ async def test_the_rules_of_the_door_hold_for_who_is_imported(town: Town, change
         ({**PRAISE, "minutes_b": 30}, "minutes_b"),
         ({"kind": "evaluation", "date": "2024-03-06"}, "content"),
         ({"kind": "training", "date": "2024-03-06"}, "title"),
+        ({**PRAISE, "content": "身份证11010519491231002X的志愿者"}, "content"),
         (
             {**HAIRCUT, "started_at": "2024-03-05T10:00:00+08:00", "finished_at": "2024-03-05T09:00:00+08:00"},
             "finished_at",
@@ -174,6 +175,13 @@ async def test_a_line_that_contradicts_itself_is_told_at_its_field(town: Town, r
     assert answer.status_code == 422
     (error,) = answer.json()["errors"]
     assert error["pointer"] == f"/records/0/{where}"
+
+
+async def test_an_identity_cards_number_is_no_number_of_a_volunteer(town: Town):
+    answer = await town.ask("/external-records", body(original_no="11010519491231002X"))
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/original_no")
+    # One digit beside, it is a number like any other.
+    assert (await town.ask("/external-records", body(original_no="110105194912310021"))).status_code == 201
 
 
 async def test_a_number_may_be_kept_and_is_one_persons(town: Town):

@@ -5,12 +5,13 @@ words about a person, and goes to the vault; none of it is credited.
 """
 
 import json
+import re
 from collections.abc import Iterable
 from datetime import date
 from typing import Annotated, Literal, Self
 from uuid import UUID, uuid5
 
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import AwareDatetime, ConfigDict, Field, model_validator
 
 from contracts.command import Ask, mistake
 from contracts.event import Code, Digest, UnitCode
@@ -33,8 +34,41 @@ RECORDS_MAX = 1_000
 PARTS_MAX = 64
 
 
+_IDENTITY = re.compile(r"(?<![0-9A-Za-z])([1-9]\d{5})((?:18|19|20)\d{6})(\d{3})([0-9Xx])(?![0-9A-Za-z])")
+_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
+_CHECKS = "10X98765432"
+
+
+def has_identity_number(text: str) -> bool:
+    """Whether the number of an identity card (GB 11643) stands in it, by its birth date and its check digit."""
+    for found in _IDENTITY.finditer(text):
+        digits = found[0]
+        total = sum(int(digit) * weight for digit, weight in zip(digits, _WEIGHTS, strict=False))
+        if _CHECKS[total % 11] == found[4].upper():
+            return True
+    return False
+
+
+def _without_identity_numbers(ask: Ask) -> None:
+    """No text holds the number of an identity card (domain.md §4.3). Raises PydanticCustomError."""
+    for name, value in ask:
+        if isinstance(value, str) and has_identity_number(value):
+            raise mistake(
+                "identity_number",
+                "身份证号不导入，也不保存",
+                "an identity card's number is not kept here",
+                field=name,
+            )
+
+
 class ExternalRecord(Ask):
     """One line of a history: a service, a training, an award or an evaluation, as the other app has it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"kind": "service", "title": "义务理发", "date": "2024-03-05", "minutes_ungraded": 60}]
+        }
+    )
 
     kind: RecordKind
     record_no: OriginalNo | None = None
@@ -64,6 +98,7 @@ class ExternalRecord(Ask):
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> Self:
+        _without_identity_numbers(self)
         stated = [name for name in GRADED if getattr(self, name) is not None]
         if self.kind == "service" and len(stated) != 1:
             raise mistake(
@@ -109,6 +144,11 @@ class ImportVolunteerAsk(Ask):
     records: Annotated[tuple[ExternalRecord, ...], Field(max_length=RECORDS_MAX)] = ()
     later_sha256: Annotated[tuple[Digest, ...], Field(max_length=PARTS_MAX)] = ()
     """Of each further part of a history that one request does not hold (`document_of` says of which bytes)."""
+
+    @model_validator(mode="after")
+    def _has_no_identity_number(self) -> Self:
+        _without_identity_numbers(self)
+        return self
 
 
 class AddExternalRecordsAsk(Ask):
