@@ -154,6 +154,10 @@ class Vault:
         )
         return [row["ref"] for row in rows]
 
+    def pseudonym(self, purpose: str, value: str) -> str:
+        """64 hex digits that stand for a value: always the same, and nobody without this vault's key can tell which."""
+        return self._blind(purpose, "pseudonym", value).hex()
+
     async def erase(self, person_id: UUID) -> Erasure:
         """What destroys this person's keys and entries; purposes under a legal period are kept and named."""
         rows = await self._pool.fetch(

@@ -3,6 +3,7 @@
 from contracts.volunteers.helping import (
     AvailabilityException,
     AvailabilitySet,
+    ExternalRecords,
     GuardianConsentRecorded,
     IdentityVerified,
     InsuranceRecorded,
@@ -104,6 +105,7 @@ __all__ = [
     "CorrectionRequested",
     "CountedMinutes",
     "ErasureEvent",
+    "ExternalRecords",
     "Grade",
     "GuardianConsentRecorded",
     "HoursAdjusted",

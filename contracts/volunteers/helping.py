@@ -14,6 +14,17 @@ VolunteerNo = Annotated[str, Field(pattern=r"^[0-9]{6,10}$")]
 MinuteOfDay = Annotated[int, Field(ge=0, le=1440)]
 
 
+class ExternalRecords(Part):
+    """What another app had recorded of a volunteer before they came here: kept as evidence, counted nowhere (0008)."""
+
+    source_code: Code
+    """The app or community that the records come from, by its code."""
+    file_sha256: Digest
+    """Of the file that was imported."""
+    records_ref: UUID
+    records_commitment: Digest
+
+
 class VolunteerRegistered(Event, service="volunteers", audience="internal"):
     """志愿者注册 — a person offered to help."""
 
@@ -24,6 +35,7 @@ class VolunteerRegistered(Event, service="volunteers", audience="internal"):
     grid_id: UnitCode | None = None
     guardian_required: bool = False
     accompanied_only: bool = False
+    external: ExternalRecords | None = None
     role: Role
     channel: Channel
     registered_at: Instant

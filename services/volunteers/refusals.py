@@ -42,6 +42,26 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
     "volunteer_unknown": (404, "这个人还不是志愿者。", "This person is no volunteer."),
     "volunteer_withdrawn": (409, "已经退出志愿服务。", "The volunteer withdrew."),
     "volunteer_registered_already": (409, "已经报过名了。", "The person is a volunteer already."),
+    "imported_otherwise": (
+        409,
+        "这位志愿者已经导入过，内容不一样；导入过的不再改。",
+        "This volunteer was imported before with other content, which stays as it is.",
+    ),
+    "part_not_announced": (
+        409,
+        "登记时没有说过有这一部分记录。",
+        "The registration announced no part {part} with this content.",
+    ),
+    "number_in_use": (
+        409,
+        "这个志愿者编号在这里已经有人用。",
+        "Another volunteer has this number here.",
+    ),
+    "known_by_phone": (
+        409,
+        "同名同号的人已经在这里登记过，到窗口当面核对。",
+        "Somebody of this name and phone number is registered here already: look at it in person.",
+    ),
     "volunteer_no_taken": (409, "编号刚被用掉，再试一次。", "The number was just taken; try again."),
     "too_young": (409, "未满{years_min}岁还不能报名。", "Volunteers are {years_min} years or older."),
     "guardian_consent_required": (

@@ -102,6 +102,8 @@ EXPECTED: dict[str, dict[Role, set[str]]] = {
     "read_stars": everybody(*PEOPLE),
     "read_records": SELF_OR_GUARDIAN
     | everybody(Role.STATION_MANAGER, Role.SOCIAL_WORKER, Role.HOURS_AUDITOR, Role.AUDITOR),
+    "export_records": everybody(Role.STATION_MANAGER),
+    "import_records": everybody(Role.STATION_MANAGER),
     "read_person": SELF_OR_GUARDIAN | everybody(*DESK, Role.BUILDING_LEAD, Role.ADMIN, Role.AUDITOR),
     "reveal_person": SELF_OR_GUARDIAN | everybody(*DESK),
     "find_person": everybody(*DESK),

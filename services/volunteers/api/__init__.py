@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from fastapi import APIRouter
 
 from services.volunteers.api.corrections import router as of_corrections
+from services.volunteers.api.exporting import router as of_exports
+from services.volunteers.api.external import router as of_external
 from services.volunteers.api.helping import router as of_helping
 from services.volunteers.api.hours import router as of_hours
 from services.volunteers.api.people import router as of_people
@@ -24,4 +26,6 @@ ROUTERS: Sequence[APIRouter] = (
     of_corrections,
     of_stars,
     of_records,
+    of_external,
+    of_exports,
 )

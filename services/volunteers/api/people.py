@@ -1,6 +1,5 @@
 """Routes about a person: registration, consent, roles, reading, erasure."""
 
-import json
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -11,7 +10,6 @@ from fastapi.responses import JSONResponse
 from contracts.command import SYSTEM, Refused
 from contracts.ids import uuid7
 from eventstore.executor import Plan
-from eventstore.vault import Sealed
 from servicekit.http import Commanding, Reading, command, not_found
 from servicekit.process import Runtime
 from servicekit.reference import reference, require
@@ -30,6 +28,7 @@ from services.volunteers.api.shared import (
     masked,
     profile_of,
     relations_to,
+    seal_profile,
 )
 from services.volunteers.commands.people import (
     BootstrapAdmin,
@@ -77,7 +76,7 @@ async def bootstrap(ask: BootstrapAsk, context: Commanding) -> JSONResponse:
         if admin_ever:
             raise Refused("admin_exists")
         entrance_id, grid_id = _place(as_person)
-        sealed = await _seal(runtime, person_id, profile_ref, as_person)
+        sealed = await seal_profile(runtime, person_id, profile_ref, as_person)
         at = runtime.clock.now()
         registered = RegisterPerson(
             by=SYSTEM,
@@ -111,7 +110,7 @@ async def register_person(ask: RegisterPersonAsk, context: Commanding) -> JSONRe
         async with runtime.log.queries() as connection:
             guardian_known = await queries.is_known(connection, ask.guardian_id)
         age_years, (entrance_id, grid_id) = age_of(ask.birth_date, at), _place(ask)
-        sealed = await _seal(runtime, person_id, profile_ref, ask)
+        sealed = await seal_profile(runtime, person_id, profile_ref, ask)
         registered = RegisterPerson(
             by=by,
             at=at,
@@ -169,15 +168,6 @@ def _place(ask: RegisterPersonAsk | MovePersonAsk) -> tuple[str | None, str | No
     if ask.grid_id not in {None, grid_id}:
         raise Refused("grid_mismatch", entrance_id=ask.entrance_id, grid_id=grid_id)
     return ask.entrance_id, grid_id
-
-
-async def _seal(runtime: Runtime, person_id: UUID, profile_ref: UUID, ask: RegisterPersonAsk) -> Sealed:
-    birth_date = None if ask.birth_date is None else ask.birth_date.isoformat()
-    profile = {"name": ask.name, "phone": ask.phone, "birth_date": birth_date}
-    fields = {PROFILE: json.dumps(profile, ensure_ascii=False, sort_keys=True)}
-    if ask.phone is not None:
-        fields["phone"] = ask.phone  # once more by itself: only a field as a whole can be looked up
-    return await runtime.vault.seal(person_id, PROFILE, profile_ref, fields, indexed=("phone",))
 
 
 @router.get("/persons/{person_id}")

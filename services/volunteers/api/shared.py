@@ -17,11 +17,12 @@ from contracts.command import Ask, Command, Refused
 from contracts.ids import uuid7
 from eventstore.executor import Plan
 from eventstore.model import VaultChange
-from eventstore.vault import ErasureList, PersonIsErased
+from eventstore.vault import ErasureList, PersonIsErased, Sealed
 from servicekit.http import CommandContext, command
 from servicekit.process import Runtime
 from services.volunteers.commands.helping import VolunteerCommand
 from services.volunteers.commands.hours import SHANGHAI
+from services.volunteers.commands.people import RegisterPersonAsk
 from services.volunteers.read_models import queries
 
 PROFILE = "profile"
@@ -116,6 +117,16 @@ async def list_erasures(runtime: Runtime) -> None:
 def json_answer(content: Any) -> JSONResponse:
     """Ids as text, times in UTC with Z, days as dates."""
     return JSONResponse(_ANY.dump_python(content, mode="json"))
+
+
+async def seal_profile(runtime: Runtime, person_id: UUID, profile_ref: UUID, ask: RegisterPersonAsk) -> Sealed:
+    """Name, phone and birth date under the person's key. Raises PersonIsErased."""
+    birth_date = None if ask.birth_date is None else ask.birth_date.isoformat()
+    profile = {"name": ask.name, "phone": ask.phone, "birth_date": birth_date}
+    fields = {PROFILE: json.dumps(profile, ensure_ascii=False, sort_keys=True)}
+    if ask.phone is not None:
+        fields["phone"] = ask.phone  # once more by itself: only a field as a whole can be looked up
+    return await runtime.vault.seal(person_id, PROFILE, profile_ref, fields, indexed=("phone",))
 
 
 async def profile_of(runtime: Runtime, profile_ref: UUID | None) -> dict[str, Any] | None:

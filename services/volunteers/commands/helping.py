@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, Field, model_validator
 
 from contracts.command import Ask, Command, mistake
 from contracts.event import Code, Digest, UnitCode
-from contracts.volunteers import AvailabilityException, MinuteOfDay, VolunteerNo, WeeklySlot
+from contracts.volunteers import AvailabilityException, ExternalRecords, MinuteOfDay, VolunteerNo, WeeklySlot
 from services.volunteers.commands.words import AgePolicy, ConsentForm, SkillLevel, Words, volunteer_stream
 
 
@@ -171,6 +171,8 @@ class RegisterVolunteer(VolunteerCommand):
     consenting_guardian_id: UUID | None = None
     """Whose consent, with a declared relation, stands; given in the same request or before. Below 14 years only."""
     consent_form: ConsentForm = "written"
+    external: ExternalRecords | None = None
+    """What another app had recorded of them, when they come from one."""
     ages: AgePolicy = AgePolicy()
 
 

@@ -102,6 +102,7 @@ def _register(command: RegisterVolunteer, volunteer: Volunteer) -> Events:
         grid_id=command.grid_id,
         guardian_required=guardian_required,
         accompanied_only=accompanied_only,
+        external=command.external,
         role=command.by.role,
         channel=command.by.channel,
         registered_at=command.at,

@@ -8,7 +8,15 @@ import sqlalchemy as sa
 from contracts.command import SYSTEM
 from contracts.envelope import Recorded
 from contracts.ledger import EntryPosted, EntryRefused, EntryReversed
-from contracts.orders import OrderPlaced, ServiceAutoClosed, ServiceFinished, ServiceStarted
+from contracts.orders import (
+    FollowUpDismissed,
+    OrderPlaced,
+    OrderRated,
+    OrderRatingAmended,
+    ServiceAutoClosed,
+    ServiceFinished,
+    ServiceStarted,
+)
 from eventstore.read_model import ReadModel
 from eventstore.rows import Rows
 
@@ -50,6 +58,15 @@ orders_orders = sa.Table(
     sa.Column("order_id", sa.Uuid, primary_key=True),
     sa.Column("placed_at", _TIME, nullable=False),
 )
+orders_ratings = sa.Table(
+    "orders_ratings",
+    _orders,
+    sa.Column("order_id", sa.Uuid, primary_key=True),
+    sa.Column("score", sa.Integer, nullable=False),
+    sa.Column("rated_at", _TIME, nullable=False),
+    # Two reviewers found it mistaken: it says nothing of the volunteer.
+    sa.Column("mistaken", sa.Boolean, nullable=False, default=False),
+)
 ledger_hours_entries = sa.Table(
     "ledger_hours_entries",
     _ledger,
@@ -78,11 +95,14 @@ ledger_hours_refusals = sa.Table(
 
 
 class OrdersCopy(ReadModel):
-    """Presence, which only orders records: who was where from when to when, how that was shown, and who took part."""
+    """Presence, which only orders records: who was where from when to when, how that was shown, who took part.
+
+    And how the service was rated, which belongs into a volunteer's record (民政部令第67号 §4).
+    """
 
     source: ClassVar[str] = "orders"
     metadata: ClassVar[sa.MetaData] = _orders
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     def apply(self, recorded: Recorded, rows: Rows) -> None:
         """See the class."""
@@ -92,6 +112,12 @@ class OrdersCopy(ReadModel):
         match recorded.event:
             case OrderPlaced() as event:
                 rows.upsert(orders_orders, order_id=event.order_id, placed_at=event.placed_at)
+            case OrderRated() as event:
+                rows.upsert(orders_ratings, order_id=event.order_id, score=event.score, rated_at=event.rated_at)
+            case OrderRatingAmended() as event:
+                rows.update(orders_ratings, event.order_id, score=event.score, rated_at=event.amended_at)
+            case FollowUpDismissed() as event:
+                rows.update(orders_ratings, event.order_id, mistaken=True)
             case ServiceStarted() as event:
                 rows.insert(
                     orders_assignments,

@@ -47,6 +47,15 @@ def fold(recorded: Recorded, rows: Rows) -> None:
                 reason_code=None,
                 statement_ref=None,
             )
+            # Who withdrew and came back keeps what they once brought along.
+            if event.external is not None:
+                rows.update(
+                    t.volunteers,
+                    event.volunteer_id,
+                    external_source=event.external.source_code,
+                    external_file_sha256=event.external.file_sha256,
+                    external_ref=event.external.records_ref,
+                )
         case GuardianConsentRecorded() as event:
             after = {"guardian_id": event.guardian_id, "accompanied_only": event.accompanied_only}
             rows.update(t.volunteers, event.volunteer_id, **after)

@@ -16,7 +16,7 @@ class VolunteersModel(ReadModel):
 
     source: ClassVar[str] = "volunteers"
     metadata: ClassVar[sa.MetaData] = t.metadata
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
 
     def apply(self, recorded: Recorded, rows: Rows) -> None:
         """See the module."""

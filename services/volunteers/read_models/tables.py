@@ -106,6 +106,10 @@ volunteers = sa.Table(
     sa.Column("until", _TIME),
     sa.Column("reason_code", sa.Text),
     sa.Column("statement_ref", sa.Uuid),
+    # Where an imported history lies in the vault, and where it came from; it counts for nothing here (0008).
+    sa.Column("external_source", sa.Text),
+    sa.Column("external_file_sha256", sa.Text),
+    sa.Column("external_ref", sa.Uuid),
     sa.Index("volunteers_by_until", "until", postgresql_where=sa.text("until IS NOT NULL")),
     sa.UniqueConstraint("volunteer_no", name="volunteers_one_number", deferrable=True, initially="DEFERRED"),
 )
