@@ -2,8 +2,8 @@
 
 Relations are looked up by read_models/relations.py: own (it is for the caller), proxy (the caller may act for whom it
 is for), requester (the caller asked for it), assigned (fills a slot), serving (the slot is not done yet), offered,
-pool, household (lives with the beneficiary), and station_covers, grid_covers, entrance_covers (a role whose scope has
-the place).
+pool, household (lives with the beneficiary), leads (a team now, in which everybody is whom the command names; or all
+teams), and station_covers, grid_covers, entrance_covers (a role whose scope has the place).
 
 What a state or a person's duty forbids is the decider's to say, with its own reason: here `any` volunteer may ask to
 accept, so that who comes second reads 已有人接了 and not "forbidden".
@@ -128,19 +128,21 @@ def _asking(table: AccessTable) -> None:
 
 def _serving(table: AccessTable) -> None:
     table.rule(AcceptOrder, Role.VOLUNTEER)
+    # For members who said yes (domain.md §4.1, row 10).
+    table.rule(AcceptOrder, Role.TEAM_LEADER, "leads")
     table.rule(DeclineOffer, Role.VOLUNTEER)
     for kept in (WithdrawAcceptance, ReconfirmAssignment):
         table.rule(kept, Role.VOLUNTEER, "assigned")
     for presence in (StartService, FinishService):
         table.rule(presence, Role.VOLUNTEER, "assigned")
-        table.rule(presence, Role.TEAM_LEADER, unless=("assigned", "own", "household"))
+        table.rule(presence, Role.TEAM_LEADER, "leads", unless=("assigned", "own", "household"))
     _residents_side(table, RecordVolunteerNoShow)
-    for role in (Role.TEAM_LEADER, Role.DISPATCHER):
-        table.rule(RecordVolunteerNoShow, role, unless=("assigned",))
+    table.rule(RecordVolunteerNoShow, Role.TEAM_LEADER, "leads", unless=("assigned",))
+    table.rule(RecordVolunteerNoShow, Role.DISPATCHER, unless=("assigned",))
     table.rule(RecordResidentAbsent, Role.VOLUNTEER, "serving")
     table.rule(RecordResidentAbsent, Role.DISPATCHER)
     for role, relation in (
-        (Role.TEAM_LEADER, "any"),
+        (Role.TEAM_LEADER, "leads"),
         (Role.DISPATCHER, "any"),
         (Role.STATION_MANAGER, "station_covers"),
     ):

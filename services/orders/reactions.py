@@ -14,6 +14,7 @@ from contracts.orders import LapseCause
 from contracts.volunteers import (
     ConsentWithdrawn,
     LicenceExpired,
+    PersonBlocked,
     PersonErased,
     VolunteerPaused,
     VolunteerSuspended,
@@ -91,6 +92,19 @@ async def on_volunteer_withdrawn(recorded: Recorded, context: ReactionContext) -
     event = recorded.event
     assert isinstance(event, VolunteerWithdrawn)
     return await _lapses(recorded, context, event.volunteer_id, "volunteer_withdrawn", event.withdrawn_at)
+
+
+@volunteers.on(PersonBlocked, refusals=GONE)
+async def on_person_blocked(recorded: Recorded, context: ReactionContext) -> Sequence[Command]:
+    """Two who are to be kept apart do not meet over a promise of before; who has begun is not sent away.
+
+    The slot's event says `unfit` and no more: others hear of it, and who is blocked is not to learn that they are.
+    """
+    event = recorded.event
+    assert isinstance(event, PersonBlocked)
+    async with context.log.queries() as connection:
+        held = await queries.held_between(connection, event.person_id, event.other_id)
+    return _lapse_each(recorded, held, "unfit", max(context.now(), event.blocked_at))
 
 
 @volunteers.on(LicenceExpired, fresh=True, refusals=GONE)

@@ -3,7 +3,8 @@
 Relations are looked up in this service's own read models: `own` (it is about the caller), `proxy` (a live authorisation
 with scope `all` or `volunteers`), `guardian` (a declared parent or guardian), `party` (the caller is the other side of
 the relation or authorisation), `household` (same household), `related` (any declared relation) and `leads` (the person
-is in a team that the caller leads now); to a team, `leads_team` and `member`; to a claim, `recipient` (the service was
+is in a team that the caller leads now, or the caller leads all teams of the community); to a team, `leads_team` and
+`member`; to a claim, `recipient` (the service was
 for the caller) and `recipient_proxy` (for whom the caller acts).
 """
 
@@ -148,7 +149,8 @@ def _helping(table: AccessTable) -> None:
         _self(table, command)
         _allow(table, command, (Role.STATION_MANAGER,))
         _allow(table, command, (Role.TEAM_LEADER,), "leads")
-    _allow(table, VerifySkill, (Role.TEAM_LEADER, Role.STATION_MANAGER), unless="own")
+    _allow(table, VerifySkill, (Role.TEAM_LEADER,), "leads", unless="own")
+    _allow(table, VerifySkill, (Role.STATION_MANAGER,), unless="own")
     for paper in (RecordLicence, RecordInsurance):
         _allow(table, paper, (Role.STATION_MANAGER,), unless="own")
     _allow(table, RecordTraining, (Role.STATION_MANAGER, Role.SOCIAL_WORKER), unless="own")

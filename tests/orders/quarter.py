@@ -27,6 +27,7 @@ from tests.orders.samples import (
     DUAN,
     GUO,
     MONDAY_NINE,
+    RUI,
     WANG,
     WANG_HOME,
     WANG_SON,
@@ -66,6 +67,7 @@ class Quarter:
             await self.hear(*self.volunteering(volunteer_id))
         await self.hear(self.granted(ZHAN, Role.STATION_MANAGER, "station", "station-civilization"))
         await self.hear(self.granted(DUAN, Role.DISPATCHER), self.granted(GUO, Role.GRID_WORKER, "grid", "grid-01"))
+        await self.hear(*self.leading(RUI, ANNA, CHEN))
         items: dict[str, dict[str, Any]] = {
             "haircut": {"skills": ["haircut"]},
             "haircut-at-home": {"skills": ["haircut"], "slots": 2, "home_visit": True},
@@ -112,6 +114,18 @@ class Quarter:
             role=Role.ADMIN,
             granted_at=MONDAY_NINE,
         )
+
+    def leading(self, leader_id: UUID, *member_ids: UUID) -> Sequence[Event]:
+        """A team of the leader and these members."""
+        ends = MONDAY_NINE + timedelta(days=365)
+        team: dict[str, Any] = {"team_id": uuid7(), "team_code": "haircut-team", "role": Role.STATION_MANAGER}
+        founded = volunteers.TeamFounded(**team, founder_id=leader_id, founded_at=MONDAY_NINE)
+        joined = [
+            volunteers.MemberJoined(**team, volunteer_id=member_id, members=number, due_at=ends, joined_at=MONDAY_NINE)
+            for number, member_id in enumerate((leader_id, *member_ids), 1)
+        ]
+        appointed = volunteers.LeaderAppointed(**team, leader_id=leader_id, due_at=ends, appointed_at=MONDAY_NINE)
+        return [founded, *joined, appointed]
 
     def volunteering(self, volunteer_id: UUID, *, skill: str = "haircut") -> Sequence[Event]:
         fields: dict[str, Any] = {"volunteer_id": volunteer_id, "role": Role.STATION_MANAGER}

@@ -48,6 +48,7 @@ def everybody(*roles: Role) -> dict[Role, set[str]]:
 
 OFFICE = everybody(R.DISPATCHER, R.REVIEWER, R.SOCIAL_WORKER)
 READERS = OFFICE | everybody(R.STREET_OFFICER, R.TEAM_LEADER, R.SUPERVISOR, R.ADMIN, R.AUDITOR)
+LEADERS = {R.TEAM_LEADER: {"leads"}}
 WATCH = (R.STREET_OFFICER, R.TEAM_LEADER, R.SUPERVISOR, R.ADMIN, R.AUDITOR)
 RESPONSIBLE = (R.VOLUNTEER, R.TEAM_LEADER, R.SOCIAL_WORKER, R.STATION_MANAGER, R.DISPATCHER)
 CALLERS = (R.DISPATCHER, R.SOCIAL_WORKER, R.STREET_OFFICER, R.AUDITOR)
@@ -72,15 +73,15 @@ EXPECTED: dict[str, dict[Role, set[str]]] = {
     "DeclareUnfulfilled": everybody(R.DISPATCHER) | {R.STATION_MANAGER: {"station_covers"}},
     "PublishServiceItem": everybody(R.DISPATCHER, R.STATION_MANAGER),
     "RetireServiceItem": everybody(R.DISPATCHER, R.STATION_MANAGER),
-    "AcceptOrder": everybody(R.VOLUNTEER),
+    "AcceptOrder": everybody(R.VOLUNTEER) | LEADERS,
     "DeclineOffer": everybody(R.VOLUNTEER),
     "WithdrawAcceptance": {R.VOLUNTEER: {"assigned"}},
     "ReconfirmAssignment": {R.VOLUNTEER: {"assigned"}},
-    "StartService": {R.VOLUNTEER: {"assigned"}} | everybody(R.TEAM_LEADER),
-    "FinishService": {R.VOLUNTEER: {"assigned"}} | everybody(R.TEAM_LEADER),
-    "RecordVolunteerNoShow": RESIDENTS_SIDE | everybody(R.TEAM_LEADER, R.DISPATCHER),
+    "StartService": {R.VOLUNTEER: {"assigned"}} | LEADERS,
+    "FinishService": {R.VOLUNTEER: {"assigned"}} | LEADERS,
+    "RecordVolunteerNoShow": RESIDENTS_SIDE | LEADERS | everybody(R.DISPATCHER),
     "RecordResidentAbsent": {R.VOLUNTEER: {"serving"}} | everybody(R.DISPATCHER),
-    "RecordServiceAfterwards": everybody(R.TEAM_LEADER, R.DISPATCHER) | {R.STATION_MANAGER: {"station_covers"}},
+    "RecordServiceAfterwards": LEADERS | everybody(R.DISPATCHER) | {R.STATION_MANAGER: {"station_covers"}},
     "ConfirmCompletion": RESIDENTS_SIDE,
     "RateOrder": RESIDENTS_SIDE | everybody(R.REVIEWER),
     "AmendRating": RESIDENTS_SIDE | everybody(R.REVIEWER),

@@ -72,7 +72,7 @@ EXPECTED: dict[str, dict[Role, set[str]]] = {
     "DissolveTeam": everybody(Role.STATION_MANAGER),
     "read_teams": everybody(*(role for role in Role if role is not Role.SYSTEM)),
     "read_members": {Role.VOLUNTEER: {"member"}} | TEAM_LEADER | everybody(*DESK, *WATCH),
-    "VerifySkill": everybody(Role.TEAM_LEADER, Role.STATION_MANAGER),
+    "VerifySkill": LEADER | everybody(Role.STATION_MANAGER),
     "RecordLicence": everybody(Role.STATION_MANAGER),
     "RecordInsurance": everybody(Role.STATION_MANAGER),
     "PauseVolunteer": SELF | everybody(Role.STATION_MANAGER),

@@ -118,17 +118,21 @@ async def open_order(order_id: UUID, ask: OpenOrderAsk, context: Commanding) -> 
 
 
 @router.post("/orders/{order_id}/accept")
-async def accept_order(order_id: UUID, ask: AcceptOrderAsk, context: Commanding) -> JSONResponse:  # noqa: ARG001
-    """接单: the first commit wins; who comes second is thanked."""
+async def accept_order(order_id: UUID, ask: AcceptOrderAsk, context: Commanding) -> JSONResponse:
+    """接单: the first commit wins; who comes second is thanked. A team leader accepts for members who said yes."""
 
     async def gather(asked: Asked) -> Facts:
         need = need_of(await asked.order())
-        volunteer = await facts.volunteer(asked.connection, need, asked.at, context.actor_id)
+        speaks_for = ask.volunteer_id or context.actor_id
+        if asked.by.role is not Role.TEAM_LEADER and speaks_for != context.actor_id:
+            raise Refused("forbidden", volunteer_id=str(speaks_for))
+        volunteer = await facts.volunteer(asked.connection, need, asked.at, speaks_for)
         assignment_id = uuid7()
         fields = {"assignment_id": assignment_id, "volunteer": volunteer}
         return Facts(fields, answer={"assignment_id": str(assignment_id)})
 
-    return await ask_of_order(context, order_id, AcceptOrder, gather)
+    named = () if ask.volunteer_id is None else (ask.volunteer_id,)
+    return await ask_of_order(context, order_id, AcceptOrder, gather, named=named)
 
 
 @router.post("/orders/{order_id}/decline")

@@ -56,7 +56,8 @@ async def provide_info(order_id: UUID, ask: ProvideInfoAsk, context: Commanding)
 @router.post("/orders/{order_id}/no-show")
 async def record_no_show(order_id: UUID, ask: RecordVolunteerNoShowAsk, context: Commanding) -> JSONResponse:
     """爽约: a person says so, a quarter of an hour after the time at the earliest; the volunteer may contest it."""
-    return await ask_of_order(context, order_id, RecordVolunteerNoShow, volunteer_id=ask.volunteer_id)
+    named, command_class = (ask.volunteer_id,), RecordVolunteerNoShow
+    return await ask_of_order(context, order_id, command_class, named=named, volunteer_id=ask.volunteer_id)
 
 
 @router.post("/orders/{order_id}/resident-absent")
@@ -100,7 +101,8 @@ async def record_afterwards(order_id: UUID, ask: RecordServiceAfterwardsAsk, con
         answer = {"assignments": [str(one.assignment_id) for one in services]}
         return Facts({"services": services, "attachment_hash": ask.attachment_hash}, answer=answer)
 
-    return await ask_of_order(context, order_id, RecordServiceAfterwards, gather)
+    named = {one.volunteer_id for one in ask.services}
+    return await ask_of_order(context, order_id, RecordServiceAfterwards, gather, named=named)
 
 
 async def _past(asked: Asked, ask: PastServiceAsk) -> PastService:

@@ -138,6 +138,10 @@ async def _inquiry_plan(context: CommandContext, inquiry_id: UUID, ask: CreateOr
         resident = _registered(await facts.resident(connection, inquiry.resident_id), inquiry.resident_id)
         need = _need(ask, item, resident)
         ranked = rank(await facts.volunteers(connection, need, at, policy), need, at, policy)
+        taken_back = await facts.consent_withdrawn_at(connection, inquiry.resident_id)
+    # The consent given at the door covers the order made of it (domain.md §4.1, row 2), unless it was taken back since
+    # (个人信息保护法 §15).
+    agreed = inquiry.consented and (taken_back is None or taken_back < inquiry.inquired_at)
     order_id, order_no = uuid7(), _number()
     details = ask.details or await _noted_at_the_door(runtime, inquiry_id)
     kept = await _seal(runtime, inquiry.resident_id, order_id, details)
@@ -148,8 +152,7 @@ async def _inquiry_plan(context: CommandContext, inquiry_id: UUID, ask: CreateOr
         policy=policy,
         order_no=order_no,
         item=item,
-        # The consent given at the door covers this order (domain.md §4.1, row 2).
-        resident=resident.model_copy(update={"consented": resident.consented or inquiry.consented}),
+        resident=resident.model_copy(update={"consented": resident.consented or agreed}),
         project_code=_project_of(inquiry.item_code),
         window_start=ask.window_start,
         window_end=ask.window_end,

@@ -38,7 +38,8 @@ _tries = CodeTries()
 @router.post("/orders/{order_id}/start")
 async def start_service(order_id: UUID, ask: StartServiceAsk, context: Commanding) -> JSONResponse:
     """签到, with the 服务码 that the resident says, the QR, or a leader's word."""
-    return await ask_of_order(context, order_id, StartService, lambda asked: _presence(asked, ask))
+    named = _named(ask)
+    return await ask_of_order(context, order_id, StartService, lambda asked: _presence(asked, ask), named=named)
 
 
 @router.post("/orders/{order_id}/finish")
@@ -48,7 +49,11 @@ async def finish_service(order_id: UUID, ask: FinishServiceAsk, context: Command
     async def gather(asked: Asked) -> Facts:
         return await _presence(asked, ask)
 
-    return await ask_of_order(context, order_id, FinishService, gather, outcome=ask.outcome)
+    return await ask_of_order(context, order_id, FinishService, gather, named=_named(ask), outcome=ask.outcome)
+
+
+def _named(ask: StartServiceAsk | FinishServiceAsk) -> tuple[UUID, ...]:
+    return () if ask.volunteer_id is None else (ask.volunteer_id,)
 
 
 async def _presence(asked: Asked, ask: StartServiceAsk | FinishServiceAsk) -> Facts:
@@ -135,7 +140,7 @@ async def contest_completion(order_id: UUID, ask: ContestCompletionAsk, context:
         kept = await sealed(asked.runtime, whose, uuid7(), {WORDS: ask.words})
         return Facts({"words_ref": kept.ref, "words_commitment": kept.commitments[WORDS]}, kept.changes, answer)
 
-    given = {"dispute_id": dispute_id, "reason_code": ask.reason_code}
+    given: dict[str, Any] = {"dispute_id": dispute_id, "reason_code": ask.reason_code}
     return with_numbers_for(await ask_of_order(context, order_id, ContestCompletion, gather, **given), ask.words)
 
 

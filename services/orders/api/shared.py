@@ -1,7 +1,7 @@
 """What the routes share: one command about one order, what lies in the vault, and how answers are written."""
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
@@ -97,9 +97,14 @@ async def ask_of_order(
     order_id: UUID,
     command_class: type[OrderCommand],
     gather: Gather | None = None,
+    *,
+    named: Collection[UUID] = (),
     **given: Any,
 ) -> JSONResponse:
-    """One command about one order: look up how the caller stands to it, check access, gather facts, decide, answer."""
+    """One command about one order: look up how the caller stands to it, check access, gather facts, decide, answer.
+
+    `named` are the volunteers whom the command names: whoever leads them all stands in `leads`.
+    """
     runtime = context.runtime
 
     async def build() -> Plan:
@@ -109,6 +114,8 @@ async def ask_of_order(
             if row is None:
                 raise Refused("order_unknown", order_id=str(order_id))
             stands = await relations.to_order(connection, context.actor_id, row, at)
+            if named and all([await relations.leads(connection, context.actor_id, one, at) for one in named]):
+                stands |= {"leads"}
             by = context.by(command_class, stands)
             acts_for(by, row["beneficiary_id"])
             asked = Asked(runtime, connection, row, by, at, stands)

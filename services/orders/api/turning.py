@@ -1,6 +1,7 @@
 """合并, 改派, 改期, 重开."""
 
 from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -68,7 +69,7 @@ async def redispatch_order(order_id: UUID, ask: RedispatchOrderAsk, context: Com
         offers = [{"offer_id": str(one.offer_id), "volunteer_id": str(one.volunteer_id)} for one in offered]
         return Facts({"proposals": offered}, answer={"offers": offers})
 
-    given = {"from_volunteer_id": ask.from_volunteer_id, "reason_code": ask.reason_code}
+    given: dict[str, Any] = {"from_volunteer_id": ask.from_volunteer_id, "reason_code": ask.reason_code}
     return await asked_again(lambda: ask_of_order(context, order_id, RedispatchOrder, gather, **given))
 
 

@@ -105,7 +105,20 @@ class OpenOrderAsk(Ask):
 
 
 class AcceptOrderAsk(Ask):
-    """接单: the caller takes a slot."""
+    """接单: the caller takes a slot; or a team leader takes it for a member who said yes."""
+
+    volunteer_id: UUID | None = None
+    """Whom the leader speaks for."""
+    said_yes: bool = False
+    """The leader's word that the member was asked and agreed; the event says that it was the leader who spoke."""
+
+    @model_validator(mode="after")
+    def _was_asked(self) -> Self:
+        if self.volunteer_id is not None and not self.said_yes:
+            raise mistake(
+                "not_said_yes", "替队员接单，先问过本人：said_yes", "ask the member first: said_yes", field="said_yes"
+            )
+        return self
 
 
 class DeclineOfferAsk(Ask):

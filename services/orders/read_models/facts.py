@@ -52,6 +52,13 @@ async def resident(connection: AsyncConnection, person_id: UUID) -> ResidentFact
     return _model(ResidentFacts, row)
 
 
+async def consent_withdrawn_at(connection: AsyncConnection, person_id: UUID) -> datetime | None:
+    """When a person took the consent to be served back; None where it stands, or never was."""
+    c = p.consents.c
+    row = await row_of(connection, sa.select(c.withdrawn_at).where(c.person_id == person_id, c.purpose == SERVICE))
+    return None if row is None else row["withdrawn_at"]
+
+
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What PlaceOrder needs to know, in one round trip."""

@@ -65,6 +65,7 @@ consents = sa.Table(
     sa.Column("person_id", sa.Uuid, primary_key=True),
     sa.Column("purpose", sa.Text, primary_key=True),
     sa.Column("live", sa.Boolean, nullable=False),
+    sa.Column("withdrawn_at", _TIME),
 )
 proxies = sa.Table(
     "proxies",
@@ -183,7 +184,7 @@ class PeopleCopy(ReadModel):
 
     source: ClassVar[str] = "volunteers"
     metadata: ClassVar[sa.MetaData] = metadata
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
 
     def apply(self, recorded: Recorded, rows: Rows) -> None:
         """See the functions below, one an event."""
@@ -202,11 +203,11 @@ def _erased(event: PersonErased, rows: Rows) -> None:
 
 
 def _consent_given(event: ConsentGiven, rows: Rows) -> None:
-    rows.upsert(consents, person_id=event.person_id, purpose=event.purpose, live=True)
+    rows.upsert(consents, person_id=event.person_id, purpose=event.purpose, live=True, withdrawn_at=None)
 
 
 def _consent_withdrawn(event: ConsentWithdrawn, rows: Rows) -> None:
-    rows.update(consents, (event.person_id, event.purpose), live=False)
+    rows.update(consents, (event.person_id, event.purpose), live=False, withdrawn_at=event.withdrawn_at)
 
 
 def _proxy(event: ProxyAuthorised, rows: Rows) -> None:

@@ -230,6 +230,17 @@ async def held_assignments(connection: AsyncConnection, volunteer_id: UUID) -> l
     return await rows_of(connection, query.order_by(a.c.assignment_id))
 
 
+async def held_between(connection: AsyncConnection, one_id: UUID, other_id: UUID) -> list[Row]:
+    """Slots that have not begun in which one of two people would serve the other."""
+    a, o = t.assignments, t.orders
+    between = sa.or_(
+        sa.and_(a.c.volunteer_id == one_id, o.c.beneficiary_id == other_id),
+        sa.and_(a.c.volunteer_id == other_id, o.c.beneficiary_id == one_id),
+    )
+    query = sa.select(a).join(o, o.c.order_id == a.c.order_id).where(between, a.c.live, a.c.served == "HELD")
+    return await rows_of(connection, query.order_by(a.c.assignment_id))
+
+
 async def held_without_licence(
     connection: AsyncConnection, volunteer_id: UUID, licence: str, expired_id: UUID
 ) -> list[Row]:

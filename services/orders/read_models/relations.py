@@ -110,11 +110,14 @@ async def roles_of(connection: AsyncConnection, person_id: UUID, at: datetime) -
 
 
 async def leads(connection: AsyncConnection, leader_id: UUID, volunteer_id: UUID, at: datetime) -> bool:
-    """Whether the one leads a team now, within the term, in which the other is."""
+    """Whether the one leads a team now, within the term, in which the other is; or all teams of the community."""
     c, m = p.teams.c, p.team_members.c
     member = sa.exists().where(m.team_id == c.team_id, m.volunteer_id == volunteer_id, m.joined_at >= c.founded_at)
     found = sa.exists().where(c.leader_id == leader_id, c.term_until > at, member)
-    return bool((await connection.execute(sa.select(found))).scalar_one())
+    if bool((await connection.execute(sa.select(found))).scalar_one()):
+        return True
+    granted = await roles_of(connection, leader_id, at)
+    return any(row["role"] == Role.TEAM_LEADER and row["scope"] == "community" for row in granted)
 
 
 async def covered_by(

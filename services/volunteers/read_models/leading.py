@@ -5,6 +5,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from contracts.command import Role
 from services.volunteers.read_models import tables as t
 
 m, c = t.team_members.c, t.teams.c
@@ -16,10 +17,18 @@ def current() -> sa.ColumnElement[bool]:
     return sa.and_(c.state != _ENDED, m.left_at.is_(None), m.joined_at >= c.founded_at)
 
 
-def leads(actor_id: UUID, volunteer_id: UUID, at: datetime) -> sa.Exists:
-    """Whether somebody leads a team now in which the volunteer is."""
+def leads(actor_id: UUID, volunteer_id: UUID, at: datetime) -> sa.ColumnElement[bool]:
+    """Whether somebody leads a team now in which the volunteer is, or all teams of the community."""
+    r = t.roles.c
     member = sa.exists().where(m.team_id == c.team_id, m.volunteer_id == volunteer_id, current())
-    return sa.exists().where(member, *led_by(actor_id, at))
+    everybody = sa.exists().where(
+        r.person_id == actor_id,
+        r.role == Role.TEAM_LEADER.value,
+        r.scope == "community",
+        r.revoked_at.is_(None),
+        sa.or_(r.valid_until.is_(None), r.valid_until > at),
+    )
+    return sa.or_(sa.exists().where(member, *led_by(actor_id, at)), everybody)
 
 
 def led_by(actor_id: UUID, at: datetime) -> tuple[sa.ColumnElement[bool], ...]:
