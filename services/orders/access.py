@@ -1,9 +1,10 @@
 """Who may ask orders what: role × command × relation to the order or person concerned, as data (domain.md §4.0, §4.1).
 
 Relations are looked up by read_models/relations.py: own (it is for the caller), proxy (the caller may act for whom it
-is for), requester (the caller asked for it), assigned (fills a slot), serving (the slot is not done yet), offered,
-pool, household (lives with the beneficiary), leads (a team now, in which everybody is whom the command names; or all
-teams), and station_covers, grid_covers, entrance_covers (a role whose scope has the place).
+is for), requester (the caller asked for it), assigned (fills a slot), serving (the slot is not done yet), missed (is
+said not to have come, and may still contest it), offered, pool, household (lives with the beneficiary), leads (a team
+now, in which everybody is whom the command names; or all teams), and station_covers, grid_covers, entrance_covers (a
+role whose scope has the place).
 
 What a state or a person's duty forbids is the decider's to say, with its own reason: here `any` volunteer may ask to
 accept, so that who comes second reads 已有人接了 and not "forbidden".
@@ -185,7 +186,7 @@ def _disputing(table: AccessTable) -> None:
         own = () if command is RaiseDispute else ("party",)
         table.rule(command, Role.RESIDENT, "own", *own)
         table.rule(command, Role.PROXY, "proxy", *own)
-        table.rule(command, Role.VOLUNTEER, "assigned", *(own or ("own",)))
+        table.rule(command, Role.VOLUNTEER, "assigned", *(own or ("missed", "own")))
     for resolving in (ResolveDispute, ResolveContest):
         table.rule(resolving, Role.SOCIAL_WORKER, unless=("own", "proxy", "assigned", "household", "party"))
     for role in (Role.SOCIAL_WORKER, Role.STREET_OFFICER, Role.AUDITOR):

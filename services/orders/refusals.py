@@ -175,6 +175,7 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
     "party_decides": (403, "当事人不能裁定。", "Nobody decides their own matter."),
     "party_household_decides": (403, "当事人的家人不能裁定。", "A side's household does not decide."),
     "same_person_decides": (403, "复议要由另一个人裁定。", "After an appeal another person decides."),
+    "involved_decides": (403, "当初作出这件事的人不能裁定。", "Whoever did what is disputed does not decide about it."),
     "dispatcher_decides": (403, "办过这一单的人不能裁定。", "Whoever saw to the order does not decide about it."),
     "decision_without_ground": (
         422,

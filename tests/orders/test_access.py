@@ -93,7 +93,7 @@ EXPECTED: dict[str, dict[Role, set[str]]] = {
     "ReportRectification": {role: {"responsible"} for role in RESPONSIBLE},
     "VerifyRectification": RESIDENTS_SIDE | everybody(R.REVIEWER),
     "CloseFollowUp": everybody(R.REVIEWER),
-    "RaiseDispute": RESIDENTS_SIDE | {R.VOLUNTEER: {"assigned", "own"}},
+    "RaiseDispute": RESIDENTS_SIDE | {R.VOLUNTEER: {"assigned", "missed", "own"}},
     "ResolveDispute": everybody(R.SOCIAL_WORKER),
     "ResolveContest": everybody(R.SOCIAL_WORKER),
     "AppealDispute": PARTIES,

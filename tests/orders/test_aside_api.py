@@ -5,6 +5,7 @@ from uuid import UUID
 
 from contracts.command import Role
 from contracts.orders import DisputeResolved, FollowUpClosed, FollowUpOpened, WelfareCheckEscalated
+from contracts.volunteers import VolunteerSuspended
 from tests.orders.aside import QIN, SONG, TAN
 from tests.orders.quarter import TOMORROW, Quarter, iso
 from tests.orders.samples import ANNA, BO, DUAN, GUO, RUI, WANG, WANG_SON, ZHAN
@@ -183,6 +184,38 @@ async def test_the_fund_is_disputed_without_any_order(quarter: Quarter) -> None:
     path = f"/disputes/{answer['dispute_id']}"
     await quarter.refused(403, "forbidden", f"{path}/resolve", {"decision": "upheld"}, WANG, MEDIATOR)
     await quarter.done(f"{path}/resolve", {"decision": "upheld", "consequences": ["fund_reviewed"]}, SONG, MEDIATOR)
+
+
+async def test_an_appeal_against_a_suspension_is_decided_by_somebody_who_did_not_suspend(quarter: Quarter) -> None:
+    suspended = VolunteerSuspended(
+        volunteer_id=ANNA,
+        reason_code="investigation",
+        suspended_by=SONG,
+        seconded_by=ZHAN,
+        role=MEDIATOR,
+        suspended_at=quarter.now(),
+    )
+    await quarter.hear(suspended)
+    asked = {"about": "conduct", "subject_id": str(ANNA), "reason_code": "suspension_unfair", "words": "不是我的错。"}
+    answer = await quarter.done("/disputes", asked, ANNA, VOLUNTEER)
+    path = f"/disputes/{answer['dispute_id']}/resolve"
+    for suspender in (SONG, ZHAN):
+        await quarter.refused(403, "involved_decides", path, {"decision": "rejected"}, suspender, MEDIATOR)
+    await quarter.done(path, {"decision": "upheld"}, RUI, MEDIATOR)
+
+
+async def test_who_is_said_not_to_have_come_is_heard_for_a_week_and_not_by_who_said_it(quarter: Quarter) -> None:
+    order_id = await quarter.accepted(ANNA)
+    asked = {"about": "conduct", "order_id": str(order_id), "reason_code": "was_there", "words": "我在楼下等着。"}
+    await quarter.until(TOMORROW + timedelta(minutes=20))
+    await quarter.done(f"/orders/{order_id}/no-show", {"volunteer_id": str(ANNA)}, DUAN, DISPATCHER)
+    await quarter.refused(403, "forbidden", "/disputes", asked, BO, VOLUNTEER)
+    answer = await quarter.done("/disputes", asked, ANNA, VOLUNTEER)
+    path = f"/disputes/{answer['dispute_id']}/resolve"
+    await quarter.refused(403, "involved_decides", path, {"decision": "rejected"}, DUAN, MEDIATOR)
+    await quarter.done(path, {"decision": "upheld"}, SONG, MEDIATOR)
+    await quarter.until(TOMORROW + timedelta(days=8))
+    await quarter.refused(403, "forbidden", "/disputes", asked, ANNA, VOLUNTEER)
 
 
 async def test_nobody_opens_the_check_rises_twice_and_a_person_closes_it(quarter: Quarter) -> None:

@@ -88,6 +88,8 @@ async def resolve_dispute(dispute_id: UUID, ask: ResolveDisputeAsk, context: Com
             by = context.by(ResolveContest if waits else ResolveDispute, stands)
             dispute = await _state(runtime, row)
             known = await facts.households(connection, {context.actor_id, *dispute.parties})
+            involved = await facts.suspenders(connection, dispute.parties)
+            involved |= await facts.reporters(connection, row["order_id"], dispute.parties)
         kept = await _words(runtime, ask.words, row["beneficiary_id"] or row["raised_by"])
         fields: dict[str, Any] = {
             "by": by,
@@ -97,6 +99,7 @@ async def resolve_dispute(dispute_id: UUID, ask: ResolveDisputeAsk, context: Com
             "consequences": ask.consequences,
             "decider_household_id": known.get(context.actor_id),
             "households": {party: known.get(party) for party in dispute.parties},
+            "involved": involved,
             **kept.fields,
         }
         resolve = (

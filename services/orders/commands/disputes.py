@@ -54,6 +54,8 @@ class Resolving(_Words):
     decider_household_id: UUID | None
     households: dict[UUID, UUID | None]
     """Party → household."""
+    involved: frozenset[UUID] = frozenset()
+    """Who did what is disputed: suspended one of the parties, or said that they had not come. Others decide."""
 
 
 class Appealing(_Words):

@@ -32,6 +32,9 @@ def check_resolver(command: Resolving, dispute: Dispute) -> None:
         raise Refused("person_needed")
     if actor_id in dispute.parties:
         raise Refused("party_decides")
+    if actor_id in command.involved:
+        # An appeal against a suspension or a no-show is a dispute about conduct (domain.md §4.7): others look at it.
+        raise Refused("involved_decides")
     homes = {command.households.get(party) for party in dispute.parties} - {None}
     if command.decider_household_id is not None and command.decider_household_id in homes:
         raise Refused("party_household_decides")

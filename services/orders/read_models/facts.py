@@ -59,6 +59,24 @@ async def consent_withdrawn_at(connection: AsyncConnection, person_id: UUID) -> 
     return None if row is None else row["withdrawn_at"]
 
 
+async def suspenders(connection: AsyncConnection, person_ids: Collection[UUID]) -> frozenset[UUID]:
+    """Who stands for a suspension, in force, of any of these people."""
+    c = p.volunteers.c
+    query = sa.select(c.suspended_by).where(c.volunteer_id.in_(list(person_ids)), c.state == "SUSPENDED")
+    return frozenset(UUID(one) for row in await rows_of(connection, query) for one in row["suspended_by"] or ())
+
+
+async def reporters(
+    connection: AsyncConnection, order_id: UUID | None, person_ids: Collection[UUID]
+) -> frozenset[UUID]:
+    """Who said of any of these people that they had not come to an order."""
+    a = t.assignments.c
+    query = sa.select(a.reported_by).where(
+        a.order_id == order_id, a.volunteer_id.in_(list(person_ids)), a.reported_by.is_not(None)
+    )
+    return frozenset(row["reported_by"] for row in await rows_of(connection, query))
+
+
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What PlaceOrder needs to know, in one round trip."""

@@ -54,7 +54,7 @@ class OrdersModel(ReadModel):
 
     source: ClassVar[str] = "orders"
     metadata: ClassVar[sa.MetaData] = t.metadata
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     ddl: ClassVar[tuple[str, ...]] = (NO_OVERLAP, MERGED_ONE_WAY)
 
     def apply(self, recorded: Recorded, rows: Rows) -> None:

@@ -30,7 +30,7 @@ def _info_provided(event: OrderInfoProvided, _rows: Rows) -> Changes:
 
 
 def _no_show(event: VolunteerNoShowRecorded, rows: Rows) -> Changes:
-    lost = {"live": False, "served": "NO_SHOW", "contest_until": event.contest_until}
+    lost = {"live": False, "served": "NO_SHOW", "contest_until": event.contest_until, "reported_by": event.reported_by}
     rows.update(t.assignments, event.assignment_id, **lost)
     return {"slots_filled": event.slots_filled, "returned": True}
 

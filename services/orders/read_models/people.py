@@ -118,6 +118,7 @@ volunteers = sa.Table(
     sa.Column("accompanied_only", sa.Boolean, nullable=False, default=False),
     sa.Column("weekly", JSONB),
     sa.Column("exceptions", JSONB),
+    sa.Column("suspended_by", JSONB),
 )
 skills = sa.Table(
     "skills",
@@ -269,6 +270,11 @@ def _became(state: str) -> Fold:
     return fold
 
 
+def _suspended(event: VolunteerSuspended, rows: Rows) -> None:
+    two = [str(one) for one in (event.suspended_by, event.seconded_by) if one is not None]
+    rows.update(volunteers, event.volunteer_id, state="SUSPENDED", suspended_by=two)
+
+
 def _skill_declared(event: SkillDeclared, rows: Rows) -> None:
     # Declared again, a verified skill keeps its level: only the columns named here are overwritten.
     rows.upsert(skills, volunteer_id=event.volunteer_id, skill=event.skill)
@@ -363,7 +369,7 @@ _FOLDS: dict[type, Fold] = {
     VolunteerActivated: _became("ACTIVE"),
     VolunteerPaused: _became("PAUSED"),
     VolunteerResumed: _became("ACTIVE"),
-    VolunteerSuspended: _became("SUSPENDED"),
+    VolunteerSuspended: _suspended,
     VolunteerReinstated: _became("ACTIVE"),
     VolunteerWithdrawn: _became("WITHDRAWN"),
     SkillDeclared: _skill_declared,

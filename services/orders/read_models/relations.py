@@ -16,6 +16,7 @@ from services.orders.read_models.fetching import Row, rows_of
 
 PROXY_SCOPES = ("all", "orders")
 """What an authorisation must say to cover orders."""
+LOOKED_UP = ("proxy", "assigned", "serving", "missed", "offered", "household", "responsible")
 COVERING = {
     Role.STATION_MANAGER: "station_covers",
     Role.GRID_WORKER: "grid_covers",
@@ -36,7 +37,8 @@ async def to_order(
 ) -> frozenset[str]:
     """Every relation that holds between the actor and this row of `orders`.
 
-    own, requester, proxy, assigned (fills a slot), serving (and is not done yet), offered (an offer waits), pool (it is
+    own, requester, proxy, assigned (fills a slot), serving (and is not done yet), missed (is said not to have come, and
+    may still contest it), offered (an offer waits), pool (it is
     open, and they volunteer), household (lives with the beneficiary), responsible
     (has to put right what a follow-up found), and who covers its place: station_covers,
     grid_covers, entrance_covers.
@@ -44,6 +46,9 @@ async def to_order(
     a, o, order_id = t.assignments, t.offers, order["order_id"]
     filling = ("HELD", "STARTED", "FINISHED", "AUTO_CLOSED")
     assigned = sa.exists().where(a.c.order_id == order_id, a.c.volunteer_id == actor_id, a.c.served.in_(filling))
+    missed = sa.exists().where(
+        a.c.order_id == order_id, a.c.volunteer_id == actor_id, a.c.served == "NO_SHOW", a.c.contest_until > at
+    )
     serving = sa.exists().where(a.c.order_id == order_id, a.c.volunteer_id == actor_id, a.c.live)
     responsible = sa.exists().where(
         t.follow_ups.c.order_id == order_id,
@@ -59,13 +64,14 @@ async def to_order(
         is_proxy(actor_id, order["beneficiary_id"], at).label("proxy"),
         assigned.label("assigned"),
         serving.label("serving"),
+        missed.label("missed"),
         offered.label("offered"),
         active.label("active"),
         lives_there.label("household"),
         responsible.label("responsible"),
     )
     (row,) = await rows_of(connection, query)
-    relations = {name for name in ("proxy", "assigned", "serving", "offered", "household", "responsible") if row[name]}
+    relations = {name for name in LOOKED_UP if row[name]}
     if row["active"] and order["state"] == "OPEN":
         relations.add("pool")
     if actor_id == order["beneficiary_id"]:

@@ -122,6 +122,7 @@ assignments = sa.Table(
     sa.Column("outcome", sa.Text),
     sa.Column("attachment_hash", sa.Text),
     sa.Column("contest_until", _TIME),
+    sa.Column("reported_by", sa.Uuid),
     sa.Column("reconfirm_until", _TIME),
     sa.Index("assignments_by_volunteer", "volunteer_id", "window_start"),
     sa.Index("assignments_by_order", "order_id"),
