@@ -302,11 +302,12 @@ class OrderLife:
 
     def helper(self, volunteer_id: UUID) -> Actor:
         """A volunteer by their id."""
-        return self.town.volunteer(self._helpers[volunteer_id])
+        return Actor.of(volunteer_id, Role.VOLUNTEER)
 
     def helper_name(self, volunteer_id: UUID) -> str:
-        """What the demo calls a volunteer: the surname and a title."""
-        return f"{self._helpers[volunteer_id].person.name[0]}师傅"
+        """What the demo calls a volunteer: the surname and a title; one who came meanwhile has no name here."""
+        helper = self._helpers.get(volunteer_id)
+        return "新来的志愿者" if helper is None else f"{helper.person.name[0]}师傅"
 
 
 def _seen(order: Order) -> dict[str, Any]:
