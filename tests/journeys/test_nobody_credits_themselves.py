@@ -30,7 +30,7 @@ from tests.volunteers import examples
 ORDERS, VOLUNTEERS = orders_access(), volunteers_access()
 ROLES = [role for role in Role if role is not Role.SYSTEM]
 ORDER_COMMANDS = [row.command for row in LIFECYCLE]
-HER_PLACES = frozenset({"proxy", "requester", "station_covers", "grid_covers", "entrance_covers"})
+HER_PLACES = frozenset({"proxy", "requester", "leads", "station_covers", "grid_covers", "entrance_covers"})
 AS_VOLUNTEER = frozenset({"assigned", "serving", "offered"})
 HER_HOURS = frozenset({"own", "leads", "recipient_proxy"})
 DIGEST = "ab" * 32
