@@ -96,8 +96,13 @@ def status(data: Data = None, as_json: Json = False) -> None:
 
 def _trust_policy(data: Data = None) -> None:
     """Print what others need to check our logs: a trust policy (C2SP tlog-policy) with all keys."""
+    out.print(policy_text(data), end="", markup=False)
+
+
+def policy_text(data: Path | None) -> str:
+    """The trust policy of this place. Raises StackError."""
     kept = _kept(data)
-    out.print("\n".join(_policy_lines(kept, _witnesses(kept))), markup=False)
+    return "".join(f"{line}\n" for line in _policy_lines(kept, _witnesses(kept)))
 
 
 @dataclass(frozen=True, slots=True)

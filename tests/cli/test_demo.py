@@ -15,7 +15,7 @@ from tests.support.waiting import eventually_blocking
 pytestmark = pytest.mark.timeout(480)
 """The days are lived in the first test's fixtures, begun three times."""
 
-OK, NOT_THERE, INTERRUPTED = 0, 3, 130
+OK, USAGE, NOT_THERE, INTERRUPTED = 0, 2, 3, 130
 SERVICES = ["orders", "volunteers", "ledger", "notify"]
 NOT_SHOWN = {
     ("ledger", "EntryRefused"): "a second wall: volunteers credits nothing that the books would refuse",
@@ -135,3 +135,22 @@ def test_days_that_were_lived_are_told_and_not_lived_again(data, result):
     for name, size in result["events"].items():
         assert re.search(rf"{name} +{size} events  root \w+…  head signed, stream identical  ✓", text), text
     assert "logs whole, streams identical, tables equal to their replay, no rule broken ✓" in text
+
+
+def test_a_bundle_taken_away_holds_all_of_it_and_is_checked_without_the_place(data, result, place):
+    bundle = place / "bundle"
+    written = say("audit", "export", bundle, "--data", data, "--json")
+    assert written.code == OK
+    assert written.document["events"] == result["events"]
+    assert say("audit", "export", bundle, "--data", data).code == USAGE
+    checked = say("audit", "verify", bundle, "--json")
+    assert (checked.code, checked.document["problems"]) == (OK, [])
+    balances = (bundle / "books" / "balances.csv").read_text(encoding="utf-8")
+    fund = sum(int(row.split(",")[3]) for row in balances.splitlines() if row.startswith("fund,Assets:"))
+    minutes = -sum(int(row.split(",")[3]) for row in balances.splitlines() if row.startswith("hours,Income:"))
+    assert (fund, minutes) == (result["fund_balance_fen"], result["minutes_logged"])
+
+
+def test_the_rules_are_held_against_the_logs_whenever_one_likes(data, result):
+    said = say("audit", "rules", "--data", data, "--json")
+    assert (said.code, said.document) == (OK, {"ok": True, "breaches": []})

@@ -1,0 +1,148 @@
+"""Checks a bundle without any server: bytes, hashes, signed heads, and the books that follow from them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cli.bundle import books
+from cli.bundle.exporting import tiles_of
+from cli.place import SERVICES
+from contracts.envelope import decode
+from contracts.event import ContractError
+from contracts.ledger import EntryPosted, EntryReversed
+from eventstore.checkpoint import Checkpoint, CheckpointError
+from eventstore.merkle import HASH_BYTES, leaf_hash, root_hash
+from eventstore.note import NoteError, open_note
+from eventstore.tiles import TILE_WIDTH, TileError, TileRef, decode_entries, entries_path
+from eventstore.trust_policy import PolicyError, TrustPolicy, read_trust_policy
+
+
+class BundleUnreadable(ValueError):
+    """The directory is no bundle, or lacks what every bundle has."""
+
+
+@dataclass
+class Checked:
+    """What a check came to. `problems` are sentences; without any, all is as the heads say."""
+
+    sizes: dict[str, int] = field(default_factory=dict)
+    witnesses: dict[str, list[str]] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+
+def check(bundle: Path, policy_text: str | None = None) -> Checked:
+    """Check a bundle against a policy: one's own, or where none is given the bundle's, which then proves less.
+
+    Raises BundleUnreadable.
+    """
+    policy = _policy(bundle, policy_text)
+    checked, entries = Checked(), list[books.Numbered]()
+    for service in SERVICES:
+        checked.problems += _check_log(bundle / "logs" / service, service, policy, checked, entries)
+    checked.problems += _check_books(bundle, entries)
+    return checked
+
+
+def _policy(bundle: Path, given: str | None) -> TrustPolicy:
+    try:
+        text = (bundle / "policy").read_text(encoding="utf-8") if given is None else given
+        return read_trust_policy(text)
+    except (OSError, UnicodeDecodeError, PolicyError) as error:
+        raise BundleUnreadable(f"{bundle}: no policy that can be read: {error}") from error
+
+
+def _check_log(
+    log: Path, service: str, policy: TrustPolicy, checked: Checked, entries: list[books.Numbered]
+) -> Iterator[str]:
+    try:
+        head = _head(log, service, policy, checked)
+    except (OSError, NoteError, CheckpointError, ValueError) as error:
+        yield f"{service}: its head cannot be believed: {error}"
+        return
+    leaves: list[bytes] = []
+    for first in range(0, head.size, TILE_WIDTH):
+        path = log / entries_path(first // TILE_WIDTH, min(TILE_WIDTH, head.size - first))
+        try:
+            bodies = decode_entries(path.read_bytes())
+        except (OSError, TileError) as error:
+            yield f"{service}: events from {first + 1} on cannot be read: {error}"
+            return
+        leaves += map(leaf_hash, bodies)
+        yield from _check_events(service, bodies, first, entries)
+    if len(leaves) != head.size or root_hash(leaves) != head.root:
+        yield f"{service}: the events do not hash to the head of {head.size}"
+    yield from _check_tiles(log, service, leaves)
+
+
+def _head(log: Path, service: str, policy: TrustPolicy, checked: Checked) -> Checkpoint:
+    text = (log / "checkpoint").read_text(encoding="utf-8")
+    origin = text.split("\n", 1)[0]
+    keys = policy.log_keys(origin)
+    if not keys or origin.rpartition("/")[2] != service:
+        raise ValueError(f"the policy knows no log {origin[:100]!r} of {service}")
+    witnesses = {witness.key: witness.name for witness in policy.witnesses}
+    note = open_note(text, [*keys, *witnesses])
+    if not any(one.key in keys for one in note.verified):
+        raise ValueError("its log has not signed it")
+    signed = [one.key for one in note.verified if one.key in witnesses]
+    if not policy.satisfied(signed):
+        raise ValueError(f"{len(signed)} witnesses signed it, the quorum {policy.quorum!r} is not met")
+    head = Checkpoint.parse(note.text)
+    checked.sizes[service] = head.size
+    checked.witnesses[service] = [witnesses[key] for key in signed]
+    return head
+
+
+def _check_events(service: str, bodies: list[bytes], first: int, entries: list[books.Numbered]) -> Iterator[str]:
+    for position, body in enumerate(bodies, first + 1):
+        try:
+            recorded = decode(body)
+        except ContractError as error:
+            yield f"{service}/{position}: not an event that this program knows: {error}"
+            continue
+        if (recorded.service, recorded.position) != (service, position):
+            yield f"{service}/{position}: it says that it is {recorded.service}/{recorded.position}"
+        if service == "ledger" and isinstance(recorded.event, EntryPosted | EntryReversed):
+            entries.append(books.Numbered(position, recorded.event))
+
+
+def _check_tiles(log: Path, service: str, leaves: list[bytes]) -> Iterator[str]:
+    """Every hash tile is what the events hash to."""
+    levels = [leaves]
+    for tile in tiles_of(len(leaves)):
+        if tile.level == len(levels):
+            below = levels[-1]
+            levels.append([root_hash(below[at : at + TILE_WIDTH]) for at in range(0, len(below), TILE_WIDTH)])
+        expected = b"".join(levels[tile.level][tile.children[0] : tile.children[1]])
+        if _read(log, tile) != expected:
+            yield f"{service}: {tile.path} is missing or holds other hashes ({len(expected) // HASH_BYTES} expected)"
+
+
+def _read(log: Path, tile: TileRef) -> bytes | None:
+    try:
+        return (log / tile.path).read_bytes()
+    except OSError:
+        return None
+
+
+def _check_books(bundle: Path, entries: list[books.Numbered]) -> Iterator[str]:
+    """The entries are numbered without gaps and in balance, and the journals are what they come to."""
+    for book in books.BOOKS:
+        numbers = [one.entry.entry_no for one in entries if one.entry.book == book]
+        if numbers != list(range(1, len(numbers) + 1)):
+            yield f"the entries of {book} are not numbered 1 to {len(numbers)}"
+    for one in entries:
+        sums: dict[str, int] = {}
+        for posting in one.entry.postings:
+            sums[posting.unit] = sums.get(posting.unit, 0) + posting.amount
+        if any(sums.values()):
+            yield f"ledger/{one.position}: the entry sums to {sums}"
+    for name, content in books.files(entries).items():
+        path = bundle / "books" / name
+        if not path.exists() or path.read_text(encoding="utf-8") != content:
+            yield f"books/{name} is not what the ledger's entries come to"

@@ -1,0 +1,89 @@
+"""audit: a bundle to take away, its check without any server, and the rules held against what happened."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.audit.run import audit
+from cli.bundle.checking import BundleUnreadable, check
+from cli.bundle.exporting import BundleExists, export
+from cli.commands.options import Data, Json
+from cli.commands.witness import policy_text
+from cli.output import out, print_json, progress
+from cli.place import located
+
+CHECK_FAILED = 1
+audit_app = typer.Typer(
+    help="Take the logs away, check what was taken, hold the rules against them.", no_args_is_help=True
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.add_typer(audit_app, name="audit")
+
+
+@audit_app.command("export")
+def export_bundle(
+    target: Annotated[Path, typer.Argument(help="The directory to make.", metavar="DIRECTORY")],
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Write a bundle: every event's bytes, hashes, signed heads, keys, both books for hledger and beancount."""
+    policy = policy_text(data)
+    with located(data) as place, progress(not as_json) as tell:
+        try:
+            sizes = asyncio.run(export(place, policy, target, tell))
+        except BundleExists as error:
+            raise typer.BadParameter(str(error)) from None
+    if as_json:
+        print_json({"bundle": str(target), "events": sizes})
+    else:
+        out.print(f"{target}: {', '.join(f'{service} {size}' for service, size in sizes.items())} events", markup=False)
+
+
+@audit_app.command("verify")
+def verify_bundle(
+    bundle: Annotated[Path, typer.Argument(help="The bundle.", exists=True, file_okay=False, metavar="DIRECTORY")],
+    policy: Annotated[
+        Path | None,
+        typer.Option("--policy", help="Your own policy; without it the bundle's is taken, which proves less."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Check a bundle without any server: bytes, hashes, heads, signatures, books. Ends with 1 if anything is wrong."""
+    try:
+        checked = check(bundle, None if policy is None else policy.read_text(encoding="utf-8"))
+    except (BundleUnreadable, OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(str(error)) from None
+    if as_json:
+        print_json(
+            {"ok": checked.ok, "events": checked.sizes, "witnesses": checked.witnesses, "problems": checked.problems}
+        )
+    else:
+        for service, size in checked.sizes.items():
+            signed = ", ".join(checked.witnesses[service]) or "尚无外部见证 · no outside witness"
+            out.print(f"{service:<11}{size:>8} events  {signed}", markup=False)
+        for problem in checked.problems:
+            out.print(f"✗ {problem}", markup=False)
+        if checked.ok:
+            out.print("✓ every event, hash, head and book is as it should be", markup=False)
+    if not checked.ok:
+        raise typer.Exit(CHECK_FAILED)
+
+
+@audit_app.command("rules")
+def hold_rules(data: Data = None, as_json: Json = False) -> None:
+    """Hold every rule of orders, hours, stars and measures against the logs. Ends with 1 when one was broken."""
+    with located(data) as place, progress(not as_json) as tell:
+        found = asyncio.run(audit(place, tell, open_allowed=True))
+    if as_json:
+        print_json({"ok": not found, "breaches": found})
+    else:
+        for breach in found:
+            out.print(f"✗ {breach}", markup=False)
+        out.print(f"{len(found)} breaches" if found else "✓ no rule was broken", markup=False)
+    if found:
+        raise typer.Exit(CHECK_FAILED)
