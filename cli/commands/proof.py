@@ -99,7 +99,7 @@ def _replay(
 ) -> None:
     """Fold every read model from its history again and compare it with the live one, row by row."""
     services = chosen(service)
-    moment = _moment(until, services)
+    moment = moment_of(until, services)
     if swap and until is not None:
         raise typer.BadParameter("--swap goes to the end of the log, not --until")
     with located(data) as place, progress(not as_json) as tell:
@@ -113,7 +113,8 @@ def _replay(
         raise typer.Exit(CHECK_FAILED)
 
 
-def _moment(until: str | None, services: Sequence[str]) -> int | datetime | None:
+def moment_of(until: str | None, services: Sequence[str]) -> int | datetime | None:
+    """A position of one service's log, or a time. Raises typer.BadParameter."""
     if until is None:
         return None
     if until.isdigit():

@@ -154,3 +154,34 @@ def test_a_bundle_taken_away_holds_all_of_it_and_is_checked_without_the_place(da
 def test_the_rules_are_held_against_the_logs_whenever_one_likes(data, result):
     said = say("audit", "rules", "--data", data, "--json")
     assert (said.code, said.document) == (OK, {"ok": True, "breaches": []})
+
+
+def placed_until(events, position):
+    """How many orders the log itself knows up to a position."""
+    orders = [one for one in events if one["source"].endswith("/orders") and one["position"] <= position]
+    return sum(one["type"] == "OrderPlaced" for one in orders)
+
+
+def test_tables_are_seen_as_they_were_and_what_became_of_them_since(data, result, events):
+    half, whole = result["events"]["orders"] // 2, result["events"]["orders"]
+    asked = ("--service", "orders", "--data", data, "--json")
+    earlier = say("as-of", half, *asked).document
+    assert earlier["position"] == half
+    assert earlier["tables"]["orders"] == placed_until(events, half)
+    rows = [json.loads(line) for line in say("as-of", half, *asked, "--table", "orders").lines]
+    assert len(rows) == earlier["tables"]["orders"]
+    assert [row["order_id"] for row in rows] == sorted(row["order_id"] for row in rows)
+    since = say("differences", half, whole, *asked).document["tables"]["orders"]
+    assert since["added"] == 120 - earlier["tables"]["orders"]
+    assert since["removed"] == 0
+    changes = [json.loads(line) for line in say("differences", half, whole, *asked, "--table", "orders").lines]
+    assert len(changes) == since["added"] + since["changed"]
+    ended = [one for one in changes if one["before"] is not None]
+    assert {one["before"]["order_id"] for one in ended} <= {row["order_id"] for row in rows}
+    assert all(one["before"] != one["after"] for one in ended)
+    assert say("differences", whole, whole, *asked).document["tables"] == {}
+    assert say("as-of", half, *asked, "--table", "nothing").code == USAGE
+    assert say("as-of", whole + 1, *asked).code == USAGE
+    assert say("as-of", "yesterday", *asked).code == USAGE
+    # Nothing of it is left behind, and the live tables are as they were.
+    assert say("replay", "--service", "orders", "--data", data, "--json").document["ok"] is True
