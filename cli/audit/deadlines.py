@@ -17,6 +17,7 @@ from contracts.envelope import Recorded
 
 MOMENTS_LATE = 25
 HOURS_LATE = timedelta(hours=1)
+ASKED_AGAIN = "CorrectionRequested"
 SHOWN_ONLY = frozenset({"decision"})
 """A person's to decide, and only shown when it passes (contracts.orders.DueFor)."""
 
@@ -43,6 +44,9 @@ class Deadlines:
             moments.append(moment)
         for kind, key, due in _owed(recorded):
             place = (recorded.service, kind, key)
+            if recorded.type == ASKED_AGAIN and place in self._due:
+                # One answer closes every open request about a claim: the first one's deadline counts.
+                continue
             yield from self._late(recorded, self._due.pop(place, None), moment)
             if due is not None:
                 self._due[place] = due
@@ -87,9 +91,9 @@ def _owed(recorded: Recorded) -> Iterator[tuple[str, UUID, _Due | None]]:
         case "HoursApproved" | "HoursRejected" | "HoursLogged":
             yield "claim", event.claim_id, None
         case "CorrectionRequested":
-            yield "correction", event.correction_id, _Due(event.due_at, "an answer")
+            yield "correction of claim", event.claim_id, _Due(event.due_at, "an answer")
         case "HoursAdjusted" | "HoursVoided":
-            yield "correction", event.correction_id, None
+            yield "correction of claim", event.claim_id, None
         case "HoursSampled":
             due = None if event.due_at is None else _Due(event.due_at, "a call")
             yield "random check", event.claim_id, due

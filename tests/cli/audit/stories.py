@@ -126,6 +126,8 @@ def _hours(history: History) -> None:
     say("HoursLogged", AUDITOR, BY_HAND, **paper, day_minutes=70, logged_at=moment(720))
     asked = {"correction_id": str(CORRECTION), "requested_by": str(OTHER), "due_at": moment(9_000)}
     say("CorrectionRequested", OTHER, BY_HAND, **asked, requested_at=moment(800))
+    again = {**asked, "correction_id": str(UUID(int=207)), "due_at": moment(12_000)}
+    say("CorrectionRequested", RESIDENT, BY_HAND, **again, requested_at=moment(850))
     answered = {"correction_id": str(CORRECTION), "requested_by": str(OTHER), "approved_by": str(AUDITOR)}
     change = {"minutes": 50, "delta": -10, "day_minutes": 60, "service_date": DAY}
     say("HoursAdjusted", AUDITOR, BY_HAND, **answered, **change, adjusted_at=moment(900))

@@ -31,6 +31,14 @@ def late(history: History) -> None:
     history.said += said[place:]
 
 
+def never_answered(history: History) -> None:
+    """Two ask for a correction, nobody answers, and much else is recorded."""
+    history.drop("HoursAdjusted")
+    for number in range(30):
+        registered = {"registered_at": moment(12_000 + number)}
+        history.say("volunteers", "PersonRegistered", f"person-{number}", STATION, **registered)
+
+
 def promised_elsewhere(history: History) -> None:
     """The first service goes on while its volunteer promises the same time again."""
     history.drop("ServiceFinished")
@@ -106,6 +114,7 @@ TAMPERED = {
     "corrected alone": (change("HoursAdjusted", requested_by="00000000-0000-0000-0000-000000000006"), "who decided"),
     "other minutes than they come to": (change("HoursAdjusted", minutes=51), "the claim comes to 50 minutes"),
     "nobody but the volunteer": (change("HoursLogged", 0, order_id=SECOND.hex[:-1] + "f"), "nobody but the volunteer"),
+    "corrected never": (never_answered, "was due for an answer"),
     # the ledger
     "an entry left out": (dropped("EntryReversed"), "must come to"),
     "an entry twice": (twice("EntryPosted"), "must come to"),
