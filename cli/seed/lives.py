@@ -1,9 +1,10 @@
 """How each course of the plan is lived, step by step, until the order has come to its end."""
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
+from cli.output import SHANGHAI
 from cli.seed import dispute_courses, endings, missing_courses, rating_courses, turning_courses
 from cli.seed.courses import Course
 from cli.seed.order_life import OrderLife
@@ -203,9 +204,34 @@ async def _overlapping(life: OrderLife) -> None:
     await judge_and_close(life)
 
 
+ASKED_FOR_DAYS = 3
+
+
+async def _asked_for_days(life: OrderLife, volunteer_id: UUID) -> list[UUID]:
+    """Whoever was asked twice on one day is asked again the next morning, before anybody is found instead."""
+    for _ in range(ASKED_FOR_DAYS):
+        if await life.may_dispatch(volunteer_id):
+            await life.accept(volunteer_id)
+            break
+        if life.now + timedelta(days=1) > life.window_start:
+            break
+        await life.until(_next_morning(life.now))
+    return await life.staff_it()
+
+
+def _next_morning(moment: datetime) -> datetime:
+    """Seven o'clock of the next day: before anybody else is up."""
+    local = moment.astimezone(SHANGHAI)
+    return local.replace(hour=7, minute=0, second=0, microsecond=0) + timedelta(days=1)
+
+
 async def _regular(life: OrderLife) -> None:
     """Eight hours with somebody who comes every day, to the minute: a hundred hours make a star."""
-    serving = await _by_name(life)
+    await life.place()
+    await life.verify()
+    helper = life.planned.helper
+    assert helper is not None
+    serving = await _asked_for_days(life, life.town.ids[helper.person.person_key])
     if serving:
         await life.until(life.window_start, exact=True)
         serving = await life.staff_it()

@@ -181,6 +181,16 @@ class OrderLife:
         self.tell(f"派单  问了 {len(offered)} 位志愿者愿不愿意去")
         return offered
 
+    async def may_dispatch(self, volunteer_id: UUID) -> bool:
+        """派单 to one volunteer only; False when they cannot be asked now, and then nobody is."""
+        try:
+            await self.command("dispatch", self.dispatcher, {"volunteer_ids": [str(volunteer_id)]})
+        except ProblemError as problem:
+            if problem.reason_code not in NOT_TO_BE_ASKED | SENT_OUT:
+                raise
+            return False
+        return True
+
     async def accept(self, volunteer_id: UUID) -> bool:
         """接单 by one volunteer; False when they come too late or are busy then."""
         try:

@@ -156,7 +156,7 @@ def test_the_image_gets_what_services_need_and_nothing_else():
     rules = (ROOT / ".dockerignore").read_text(encoding="utf-8").split()
     assert rules[0] == "*"
     wanted = {rule.removeprefix("!") for rule in rules if rule.startswith("!")}
-    assert wanted == {"requirements.lock", "contracts", "eventstore", "servicekit", "services", "cli"}
+    assert wanted == {"requirements.lock", "contracts", "eventstore", "servicekit", "services", "witness", "cli"}
     assert all((ROOT / path).exists() for path in wanted)
     assert any(fnmatch("services/orders/__pycache__", rule) for rule in rules[1:])
     lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")

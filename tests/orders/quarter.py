@@ -67,7 +67,7 @@ class Quarter:
             await self.hear(*self.volunteering(volunteer_id))
         await self.hear(self.granted(ZHAN, Role.STATION_MANAGER, "station", "station-civilization"))
         await self.hear(self.granted(DUAN, Role.DISPATCHER), self.granted(GUO, Role.GRID_WORKER, "grid", "grid-01"))
-        await self.hear(*self.leading(RUI, ANNA, CHEN))
+        await self.hear(*self.leading(RUI, "arts-team", ANNA), *self.leading(RUI, "meals-team", CHEN))
         items: dict[str, dict[str, Any]] = {
             "haircut": {"skills": ["haircut"]},
             "haircut-at-home": {"skills": ["haircut"], "slots": 2, "home_visit": True},
@@ -115,10 +115,10 @@ class Quarter:
             granted_at=MONDAY_NINE,
         )
 
-    def leading(self, leader_id: UUID, *member_ids: UUID) -> Sequence[Event]:
+    def leading(self, leader_id: UUID, team_code: str, *member_ids: UUID) -> Sequence[Event]:
         """A team of the leader and these members."""
         ends = MONDAY_NINE + timedelta(days=365)
-        team: dict[str, Any] = {"team_id": uuid7(), "team_code": "haircut-team", "role": Role.STATION_MANAGER}
+        team: dict[str, Any] = {"team_id": uuid7(), "team_code": team_code, "role": Role.STATION_MANAGER}
         founded = volunteers.TeamFounded(**team, founder_id=leader_id, founded_at=MONDAY_NINE)
         joined = [
             volunteers.MemberJoined(**team, volunteer_id=member_id, members=number, due_at=ends, joined_at=MONDAY_NINE)
