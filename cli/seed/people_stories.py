@@ -47,11 +47,13 @@ async def _move(days: Days, story: Story, number: int) -> None:
 
 
 async def _keep_apart(days: Days, story: Story, number: int) -> None:
-    """两人不再派到一起; after a talk it is taken back."""
+    """两人不再派到一起; after a talk it is taken back. Another one stands."""
     person, helper = _neighbour(days, number + 10), days.town.community.helpers[WITH_STORIES + 40 + number]
     own = days.town.resident(person)
     block = {"person_id": story.id(person), "other_id": story.id(helper), "reason": "上回说话不太愉快。"}
     blocked = await story.ask("/v1/blocks", block, own)
+    other = days.town.community.helpers[WITH_STORIES + 50 + number]
+    await story.ask("/v1/blocks", {**block, "other_id": story.id(other)}, own)
     await story.pause(days=3)
     await story.ask(f"/v1/blocks/{blocked['block_id']}/end", {}, own)
 
