@@ -174,6 +174,8 @@ async def end_ties(days: Days) -> None:
     consents, own = f"/v1/persons/{whose}/consents", town.resident(other)
     await days.send(steps, "volunteers", consents, {"purpose": "publish_name", "form": "web"}, own)
     await days.send(steps, "volunteers", f"{consents}/publish_name/withdraw", {}, own)
+    # From now on they are not called: what they have to know stands on their page.
+    await days.send(steps, "volunteers", f"{consents}/contact/withdraw", {}, own)
 
 
 async def change_volunteers(days: Days) -> None:
