@@ -62,7 +62,12 @@ def life(number: int) -> list[Event]:
         data = data | {name: value for name, value in own.items() if name in data}
         if type_name == "OrderDispatched":
             data["offers"] = [
-                data["offers"][0] | {"offer_id": str(offer), "volunteer_id": str(UUID(int=1_000 + (number + i) % 400))}
+                data["offers"][0]
+                | {
+                    "offer_id": str(offer),
+                    "volunteer_id": str(UUID(int=1_000 + (number + i) % 400)),
+                    "number_today": number // 400 * 3 + i + 1,  # a volunteer has each number of a day once
+                }
                 for i, offer in enumerate(offers)
             ]
         elif type_name == "OfferDeclined":

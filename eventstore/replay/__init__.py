@@ -119,7 +119,7 @@ async def _check(run: Run) -> ReplayReport:
     try:
         live = await live_state(run.connection, run.config)
         goal, projection = await run.goal(), run.projection()
-        await run.make_shadow(to_keep=False)
+        await run.make_shadow()
         await run.fold(projection, goal)
         await run.fill_shadow(projection)
         note = _why_not_compared(run, live, goal)

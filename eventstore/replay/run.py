@@ -160,9 +160,9 @@ class Run:
                 async for events, end in self.history(source).read(after, position, goal.left_out[source]):
                     yield source, events, end
 
-    async def make_shadow(self, *, to_keep: bool = True) -> None:
-        """Empty tables in the shadow schema; what is not `to_keep` ends with the transaction."""
-        self.shadow = await Shadow.make(self.connection, self.config, self.models, to_keep=to_keep)
+    async def make_shadow(self) -> None:
+        """Empty tables in the shadow schema."""
+        self.shadow = await Shadow.make(self.connection, self.config, self.models)
 
     async def fill_shadow(self, projection: Projection) -> None:
         """Write what is folded and let every constraint look at it. Raises ReplayFailed when one refuses."""

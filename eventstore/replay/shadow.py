@@ -25,21 +25,18 @@ class Shadow:
     """Statements that make the exclusion constraints; rows are written without them far faster, even one by one."""
 
     @classmethod
-    async def make(
-        cls, connection: asyncpg.Connection, config: LogConfig, models: Sequence[ReadModel], *, to_keep: bool
-    ) -> "Shadow":
+    async def make(cls, connection: asyncpg.Connection, config: LogConfig, models: Sequence[ReadModel]) -> "Shadow":
         """Make the tables in place of what was there, inside a transaction of the caller's.
 
-        Without `to_keep` the tables are not logged: a crash would empty them.
+        Never UNLOGGED, not even for a comparison that is rolled back. PostgreSQL killed within a moment of such a
+        rollback would not start again: recovery makes the table's init fork anew, does not find the record of the
+        rollback, which nobody waits to see written, and ends at the main fork that is already there ("File exists").
         """
         schema = config.shadow_schema
         await connection.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
         await create_read_models(connection, config.service, schema, models)
         shadow = cls(connection, schema)
         await shadow._take_off()
-        if not to_keep:
-            tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = $1", schema)
-            await shadow._run([f'ALTER TABLE {schema}."{table}" SET UNLOGGED' for (table,) in tables])
         return shadow
 
     async def _take_off(self) -> None:
