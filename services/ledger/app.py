@@ -3,7 +3,8 @@
 from eventstore.aggregate import Aggregate
 from servicekit.definition import ServiceDefinition
 from services.ledger.access import build_access
-from services.ledger.api import ACCOUNTING, router
+from services.ledger.api import ROUTERS
+from services.ledger.api.donations import ACCOUNTING
 from services.ledger.commands import ACCOUNTING_BASIS, BOOK_COMMANDS, DONATION_COMMANDS, EraseVaultData
 from services.ledger.decider import book, donation, erasure
 from services.ledger.policy import POLICY
@@ -22,7 +23,7 @@ definition = ServiceDefinition(
     read_models=(LedgerModel(), VolunteersCopy()),
     aggregates=(BOOK, DONATION, ERASURE),
     access=build_access(),
-    build_app=lambda _: router,
+    build_app=lambda _runtime: ROUTERS,
     policy=POLICY,
     reactions=reactions,
     hears=("volunteers",),

@@ -1,4 +1,4 @@
-"""What the ledger says: entries in two books, hours (minutes) and fund (分), and the donations behind the fund's."""
+"""Entries in the two books, hours (minutes) and fund (分)."""
 
 from datetime import date
 from typing import Annotated, Literal
@@ -7,25 +7,11 @@ from uuid import UUID
 from pydantic import Field
 
 from contracts.command import Role
-from contracts.event import (
-    AmountFen,
-    Code,
-    Digest,
-    Event,
-    Instant,
-    Minutes,
-    Part,
-    PersonDataErasedFields,
-    PolicyAdoptedFields,
-    ReceiptNo,
-    Signature,
-    SignedAmount,
-)
+from contracts.event import Code, Digest, Event, Instant, Minutes, Part, ReceiptNo, Signature, SignedAmount
 from contracts.volunteers import Grade
 
 Book = Literal["hours", "fund"]
 Unit = Literal["minutes", "fen"]
-DonationMethod = Literal["bank_transfer", "cash", "cheque", "other"]
 
 
 class Posting(Part):
@@ -112,65 +98,4 @@ class EntryRefused(Event, service="ledger", audience="partner"):
     refused_at: Instant
 
 
-class DonationFact(Event):
-    """What every event of a gift carries: random ids of this one gift, never a donor's own."""
-
-    donation_id: UUID
-    donor_ref: UUID
-    role: Role
-    fund: Code
-    amount_fen: AmountFen
-
-
-class DonationPledged(DonationFact, service="ledger", audience="public"):
-    """认捐 — a gift was promised."""
-
-    purpose: Code | None = None
-    anonymous: bool = True
-    donor_commitment: Digest | None = None
-    due_at: Instant | None = None
-    pledged_at: Instant
-
-
-class DonationReceived(DonationFact, service="ledger", audience="public"):
-    """收到捐款 — a gift arrived."""
-
-    purpose: Code | None = None
-    method: DonationMethod
-    anonymous: bool = True
-    counted_by: tuple[UUID, ...] = ()
-    """Two people, where cash asks for it."""
-    voucher_sha256: tuple[Digest, ...] = ()
-    donor_commitment: Digest | None = None
-    effective_date: date
-    due_at: Instant | None = None
-    """By when a receipt is due."""
-    received_at: Instant
-
-
-class DonationReceipted(DonationFact, service="ledger", audience="public"):
-    """开具票据 — a receipt was issued for a gift (慈善法 §38)."""
-
-    receipt_no: ReceiptNo
-    receipted_at: Instant
-
-
-class ReceiptWaived(DonationFact, service="ledger", audience="public"):
-    """放弃票据 — the donor wanted no receipt."""
-
-    reason_code: Code
-    waived_at: Instant
-
-
-class PersonDataErased(PersonDataErasedFields, service="ledger", audience="internal"):
-    """个人信息已删除 — the ledger destroyed its keys for an erased person, save what law keeps."""
-
-
-class PolicyAdopted(PolicyAdoptedFields, service="ledger", audience="public"):
-    """规则已采用 — the ledger's figures changed from a moment on."""
-
-
 BookEvent = EntryPosted | EntryReversed | EntryRefused
-DonationEvent = DonationPledged | DonationReceived | DonationReceipted | ReceiptWaived
-ErasureEvent = PersonDataErased
-PolicyEvent = PolicyAdopted

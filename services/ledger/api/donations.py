@@ -1,29 +1,22 @@
-"""HTTP of the ledger: gifts in, books out."""
+"""Gifts over HTTP: pledged, received, receipted; who gave is opened only to who must know."""
 
-import asyncio
 from collections.abc import Mapping
-from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from uuid import UUID
-from weakref import WeakKeyDictionary
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter
 from fastapi.responses import JSONResponse
-from pydantic import TypeAdapter
 
 from contracts.command import Refused
 from contracts.ids import uuid7
-from contracts.ledger import Book
 from eventstore.executor import Plan
-from eventstore.log import Log
 from eventstore.model import VaultChange
 from servicekit.definition import Runtime
 from servicekit.http import CommandContext, Commanding, Reading, command
-from servicekit.validation import Moment
 from services.ledger import access
+from services.ledger.api.shared import Limit, Running, as_json, turn
 from services.ledger.chart_of_accounts import chart
 from services.ledger.commands import (
-    FUND,
     Donor,
     PledgeDonation,
     PledgeDonationAsk,
@@ -38,7 +31,6 @@ from services.ledger.commands import (
 )
 from services.ledger.policy import current_policy
 from services.ledger.read_models import queries
-from services.ledger.read_models.queries import AsOf, EntryFilter
 
 router = APIRouter(prefix="/v1", tags=["ledger"])
 
@@ -46,48 +38,6 @@ ACCOUNTING, DISPLAY = "accounting", "display"
 """The vault's purposes for donors: what vouchers must keep for 30 years, and what the donor agreed to have shown."""
 NAME, PHONE, PUBLIC_NAME = "name", "phone", "public_name"
 ANONYMOUS, ERASED = "匿名", "已删除"
-_ANY: TypeAdapter[Any] = TypeAdapter(Any)
-
-
-_turns: WeakKeyDictionary[Log, asyncio.Lock] = WeakKeyDictionary()
-
-
-def _turn(runtime: Runtime) -> asyncio.Lock:
-    """One posting at a time in this process: all go to one stream, and taking turns is faster than losing races.
-
-    Never needed for correctness: another replica, or the consumer, may post in between.
-    """
-    return _turns.setdefault(runtime.log, asyncio.Lock())
-
-
-def _runtime(request: Request) -> Runtime:
-    runtime: Runtime = request.app.state.runtime
-    return runtime
-
-
-Running = Annotated[Runtime, Depends(_runtime)]
-
-
-async def _as_of(
-    runtime: Running,
-    as_of_position: Annotated[int | None, Query(ge=0, le=2**53)] = None,
-    as_of_time: Annotated[Moment | None, Query(description="Recorded up to this time.")] = None,
-    effective_on: Annotated[date | None, Query(description="Effective up to the end of this day.")] = None,
-) -> AsOf:
-    """The point in two times that a query is about: recorded (as a position or a time), and effective."""
-    if as_of_time is not None:
-        if as_of_position is not None:
-            raise Refused("two_points_in_time")
-        return AsOf(await runtime.log.position_at(as_of_time), effective_on)
-    if as_of_position is not None:
-        size = (await runtime.log.head()).size
-        if as_of_position > size:
-            raise Refused("position_unknown", size=size)
-    return AsOf(as_of_position, effective_on)
-
-
-AsOfQuery = Annotated[AsOf, Depends(_as_of)]
-Limit = Annotated[int, Query(ge=1, le=200)]
 
 
 @router.post("/donations", status_code=201)
@@ -192,7 +142,7 @@ async def receive_donation(donation_id: UUID, ask: ReceiveDonationAsk, context: 
         answer = {"donation_id": donation_id, "entry_id": entry_id}
         return Plan([received, posted], answer, expected_versions=context.expecting(received.stream))
 
-    async with _turn(context.runtime):
+    async with turn(context.runtime):
         return await command(context, build, ReceiveDonation)
 
 
@@ -256,7 +206,7 @@ async def read_donations(
     caller.by(access.READ_DONATION)
     async with runtime.log.queries() as connection:
         rows = await queries.donations(connection, state, fund, limit)
-    return _json({"donations": [_without_hands(row) for row in rows]})
+    return as_json({"donations": [_without_hands(row) for row in rows]})
 
 
 def _without_hands(row: queries.Row) -> dict[str, Any]:
@@ -268,7 +218,7 @@ async def read_donation(donation_id: UUID, caller: Reading, runtime: Running) ->
     """A gift, with the name that the donor agreed to show."""
     caller.by(access.READ_DONATION)
     row = await _donation(runtime, donation_id)
-    return _json({**_without_hands(row), "public_name": await _public_name(runtime, row)})
+    return as_json({**_without_hands(row), "public_name": await _public_name(runtime, row)})
 
 
 async def _donation(runtime: Runtime, donation_id: UUID) -> queries.Row:
@@ -293,97 +243,8 @@ async def read_donor(donation_id: UUID, caller: Reading, runtime: Running) -> JS
     row = await _donation(runtime, donation_id)
     opened = await runtime.vault.open(row["donor_ref"])
     if row["donor_commitment"] is None:
-        return _json({"donor_ref": row["donor_ref"], "name": ANONYMOUS, "phone": None, "erased": False})
+        return as_json({"donor_ref": row["donor_ref"], "name": ANONYMOUS, "phone": None, "erased": False})
     if opened is None or PUBLIC_NAME not in opened:
-        return _json({"donor_ref": row["donor_ref"], "name": ERASED, "phone": None, "erased": True})
+        return as_json({"donor_ref": row["donor_ref"], "name": ERASED, "phone": None, "erased": True})
     name, phone = opened[NAME], opened.get(PHONE)
-    return _json({"donor_ref": row["donor_ref"], "name": name, "phone": phone, "erased": False})
-
-
-@router.get("/accounts")
-async def read_accounts(caller: Reading) -> JSONResponse:
-    """The chart of accounts, codes first, and the funds with their purposes."""
-    caller.by(access.READ_ACCOUNTS)
-    return _json(chart().model_dump())
-
-
-@router.get("/balances")
-async def read_balances(
-    caller: Reading, runtime: Running, as_of: AsOfQuery, book: Book = FUND, fund: str | None = None
-) -> JSONResponse:
-    """The trial balance of a book, now or as of a position, a recording time or a business day."""
-    caller.by(access.READ_BALANCES)
-    if fund is not None:
-        chart().fund(fund)
-    async with runtime.log.queries() as connection:
-        rows = await queries.balances(connection, book, fund, as_of)
-        held = await queries.fund_balances(connection, as_of) if book == FUND else {}
-    accounts, totals = [], dict[str, int]()
-    for row in rows:
-        known = chart().account(row["account"].replace("*", "all"))
-        balance = row["debit"] - row["credit"]
-        totals[row["unit"]] = totals.get(row["unit"], 0) + balance
-        accounts.append(
-            {
-                "code": known.code,
-                "account": row["account"],
-                "name": known.name,
-                "fund": row["fund"] or None,
-                "unit": row["unit"],
-                "debit": row["debit"],
-                "credit": row["credit"],
-                "balance": balance,
-            }
-        )
-    accounts.sort(key=lambda account: (account["code"], account["account"], account["fund"] or ""))
-    last = rows[0]["last_position"] if rows else 0
-    funds = [
-        {"fund": known.code, "name": known.name, "balance_fen": held.get(known.code, 0)}
-        for known in (chart().funds if book == FUND else ())
-        if fund in {None, known.code}
-    ]
-    answer = {
-        "book": book,
-        "position": last if as_of.position is None else as_of.position,
-        "effective_on": as_of.effective_on,
-        "accounts": accounts,
-        "funds": funds,
-        "totals": totals,
-    }
-    return _json(answer)
-
-
-@router.get("/entries")
-async def read_entries(
-    caller: Reading,
-    runtime: Running,
-    as_of: AsOfQuery,
-    book: Book = FUND,
-    account: str | None = None,
-    fund: str | None = None,
-    donation_id: UUID | None = None,
-    volunteer_id: UUID | None = None,
-    after_no: Annotated[int, Query(ge=0, le=2**53)] = 0,
-    limit: Limit = 50,
-) -> JSONResponse:
-    """Entries of a book in the order of their numbers, with their postings; go on after the last number."""
-    caller.by(access.READ_FUND_ENTRIES if book == FUND else access.READ_HOURS_ENTRIES)
-    wanted = EntryFilter(book, account, fund, donation_id, volunteer_id, after_no, limit)
-    async with runtime.log.queries() as connection:
-        found = await queries.entries(connection, wanted, as_of)
-    return _json({"book": book, "entries": found})
-
-
-@router.get("/volunteers/{volunteer_id}/minutes")
-async def read_minutes(volunteer_id: UUID, caller: Reading, runtime: Running, as_of: AsOfQuery) -> JSONResponse:
-    """A volunteer's posted minutes, by evidence grade."""
-    async with runtime.log.queries() as connection:
-        relations = await queries.relations_to(connection, caller.actor_id, volunteer_id, runtime.clock.now())
-        caller.by(access.READ_MINUTES, relations)
-        by_grade = await queries.minutes_of(connection, volunteer_id, as_of)
-    return _json({"volunteer_id": volunteer_id, "minutes": sum(by_grade.values()), "by_grade": by_grade})
-
-
-def _json(content: Any) -> JSONResponse:
-    """Ids as text, times in UTC with Z, days as dates."""
-    return JSONResponse(_ANY.dump_python(content, mode="json"))
+    return as_json({"donor_ref": row["donor_ref"], "name": name, "phone": phone, "erased": False})

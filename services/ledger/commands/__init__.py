@@ -1,0 +1,83 @@
+"""What may be asked of the ledger: gifts by people; entries in the two books by what else was recorded or heard."""
+
+from services.ledger.commands.books import (
+    BOOK_COMMANDS,
+    FUND,
+    HOURS,
+    AnyBookCommand,
+    BookCommand,
+    HoursFacts,
+    PostDonation,
+    PostHours,
+    RefuseEntry,
+    ReverseEntry,
+    book_stream,
+)
+from services.ledger.commands.days import (
+    ACCOUNTING_BASIS,
+    ACCOUNTING_YEARS,
+    SHANGHAI,
+    day_of,
+    kept_until,
+)
+from services.ledger.commands.donations import (
+    DONATION_COMMANDS,
+    AnyDonationCommand,
+    DonationCommand,
+    Donor,
+    PersonName,
+    Phone,
+    PledgeDonation,
+    PledgeDonationAsk,
+    ReceiptDonation,
+    ReceiptDonationAsk,
+    ReceiveDonation,
+    ReceiveDonationAsk,
+    WaiveReceipt,
+    WaiveReceiptAsk,
+    donation_stream,
+)
+from services.ledger.commands.erasing import (
+    EraseVaultData,
+    erasure_stream,
+)
+from services.ledger.commands.policy import (
+    DonationPolicy,
+)
+
+__all__ = [
+    "ACCOUNTING_BASIS",
+    "ACCOUNTING_YEARS",
+    "BOOK_COMMANDS",
+    "DONATION_COMMANDS",
+    "FUND",
+    "HOURS",
+    "SHANGHAI",
+    "AnyBookCommand",
+    "AnyDonationCommand",
+    "BookCommand",
+    "DonationCommand",
+    "DonationPolicy",
+    "Donor",
+    "EraseVaultData",
+    "HoursFacts",
+    "PersonName",
+    "Phone",
+    "PledgeDonation",
+    "PledgeDonationAsk",
+    "PostDonation",
+    "PostHours",
+    "ReceiptDonation",
+    "ReceiptDonationAsk",
+    "ReceiveDonation",
+    "ReceiveDonationAsk",
+    "RefuseEntry",
+    "ReverseEntry",
+    "WaiveReceipt",
+    "WaiveReceiptAsk",
+    "book_stream",
+    "day_of",
+    "donation_stream",
+    "erasure_stream",
+    "kept_until",
+]

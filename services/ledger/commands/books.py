@@ -1,0 +1,98 @@
+"""Entries in the two books, asked for by what else was recorded or heard."""
+
+from datetime import date
+from uuid import UUID, uuid5
+
+from pydantic import BaseModel, ConfigDict
+
+from contracts.command import Command
+from contracts.event import AmountFen, Code, Digest
+from contracts.ledger import Book, DonationMethod, EntryPosted, HoursEntry
+
+HOURS: Book = "hours"
+FUND: Book = "fund"
+_BOOKS = UUID("018f6a3e-7c00-7000-8000-1ed6e4000001")
+
+
+def book_stream(book: Book) -> str:
+    """The one stream of a book, `book-<uuid>`."""
+    return f"book-{uuid5(_BOOKS, book)}"
+
+
+class BookCommand(Command):
+    """A command decided on a book's stream. An entry's number follows from the book, its id is given."""
+
+    book: Book
+
+    @property
+    def stream(self) -> str:
+        """`book-<uuid>`."""
+        return book_stream(self.book)
+
+
+class HoursFacts(BaseModel):
+    """What the hours book holds already, read just before the decision and guarded at the commit."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    answered: bool = False
+    """This very event was posted or refused before."""
+    same_service: UUID | None = None
+    """The standing entry of the same claim or assignment."""
+    overlapping: UUID | None = None
+    """A standing entry of the same volunteer whose interval overlaps."""
+
+
+class PostHours(BookCommand):
+    """Post credited minutes: Dr the volunteer, Cr the community. A breach is answered with EntryRefused."""
+
+    book: Book = HOURS
+    entry_id: UUID
+    source_event_id: UUID
+    hours: HoursEntry
+    effective_date: date
+    facts: HoursFacts = HoursFacts()
+    replaces: UUID | None = None
+    """The entry that this one corrects, reversed just before."""
+    reason_code: Code | None = None
+
+
+class PostDonation(BookCommand):
+    """Post a gift that arrived: Dr assets, Cr donations, in its fund."""
+
+    book: Book = FUND
+    entry_id: UUID
+    donation_id: UUID
+    fund: Code
+    purpose: Code | None = None
+    method: DonationMethod
+    amount_fen: AmountFen
+    effective_date: date
+    voucher_sha256: tuple[Digest, ...] = ()
+    donor_commitment: Digest | None = None
+
+
+class ReverseEntry(BookCommand):
+    """Reverse an entry by its mirror (会计法 §14, 令81 §16). Issued by what corrects the business behind it."""
+
+    entry_id: UUID
+    original: EntryPosted
+    reason_code: Code
+    effective_date: date
+    source_event_id: UUID | None = None
+    explanation_ref: UUID | None = None
+    explanation_commitment: Digest | None = None
+
+
+class RefuseEntry(BookCommand):
+    """Say that an event heard could not be posted."""
+
+    source_event_id: UUID
+    reason_code: Code
+    claim_id: UUID | None = None
+    volunteer_id: UUID | None = None
+    conflicts_with: UUID | None = None
+
+
+BOOK_COMMANDS: tuple[type[BookCommand], ...] = (PostHours, PostDonation, ReverseEntry, RefuseEntry)
+AnyBookCommand = PostHours | PostDonation | ReverseEntry | RefuseEntry

@@ -1,0 +1,120 @@
+"""Gifts: what people ask, and the commands it becomes."""
+
+from datetime import date
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from contracts.command import Ask, Command
+from contracts.event import AmountFen, Code, Digest, ReceiptNo
+from contracts.ledger import DonationMethod
+from services.ledger.commands.policy import DonationPolicy
+
+PersonName = Annotated[str, Field(min_length=1, max_length=60)]
+Phone = Annotated[str, Field(pattern=r"^\+?[0-9][0-9\-]{4,19}$")]
+
+
+class Donor(Ask):
+    """Who gives. All of it goes to the vault; `public_name` only with the donor's consent to be named."""
+
+    name: PersonName
+    phone: Phone | None = None
+    public_name: PersonName | None = None
+    person_id: UUID | None = None
+    """The donor as a registered person, if they are one: an erasure then reaches what is kept here."""
+
+
+class PledgeDonationAsk(Ask):
+    """A gift that is promised. Without a donor it is anonymous."""
+
+    fund: Code
+    amount_fen: AmountFen
+    purpose: Code | None = None
+    """Restricts the gift to one of the fund's purposes (公益事业捐赠法 §18)."""
+    donor: Donor | None = None
+
+
+class ReceiveDonationAsk(Ask):
+    """Money that arrived. What was counted is booked, also when the pledge was another amount."""
+
+    method: DonationMethod
+    amount_fen: AmountFen | None = None
+    """As counted; absent: as pledged."""
+    counted_by: Annotated[tuple[UUID, ...], Field(max_length=5)] = ()
+    voucher_sha256: Annotated[tuple[Digest, ...], Field(max_length=20)] = ()
+    effective_date: date | None = None
+    """The day it arrived, Asia/Shanghai; absent: today."""
+
+
+class ReceiptDonationAsk(Ask):
+    """The number printed on the official receipt (捐赠票据)."""
+
+    receipt_no: ReceiptNo
+
+
+class WaiveReceiptAsk(Ask):
+    """Why there is no receipt (慈善法 §38: anonymous, or waived; recorded)."""
+
+    reason_code: Literal["donor_waived", "donor_anonymous"]
+
+
+def donation_stream(donation_id: UUID) -> str:
+    """The stream of a gift, `donation-<uuid>`."""
+    return f"donation-{donation_id}"
+
+
+class DonationCommand(Command):
+    """A command decided on a gift's stream."""
+
+    donation_id: UUID
+    policy: DonationPolicy = DonationPolicy()
+
+    @property
+    def stream(self) -> str:
+        """`donation-<uuid>`."""
+        return donation_stream(self.donation_id)
+
+
+class PledgeDonation(DonationCommand):
+    """Promise a gift. `donor_ref` is random, made for this gift alone."""
+
+    donor_ref: UUID
+    fund: Code
+    amount_fen: AmountFen
+    purpose: Code | None = None
+    anonymous: bool = True
+    donor_commitment: Digest | None = None
+
+
+class ReceiveDonation(DonationCommand):
+    """Take in the money of a pledged gift."""
+
+    method: DonationMethod
+    amount_fen: AmountFen
+    counted_by: tuple[UUID, ...] = ()
+    counters_known: bool
+    """Every counter is a registered person."""
+    voucher_sha256: tuple[Digest, ...] = ()
+    effective_date: date
+    pledged_by: str | None
+    """The actor who recorded the pledge: never who takes the money (会计法 §25, §35)."""
+
+
+class ReceiptDonation(DonationCommand):
+    """Record the receipt given for a gift."""
+
+    receipt_no: ReceiptNo
+    received_by: str | None
+    """The actor who took the money: never who writes the receipt."""
+
+
+class WaiveReceipt(DonationCommand):
+    """Record that there is no receipt, and why."""
+
+    reason_code: Code
+    received_by: str | None
+
+
+DONATION_COMMANDS: tuple[type[DonationCommand], ...] = (PledgeDonation, ReceiveDonation, ReceiptDonation, WaiveReceipt)
+AnyDonationCommand = PledgeDonation | ReceiveDonation | ReceiptDonation | WaiveReceipt
