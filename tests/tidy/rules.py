@@ -39,6 +39,7 @@ MACHINE_PATHS = re.compile(
     r"(?<![\w.:/~-])/(" + "|".join(("root", "home", "Users", "work", "opt/py" + "pi")) + r")/[\w.-]"
 )
 
+_UNLOGGED = re.compile(r"\bunlogged\b", re.IGNORECASE)
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _LETTER = re.compile(r"[A-Za-z]{2,}")
 _HALF_WIDTH = re.compile(r"[\u3400-\u9fff”》}][,;:!?()]|[,;:!?()][\u3400-\u9fff]|[\u3400-\u9fff]\.(?!\w)")
@@ -217,6 +218,25 @@ def chinese_has_its_own_punctuation(path: str, text: str) -> Iterator[Problem]:
             yield Problem(path, line, f"{found[0]!r} in a Chinese sentence: ，。：；！？（） are full-width")
 
 
+def no_unlogged_table(path: str, text: str) -> Iterator[Problem]:
+    """No table that PostgreSQL does not log: killed right after the rollback of one, it does not start again."""
+    if not _is_product(path):
+        return
+    if path.endswith(".sql"):
+        said = [(number, line.partition("--")[0]) for number, line in enumerate(text.splitlines(), 1)]
+    else:
+        nodes = list(_walk(path, text))
+        explained = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+        said = [
+            (node.lineno, node.value)
+            for node in nodes
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in explained
+        ]
+    for line, sql in said:
+        if _UNLOGGED.search(sql):
+            yield Problem(path, line, "UNLOGGED: a plain table costs a replay 1 to 2 % (eventstore/replay/shadow.py)")
+
+
 def says_what_it_is(path: str, text: str) -> Iterator[Problem]:
     """Each package opens with a sentence about itself."""
     if _is_product(path) and PurePosixPath(path).name == "__init__.py" and not ast.get_docstring(ast.parse(text)):
@@ -233,6 +253,7 @@ FILE_RULES: tuple[Rule, ...] = (
     no_swallowed_error,
     no_fixed_sleep_in_a_test,
     chinese_has_its_own_punctuation,
+    no_unlogged_table,
     says_what_it_is,
 )
 

@@ -36,6 +36,10 @@ BAD = [
     (rules.chinese_has_its_own_punctuation, "services/orders/refusals.py", "X = f'没有这个编码:{code}。'\n"),
     (rules.chinese_has_its_own_punctuation, "cli/main.py", "X = '还在启动(稍等)'\n"),
     (rules.chinese_has_its_own_punctuation, "services/notify/templates.yaml", "body: 不用去了,谢谢\n"),
+    (rules.no_unlogged_table, "eventstore/migrations/0009_x.sql", "create unlogged table x (y int);\n"),
+    (rules.no_unlogged_table, "eventstore/replay/run.py", "SQL = 'CREATE UNLOGGED TABLE x (y int)'\n"),
+    (rules.no_unlogged_table, "portal/pages.py", "def f(t): return f'ALTER TABLE {t} SET UNLOGGED'\n"),
+    (rules.no_unlogged_table, "services/orders/read_models.py", "Table('x', prefixes=['UNLOGGED'])\n"),
     (rules.says_what_it_is, "services/orders/__init__.py", ""),
 ]  # fmt: skip
 
@@ -56,6 +60,9 @@ GOOD = [
     (rules.chinese_has_its_own_punctuation, "services/orders/refusals.py", "X = '请 9:30 到，带 3,000 元：谢谢。'\n"),
     (rules.chinese_has_its_own_punctuation, "services/orders/api.py", '"""点单, 制单."""\nX = "on 点单, in English"\n'),
     (rules.chinese_has_its_own_punctuation, "services/notify/templates.yaml", "a: 不用去了  # 点单, 派单\n"),
+    (rules.no_unlogged_table, "eventstore/migrations/0009_x.sql", "create table x (y int); -- never UNLOGGED\n"),
+    (rules.no_unlogged_table, "eventstore/replay/shadow.py", 'def f():\n    """Never UNLOGGED."""\n'),
+    (rules.no_unlogged_table, "tests/support/logs.py", "SQL = 'CREATE UNLOGGED TABLE x (y int)'\n"),
     (rules.says_what_it_is, "services/orders/__init__.py", '"""Orders come to an honest end."""\n'),
 ]
 
