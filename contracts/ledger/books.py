@@ -7,11 +7,12 @@ from uuid import UUID
 from pydantic import Field
 
 from contracts.command import Role
-from contracts.event import Code, Digest, Event, Instant, Minutes, Part, ReceiptNo, Signature, SignedAmount
+from contracts.event import AmountFen, Code, Digest, Event, Instant, Minutes, Part, ReceiptNo, Signature, SignedAmount
 from contracts.volunteers import Grade
 
 Book = Literal["hours", "fund"]
 Unit = Literal["minutes", "fen"]
+HoldCause = Literal["disbursed", "rejected", "amended", "lapsed"]
 
 
 class Posting(Part):
@@ -61,6 +62,7 @@ class Entry(Event):
     subject_commit: tuple[Digest, ...] = ()
     hours: HoursEntry | None = None
     donation_id: UUID | None = None
+    case_id: UUID | None = None
 
 
 class EntryPosted(Entry, service="ledger", audience="partner"):
@@ -98,4 +100,30 @@ class EntryRefused(Event, service="ledger", audience="partner"):
     refused_at: Instant
 
 
-BookEvent = EntryPosted | EntryReversed | EntryRefused
+class HoldFact(Event):
+    """Money set aside in a fund for one aid case: counted as spent until it is paid or released."""
+
+    hold_id: UUID
+    case_id: UUID
+    fund: Code
+    amount_fen: AmountFen
+    restricted_fen: Annotated[int, Field(ge=0, le=100_000_000_000)]
+    """How much of it comes from money given for the case's purpose; the rest from unrestricted money."""
+
+
+class HoldPlaced(HoldFact, service="ledger", audience="internal"):
+    """预留款项 — money was set aside for an aid case."""
+
+    purpose: Code
+    placed_at: Instant
+
+
+class HoldReleased(HoldFact, service="ledger", audience="internal"):
+    """解除预留 — money set aside for an aid case was paid or set free."""
+
+    purpose: Code
+    cause: HoldCause
+    released_at: Instant
+
+
+BookEvent = EntryPosted | EntryReversed | EntryRefused | HoldPlaced | HoldReleased

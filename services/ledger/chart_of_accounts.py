@@ -71,6 +71,8 @@ class Chart(_Row):
         ):
             if len(set(codes)) < len(codes):
                 raise ValueError(f"a {what} stands twice")
+        if any(purpose.code == "goods" for fund in self.funds for purpose in fund.purposes):
+            raise ValueError("the purpose goods would be taken for things given: call it otherwise")
         for account in self.accounts:
             if account.unit != _UNITS[account.book]:
                 raise ValueError(f"{account.account}: the book {account.book} counts {_UNITS[account.book]}")

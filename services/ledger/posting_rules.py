@@ -5,12 +5,15 @@ from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from contracts.command import Refused
-from contracts.ledger import DonationMethod, Posting, Unit
+from contracts.ledger import DonationMethod, HoldPlaced, HoldReleased, Posting, Unit
 from services.ledger.chart_of_accounts import chart
 
 COMMUNITY_MINUTES = "community:service_minutes"
 DONATIONS = "income:donations"
 ASSETS = "assets:"
+GOODS_ASSETS = "assets:goods"
+UNRESTRICTED, GOODS = "", "goods"
+"""Two pots of a fund; every purpose that money was given for is another."""
 
 Postings = tuple[Posting, ...]
 
@@ -61,9 +64,36 @@ def require_balance(postings: Sequence[Posting]) -> None:
 
 
 def fund_changes(postings: Iterable[Posting]) -> dict[str, int]:
-    """By how many 分 each fund's assets change."""
+    """By how many 分 each fund's money changes. Goods have a declared value, but are not money."""
     changes: Counter[str] = Counter()
     for posting in postings:
-        if posting.fund is not None and posting.account.startswith(ASSETS):
+        if posting.fund is not None and posting.account.startswith(ASSETS) and posting.account != GOODS_ASSETS:
             changes[posting.fund] += posting.amount
     return dict(changes)
+
+
+def pot_of(account: str) -> str:
+    """The pot that an income or an expense changes: unrestricted, goods, or a purpose.
+
+    What was given for a purpose pays for nothing else (公益事业捐赠法 §18), so it is counted apart.
+    """
+    _, _, purpose = account.partition(":restricted:")
+    if purpose:
+        return purpose
+    kind = account.partition(":")[2]
+    return GOODS if kind == "in_kind" or kind.startswith("in_kind:") else UNRESTRICTED
+
+
+def pot_changes(postings: Iterable[Posting]) -> dict[tuple[str, str], int]:
+    """(fund, pot) → by how many 分 it changes. Over all pots but goods that is what the fund's money changes by."""
+    changes: Counter[tuple[str, str]] = Counter()
+    for posting in postings:
+        if posting.fund is not None and not posting.account.startswith(ASSETS):
+            changes[posting.fund, pot_of(posting.account)] -= posting.amount
+    return dict(changes)
+
+
+def hold_parts(hold: HoldPlaced | HoldReleased) -> dict[str, int]:
+    """Pot → how many 分 of the hold lie in it."""
+    parts = {hold.purpose: hold.restricted_fen, UNRESTRICTED: hold.amount_fen - hold.restricted_fen}
+    return {pot: amount_fen for pot, amount_fen in parts.items() if amount_fen}

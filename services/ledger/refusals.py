@@ -34,6 +34,7 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
     "entry_number_taken": (409, "这个分录号刚被用掉。", "The entry number was just taken."),
     "reversed_already": (409, "这笔分录已经冲销过了。", "The entry is reversed already."),
     "before_original": (422, "冲销日期不能早于原分录。", "A reversal is not effective before its entry."),
+    "held_already": (409, "这笔救助的款项已经预留。", "Money is set aside for this case already."),
     "fund_insufficient": (409, "基金余额不足。", "The fund {fund} holds {balance_fen} 分."),
     "position_unknown": (422, "账本还没有到这个位置。", "The ledger has {size} events so far."),
     "two_points_in_time": (422, "位置和时间只能填一个。", "Give as_of_position or as_of_time, not both."),
@@ -45,6 +46,8 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
 CONSTRAINTS: dict[str, str] = {
     "donations_one_receipt_no": "receipt_no_taken",
     "fund_balances_not_negative": "fund_insufficient",
+    "fund_pots_cover_what_is_held": "fund_insufficient",
+    "holds_one_per_case": "held_already",
     "entries_one_number": "entry_number_taken",
     "entries_one_reversal": "reversed_already",
     "postings_sum_to_nothing": "unbalanced",

@@ -121,6 +121,11 @@ class TwoBooks(RuleBasedStateMachine):
                     held[posting.fund] += posting.amount
         assert all(amount >= 0 for amount in held.values())
         assert dict(self.books["fund"].funds) == dict(held)
+        pots: Counter[str] = Counter()
+        for (fund, _), pot in self.books["fund"].pots.items():
+            assert pot.balance_fen >= pot.held_fen >= 0
+            pots[fund] += pot.balance_fen
+        assert pots == held
 
     @invariant()
     def standing_intervals_of_one_volunteer_do_not_overlap(self):

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from contracts.command import Refused, Role
-from contracts.ledger import EntryReversed
+from contracts.ledger import BookEvent, EntryReversed
 from eventstore.errors import ConstraintBroken
 from eventstore.executor import Plan
 from eventstore.model import Append, Metadata, StreamAppend
@@ -84,9 +84,29 @@ async def test_a_missing_or_doubled_number_is_refused(counter: Counter):
     assert await counter.types() == ["EntryPosted"]
 
 
+def given_for(purpose: str, entry_no: int) -> BookEvent:
+    (event,) = book.decide(post_donation(entry_id=uuid4(), purpose=purpose), book.BookState(entry_no - 1))
+    return event
+
+
+def rich(entry_no: int) -> book.BookState:
+    """A book that believes to hold more than the tables say."""
+    return book.BookState(entry_no, {"fund-relief": 10**9}, {("fund-relief", ""): book.Pot(10**9)})
+
+
+async def test_money_given_for_a_purpose_is_not_there_for_another(counter: Counter):
+    await append(counter, entry(), given_for("illness", 2))
+    (drawn,) = book.decide(reverse(entry()), rich(2))
+    assert isinstance(drawn, EntryReversed)
+    of_both = tuple(posting.model_copy(update={"amount": 2 * posting.amount}) for posting in drawn.postings)
+    with pytest.raises(ConstraintBroken) as broken:
+        await append(counter, drawn.model_copy(update={"postings": of_both}))
+    assert broken.value.constraint == "fund_pots_cover_what_is_held"
+
+
 async def test_a_fund_below_nothing_is_refused(counter: Counter):
     await append(counter, entry())
-    (drawn,) = book.decide(reverse(entry()), book.BookState(1, {"fund-relief": 10**9}))
+    (drawn,) = book.decide(reverse(entry()), rich(1))
     assert isinstance(drawn, EntryReversed)
     too_much = tuple(posting.model_copy(update={"amount": 2 * posting.amount}) for posting in drawn.postings)
     with pytest.raises(ConstraintBroken) as broken:
@@ -97,7 +117,7 @@ async def test_a_fund_below_nothing_is_refused(counter: Counter):
 async def test_an_entry_is_reversed_once(counter: Counter):
     posted = entry()
     await append(counter, posted, entry(entry_no=2))
-    reversal = book.decide(reverse(posted), book.BookState(2, {"fund-relief": 40_000}))[0]
+    reversal = book.decide(reverse(posted), rich(2))[0]
     await append(counter, reversal)
     with pytest.raises(ConstraintBroken) as broken:
         await append(counter, reversal.model_copy(update={"entry_id": uuid4(), "entry_no": 4}))

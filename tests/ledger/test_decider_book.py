@@ -150,6 +150,14 @@ def test_no_fund_falls_below_nothing():
     assert story.refuses(reverse(too_much), "fund_insufficient")["balance_fen"] == 100
 
 
+def test_a_fund_is_counted_by_what_its_money_may_be_used_for():
+    story = Story(book, post_donation(amount_fen=100), post_donation(entry_id=OTHER, amount_fen=40, purpose="illness"))
+    assert story.state.funds == {"fund-relief": 140}
+    assert story.state.pots == {("fund-relief", ""): book.Pot(100), ("fund-relief", "illness"): book.Pot(40)}
+    too_much = GIFT.model_copy(update={"entry_id": OTHER, "entry_no": 1})
+    assert story.refuses(reverse(too_much), "fund_insufficient")["balance_fen"] == 100
+
+
 def test_a_reversal_is_not_effective_before_its_entry_and_stays_in_its_book():
     story = Story(book, post_donation())
     story.refuses(reverse(GIFT, effective_date=TODAY - timedelta(days=1)), "before_original")

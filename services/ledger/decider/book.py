@@ -12,14 +12,16 @@ from typing import assert_never
 from uuid import UUID
 
 from contracts.command import Refused
-from contracts.ledger import BookEvent, EntryPosted, EntryRefused, EntryReversed, HoursEntry
-from services.ledger.commands import AnyBookCommand, PostDonation, PostHours, RefuseEntry, ReverseEntry
+from contracts.ledger import BookEvent, EntryPosted, EntryRefused, EntryReversed, HoldPlaced, HoldReleased, HoursEntry
+from services.ledger.commands import FUND, AnyBookCommand, PostDonation, PostHours, RefuseEntry, ReverseEntry
 from services.ledger.posting_rules import (
     Postings,
     donation_postings,
     fund_changes,
+    hold_parts,
     hours_postings,
     mirrored,
+    pot_changes,
     require_balance,
 )
 
@@ -36,13 +38,30 @@ ENTRY_MINUTES_MAX = 720
 
 
 @dataclass(frozen=True, slots=True)
+class Pot:
+    """A part of a fund: unrestricted, goods, or money given for one purpose."""
+
+    balance_fen: int = 0
+    held_fen: int = 0
+
+    @property
+    def available_fen(self) -> int:
+        """What may still be promised."""
+        return self.balance_fen - self.held_fen
+
+
+@dataclass(frozen=True, slots=True)
 class BookState:
     """What the rules need to know of a book."""
 
     entry_no: int = 0
     """The last entry's number, which is how many there are."""
     funds: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
-    """What each fund holds, 分."""
+    """The money of each fund, 分."""
+    pots: Mapping[tuple[str, str], Pot] = field(default_factory=lambda: MappingProxyType({}))
+    """(fund, pot) → what is in it."""
+    holds: Mapping[UUID, HoldPlaced] = field(default_factory=lambda: MappingProxyType({}))
+    """What is set aside and not paid yet, by hold."""
     reversed: frozenset[UUID] = frozenset()
 
 
@@ -160,11 +179,11 @@ def _reverse(command: ReverseEntry, book: BookState) -> Events:
 
 
 def _require_funds(book: BookState, postings: Postings) -> None:
-    """No fund falls below nothing (domain.md §4.6)."""
-    for fund, change in fund_changes(postings).items():
-        balance = book.funds.get(fund, 0)
-        if balance + change < 0:
-            raise Refused("fund_insufficient", fund=fund, balance_fen=balance, asked_fen=-change)
+    """No pot of a fund falls below what is set aside in it, or below nothing (domain.md §4.6)."""
+    for (fund, name), change in pot_changes(postings).items():
+        available = book.pots.get((fund, name), Pot()).available_fen
+        if change < 0 and available + change < 0:
+            raise Refused("fund_insufficient", fund=fund, balance_fen=available, asked_fen=-change)
 
 
 def _refused(command: PostHours | RefuseEntry, reason_code: str, conflicts_with: UUID | None) -> EntryRefused:
@@ -189,13 +208,30 @@ def evolve(book: BookState, event: BookEvent) -> BookState:
             return replace(_entered(book, event), reversed=book.reversed | {event.reverses})
         case EntryRefused():
             return book
+        case HoldPlaced():
+            return replace(_held(book, event, 1), holds=MappingProxyType({**book.holds, event.hold_id: event}))
+        case HoldReleased():
+            left = {hold_id: hold for hold_id, hold in book.holds.items() if hold_id != event.hold_id}
+            return replace(_held(book, event, -1), holds=MappingProxyType(left))
         case _:
             assert_never(event)
 
 
 def _entered(book: BookState, event: EntryPosted | EntryReversed) -> BookState:
     changes = fund_changes(event.postings)
-    if not changes:
+    if event.book != FUND:
         return replace(book, entry_no=event.entry_no)
     funds = {**book.funds, **{fund: book.funds.get(fund, 0) + change for fund, change in changes.items()}}
-    return replace(book, entry_no=event.entry_no, funds=MappingProxyType(funds))
+    pots = dict(book.pots)
+    for key, change in pot_changes(event.postings).items():
+        pot = pots.get(key, Pot())
+        pots[key] = replace(pot, balance_fen=pot.balance_fen + change)
+    return replace(book, entry_no=event.entry_no, funds=MappingProxyType(funds), pots=MappingProxyType(pots))
+
+
+def _held(book: BookState, event: HoldPlaced | HoldReleased, sign: int) -> BookState:
+    pots = dict(book.pots)
+    for name, amount_fen in hold_parts(event).items():
+        pot = pots.get((event.fund, name), Pot())
+        pots[event.fund, name] = replace(pot, held_fen=pot.held_fen + sign * amount_fen)
+    return replace(book, pots=MappingProxyType(pots))

@@ -13,12 +13,14 @@ from contracts.ledger import (
     EntryPosted,
     EntryRefused,
     EntryReversed,
+    HoldPlaced,
+    HoldReleased,
     HoursEntry,
     ReceiptWaived,
 )
 from eventstore.read_model import ReadModel
 from eventstore.rows import Rows
-from services.ledger.posting_rules import fund_changes
+from services.ledger.posting_rules import fund_changes, hold_parts, pot_changes
 from services.ledger.read_models import tables as t
 
 
@@ -27,7 +29,7 @@ class LedgerModel(ReadModel):
 
     source: ClassVar[str] = "ledger"
     metadata: ClassVar[sa.MetaData] = t.metadata
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     ddl: ClassVar[tuple[str, ...]] = t.DDL
 
     def needs(self, recorded: Recorded) -> Iterable[tuple[sa.Table, Any]]:
@@ -37,6 +39,11 @@ class LedgerModel(ReadModel):
             yield t.books, event.book
             for fund in fund_changes(event.postings):
                 yield t.fund_balances, fund
+            for pot in pot_changes(event.postings):
+                yield t.fund_pots, pot
+        elif isinstance(event, HoldPlaced | HoldReleased):
+            for name in hold_parts(event):
+                yield t.fund_pots, (event.fund, name)
 
     def apply(self, recorded: Recorded, rows: Rows) -> None:
         """See the module."""
@@ -57,6 +64,8 @@ class LedgerModel(ReadModel):
                 )
             case EntryRefused() as event:
                 _refusal(recorded, event, rows)
+            case HoldPlaced() | HoldReleased() as event:
+                _hold(event, rows)
             case DonationPledged() | DonationReceived() | DonationReceipted() | ReceiptWaived():
                 _donation(recorded, rows)
             case _:
@@ -77,6 +86,7 @@ def _entry(recorded: Recorded, event: EntryPosted | EntryReversed, rows: Rows) -
         event_id=recorded.event_id,
         source_event_id=event.source_event_id,
         donation_id=event.donation_id,
+        case_id=event.case_id,
         volunteer_id=None if hours is None else hours.volunteer_id,
         claim_id=None if hours is None else hours.claim_id,
         order_id=None if hours is None else hours.order_id,
@@ -109,6 +119,39 @@ def _entry(recorded: Recorded, event: EntryPosted | EntryReversed, rows: Rows) -
         balance = rows.get(t.fund_balances, fund)
         before = 0 if balance is None else balance["balance_fen"]
         rows.upsert(t.fund_balances, fund=fund, balance_fen=before + change)
+    for (fund, name), change in pot_changes(event.postings).items():
+        _pot(fund, name, rows, balance_fen=change)
+
+
+def _pot(fund: str, name: str, rows: Rows, *, balance_fen: int = 0, held_fen: int = 0) -> None:
+    pot = rows.get(t.fund_pots, (fund, name)) or {"balance_fen": 0, "held_fen": 0}
+    rows.upsert(
+        t.fund_pots,
+        fund=fund,
+        pot=name,
+        balance_fen=pot["balance_fen"] + balance_fen,
+        held_fen=pot["held_fen"] + held_fen,
+    )
+
+
+def _hold(event: HoldPlaced | HoldReleased, rows: Rows) -> None:
+    placed = isinstance(event, HoldPlaced)
+    for name, amount_fen in hold_parts(event).items():
+        _pot(event.fund, name, rows, held_fen=amount_fen if placed else -amount_fen)
+    if isinstance(event, HoldPlaced):
+        rows.insert(
+            t.holds,
+            hold_id=event.hold_id,
+            case_id=event.case_id,
+            fund=event.fund,
+            purpose=event.purpose,
+            amount_fen=event.amount_fen,
+            restricted_fen=event.restricted_fen,
+            placed_at=event.placed_at,
+            live_case_id=event.case_id,
+        )
+    else:
+        rows.update(t.holds, event.hold_id, released_at=event.released_at, cause=event.cause, live_case_id=None)
 
 
 def _interval(event: EntryPosted, hours: HoursEntry, rows: Rows) -> None:

@@ -30,6 +30,7 @@ entries = sa.Table(
     sa.Column("event_id", sa.Uuid, nullable=False),
     sa.Column("source_event_id", sa.Uuid),
     sa.Column("donation_id", sa.Uuid),
+    sa.Column("case_id", sa.Uuid),
     sa.Column("volunteer_id", sa.Uuid),
     sa.Column("claim_id", sa.Uuid),
     sa.Column("order_id", sa.Uuid),
@@ -43,6 +44,7 @@ entries = sa.Table(
     sa.UniqueConstraint("reverses", name="entries_one_reversal", deferrable=True, initially="DEFERRED"),
     sa.Index("entries_by_source", "source_event_id"),
     sa.Index("entries_by_donation", "donation_id"),
+    sa.Index("entries_by_case", "case_id"),
     sa.Index("entries_by_volunteer", "volunteer_id"),
     sa.Index("entries_by_claim", "claim_id"),
 )
@@ -82,6 +84,32 @@ fund_balances = sa.Table(
     sa.Column("fund", sa.Text, primary_key=True),
     sa.Column("balance_fen", sa.BigInteger, nullable=False),
     sa.CheckConstraint("balance_fen >= 0", name="fund_balances_not_negative"),
+)
+fund_pots = sa.Table(
+    "fund_pots",
+    metadata,
+    sa.Column("fund", sa.Text, primary_key=True),
+    # Unrestricted (the empty word), goods, or the purpose that money was given for.
+    sa.Column("pot", sa.Text, primary_key=True),
+    sa.Column("balance_fen", sa.BigInteger, nullable=False),
+    sa.Column("held_fen", sa.BigInteger, nullable=False),
+    sa.CheckConstraint("held_fen >= 0 AND balance_fen >= held_fen", name="fund_pots_cover_what_is_held"),
+)
+holds = sa.Table(
+    "holds",
+    metadata,
+    sa.Column("hold_id", sa.Uuid, primary_key=True),
+    sa.Column("case_id", sa.Uuid, nullable=False),
+    sa.Column("fund", sa.Text, nullable=False),
+    sa.Column("purpose", sa.Text, nullable=False),
+    sa.Column("amount_fen", sa.BigInteger, nullable=False),
+    sa.Column("restricted_fen", sa.BigInteger, nullable=False),
+    sa.Column("placed_at", _TIME, nullable=False),
+    sa.Column("released_at", _TIME),
+    sa.Column("cause", sa.Text),
+    sa.Column("live_case_id", sa.Uuid),
+    sa.UniqueConstraint("live_case_id", name="holds_one_per_case", deferrable=True, initially="DEFERRED"),
+    sa.Index("holds_by_case", "case_id"),
 )
 hours_intervals = sa.Table(
     "hours_intervals",
