@@ -8,6 +8,7 @@ import typer
 
 from cli.audit.run import audit
 from cli.bundle.checking import BundleUnreadable, check
+from cli.bundle.comparing import compare
 from cli.bundle.exporting import BundleExists, export
 from cli.commands.options import Data, Json
 from cli.commands.witness import policy_text
@@ -51,11 +52,18 @@ def verify_bundle(
         Path | None,
         typer.Option("--policy", help="Your own policy; without it the bundle's is taken, which proves less."),
     ] = None,
+    before: Annotated[
+        Path | None,
+        typer.Option(
+            "--before", help="A bundle taken earlier, which this one must continue.", exists=True, file_okay=False
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Check a bundle without any server: bytes, hashes, heads, signatures, books. Ends with 1 if anything is wrong."""
     try:
         checked = check(bundle, None if policy is None else policy.read_text(encoding="utf-8"))
+        checked.problems += [] if before is None else compare(bundle, before)
     except (BundleUnreadable, OSError, UnicodeDecodeError) as error:
         raise typer.BadParameter(str(error)) from None
     if as_json:

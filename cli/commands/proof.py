@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import nats
@@ -26,11 +27,25 @@ def register(app: typer.Typer) -> None:
     app.command(name="replay")(_replay)
 
 
-def _verify(data: Data = None, service: Service = None, as_json: Json = False) -> None:
+def _verify(
+    data: Data = None,
+    service: Service = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            "--checkpoint",
+            help="A signed head that somebody kept, of the log named in its first line; instead of the last one here.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Check every log: hashes, numbering, columns, tree, signed head, and the stream byte for byte."""
-    services = chosen(service)
+    kept = None if checkpoint is None else checkpoint.read_bytes()
     with located(data) as place, progress(not as_json) as tell:
-        reports = asyncio.run(verify_all(place, services, tell))
+        services = chosen(service) if kept is None else (_spoken_of(kept, place, service),)
+        reports = asyncio.run(verify_all(place, services, tell, kept))
     if as_json:
         print_json(as_document(reports))
     else:
@@ -40,8 +55,19 @@ def _verify(data: Data = None, service: Service = None, as_json: Json = False) -
         raise typer.Exit(CHECK_FAILED)
 
 
-async def verify_all(place: Place, services: Sequence[str], tell: Tell) -> list[VerifyReport]:
-    """Verify these logs, one after the other."""
+def _spoken_of(checkpoint: bytes, place: Place, service: str | None) -> str:
+    """The service whose head this is. Raises typer.BadParameter."""
+    origin = checkpoint.split(b"\n", 1)[0].decode("utf-8", "replace")
+    for name in chosen(service):
+        if origin == f"{place.community}/{name}":
+            return name
+    raise typer.BadParameter(f"{origin[:200]!r} is not the log of {service or 'any service here'}")
+
+
+async def verify_all(
+    place: Place, services: Sequence[str], tell: Tell, checkpoint: bytes | None = None
+) -> list[VerifyReport]:
+    """Verify these logs, one after the other: against the last head signed here, or against `checkpoint`."""
     client = await nats.connect(**place.nats_arguments())
     try:
         reports = []
@@ -52,6 +78,7 @@ async def verify_all(place: Place, services: Sequence[str], tell: Tell) -> list[
                 await verify(
                     place.log_config(service),
                     log_key=VerifierKey.of(origin, key),
+                    checkpoint=checkpoint,
                     head_path=place.head_directory / service / "head",
                     nats=client,
                     progress=lambda done, total, what=service: tell(what, done, total),  # type: ignore[misc]

@@ -2,6 +2,7 @@
 
 import signal
 import socket
+from hashlib import sha256
 
 import httpx
 import pytest
@@ -117,3 +118,19 @@ def test_a_stranger_with_two_files_and_a_policy_needs_nobody(data, place, monkey
     assert refused.code == CHECK_FAILED
     assert "✗" in refused.out.decode()
     assert say("verify-receipt", receipt, entry, entry).code == USAGE
+    _what_the_witness_kept_holds_the_log_to_its_word(data, place)
+
+
+def _what_the_witness_kept_holds_the_log_to_its_word(data, place):
+    origin = b"chaoyangli/volunteers"
+    kept = place / "w1" / "heads" / sha256(origin).hexdigest()
+    said = say("verify", "--data", data, "--checkpoint", kept, "--json")
+    assert said.code == OK
+    assert list(said.document["services"]) == ["volunteers"]
+    assert said.document["services"]["volunteers"]["checkpoint"]["size"] == int(kept.read_text().split("\n")[1])
+    other = place / "another-root"
+    other.write_text(kept.read_text().replace("\n", "\n9", 1))  # nobody signed that size
+    refused = say("verify", "--data", data, "--checkpoint", other)
+    assert refused.code == CHECK_FAILED
+    assert "checkpoint:" in refused.out.decode()
+    assert say("verify", "--data", data, "--service", "orders", "--checkpoint", kept).code == USAGE
