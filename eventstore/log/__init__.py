@@ -63,7 +63,7 @@ class Log:
     async def open(
         cls, config: LogConfig, read_models: Sequence[ReadModel] = (), *, now: Callable[[], datetime] = real_now
     ) -> "Log":
-        """Connect and start the writer. Raises LogUnavailable, ReadModelMismatch; ValueError for a short secret."""
+        """Connect, start the writer. Raises LogUnavailable, ReadModelMismatch, Tampered, ValueError (short secret)."""
         if len(config.idempotency_secret) < 32:
             raise ValueError("the idempotency secret has at least 32 bytes")
         try:

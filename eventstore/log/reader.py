@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from contracts.envelope import Recorded, decode
+from eventstore.errors import Tampered
 from eventstore.log.head import TreeHead
 
 
@@ -60,9 +61,19 @@ async def read_streams(connection: Connection, schema: str, after: Sequence[tupl
 
 
 async def head(connection: Connection, schema: str) -> TreeHead:
-    """The head row."""
+    """The head row. Raises Tampered."""
     row = await connection.fetchrow(f"SELECT size, range, recorded_at FROM {schema}.head")
-    return TreeHead.stored(row["size"], row["range"], row["recorded_at"])
+    return stored_head(row)
+
+
+def stored_head(row: Any) -> TreeHead:
+    """A head row as it was read. Raises Tampered: nobody who may append can leave one that is missing or at odds."""
+    if row is None:
+        raise Tampered("the head row is missing")
+    try:
+        return TreeHead.stored(row["size"], row["range"], row["recorded_at"])
+    except ValueError as error:
+        raise Tampered(str(error)) from error
 
 
 async def position_at(connection: Connection, schema: str, time: datetime) -> int:

@@ -81,7 +81,7 @@ class Session:
             row = await self.connection.fetchrow(
                 f"SELECT size, range, recorded_at FROM {self._config.schema}.head FOR UPDATE"
             )
-        return TreeHead.stored(row["size"], row["range"], row["recorded_at"])
+        return reader.stored_head(row)
 
     async def models_state(self) -> tuple[str, int] | None:
         """Version and position of the live read models; None when there are none."""

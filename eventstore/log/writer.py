@@ -24,6 +24,7 @@ from eventstore.log.answers import Outcome, conflict_error, refuse
 from eventstore.log.batch import ItemRefused, Numbered, Waiting, gather, numbered, prepared
 from eventstore.log.folding import ApplyFailed, Folding
 from eventstore.log.head import TreeHead
+from eventstore.log.reader import stored_head
 from eventstore.log.session import ConnectionLost, Session
 from eventstore.model import Append, Committed
 from eventstore.read_model import ReadModel, models_version
@@ -88,7 +89,7 @@ class Writer:
         self._tries = 0
 
     async def open(self) -> None:
-        """Connect, take the head, check the read models, start. Raises LogUnavailable, ReadModelMismatch."""
+        """Connect, take the head, check the read models, start. Raises LogUnavailable, ReadModelMismatch, Tampered."""
         try:
             state = await (await self._connected()).models_state()
         except (ConnectionLost, asyncpg.PostgresError) as error:
@@ -280,7 +281,7 @@ class Writer:
         self._next = self._head
         match row["problem"]:
             case "moved":
-                self._head = self._next = TreeHead.stored(row["size"], row["range"], row["recorded_at"])
+                self._head = self._next = stored_head(row)
                 self._moved += 1
                 return items
             case "models":

@@ -1,28 +1,25 @@
 """Verification: an untouched log passes; whatever is changed in it is caught, with its position where that can be."""
 
 import asyncio
-from contextlib import asynccontextmanager
 from dataclasses import replace
-from hashlib import sha256
 
-import asyncpg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from nats.js.api import StreamConfig
 
 from eventstore.checkpoint import Signer
-from eventstore.compact_range import PartialTiles
 from eventstore.config import LogConfig
-from eventstore.errors import LogUnavailable
+from eventstore.errors import LogUnavailable, Tampered
 from eventstore.log import Log
 from eventstore.merkle import EMPTY_ROOT
 from eventstore.proofs import root_at
 from eventstore.publish import Target, publish
 from eventstore.streams import context, ensure_stream
 from eventstore.verify import VerifyReport, verify
-from tests.support.logs import as_role, migrated, opened, superuser
+from tests.support.logs import as_role, migrated, opened
 from tests.support.messaging import append, plain_client, running
 from tests.support.replays import carry
+from tests.support.tampering import rewritten, tampering
 
 SIZE = 700
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -49,15 +46,6 @@ async def signed(log: Log, directory) -> Signer:
     head = await log.head()
     made.sign(head.size, head.root, lambda *_: ())
     return made
-
-
-@asynccontextmanager
-async def tampering(database):
-    """A superuser who has switched the triggers off."""
-    async with superuser(database) as connection:
-        for table in ("events", "tiles", "head"):
-            await connection.execute(f"ALTER TABLE orders.{table} DISABLE TRIGGER ALL")
-        yield connection
 
 
 async def verified(log: Log, made: Signer | None = None, nats=None) -> VerifyReport:
@@ -188,8 +176,7 @@ def test_what_is_changed_is_caught(postgres_server, history, case):
     copy = postgres_server.create_database(template=history.database)
 
     async def tampered() -> VerifyReport:
-        async with tampering(copy) as connection:
-            await connection.execute("ALTER TABLE orders.events DROP CONSTRAINT events_position_check")
+        async with tampering(copy, "orders") as connection:
             await connection.execute(sql)
         return await verify(replace(as_role(history, "auditor"), database=copy.name))
 
@@ -205,30 +192,9 @@ def test_what_is_changed_is_caught(postgres_server, history, case):
 
 async def test_a_swapped_pair_of_streams_is_caught_by_its_versions(log, database):
     await append(log, 20, each=5)
-    async with tampering(database) as connection:
+    async with tampering(database, "orders") as connection:
         await connection.execute("UPDATE orders.events SET version = 9 WHERE position = 3")
     assert ("version", 3) in kinds(await verified(log))
-
-
-async def rewritten(connection: asyncpg.Connection) -> None:
-    """What somebody with all rights in the database does after a change: every hash, tile and the head anew."""
-    rows = await connection.fetch("SELECT position, body FROM orders.events ORDER BY position")
-    leaves = [sha256(b"\x00" + row["body"]).digest() for row in rows]
-    tree, full = PartialTiles().extend(leaves)
-    await connection.executemany(
-        "UPDATE orders.events SET leaf_hash = $2 WHERE position = $1",
-        [(row["position"], leaf) for row, leaf in zip(rows, leaves, strict=True)],
-    )
-    await connection.execute("DELETE FROM orders.tiles")
-    await connection.executemany(
-        "INSERT INTO orders.tiles VALUES ($1, $2, $3, $4)", [(t.level, t.index, t.hashes, t.root) for t in full]
-    )
-    await connection.execute(
-        """UPDATE orders.head SET size = $1, range = $2,
-           recorded_at = (SELECT recorded_at FROM orders.events ORDER BY position DESC LIMIT 1)""",
-        len(rows),
-        tree.compact_range().to_bytes(),
-    )
 
 
 async def test_a_history_rewritten_with_all_rights_is_caught_by_checkpoint_and_stream(
@@ -238,9 +204,9 @@ async def test_a_history_rewritten_with_all_rights_is_caught_by_checkpoint_and_s
     made = await signed(log, tmp_path)
     async with plain_client(nats_server) as client:
         await carry(log, client)
-        async with tampering(database) as connection:
+        async with tampering(database, "orders") as connection:
             await connection.execute(REWRITE.format(at=123))
-            await rewritten(connection)
+            await rewritten(connection, "orders")
         assert kinds(await verified(log)) == []
         assert kinds(await verified(log, made)) == [("checkpoint", None)]
         report = await verified(log, made, client)
@@ -256,12 +222,21 @@ async def test_an_end_cut_off_with_all_rights_is_caught_by_checkpoint_and_stream
     made = await signed(log, tmp_path)
     async with plain_client(nats_server) as client:
         await carry(log, client)
-        async with tampering(database) as connection:
+        async with tampering(database, "orders") as connection:
             await connection.execute("DELETE FROM orders.events WHERE position > 28")
-            await rewritten(connection)
+            await rewritten(connection, "orders")
         assert kinds(await verified(log)) == []
         report = await verified(log, made, client)
         assert kinds(report) == [("stream", 29), ("checkpoint", 29)]
+
+
+async def test_an_end_cut_off_behind_the_heads_back_is_caught_by_the_stream(log, database, nats_server):
+    await append(log, 30)
+    async with plain_client(nats_server) as client:
+        await carry(log, client)
+        async with tampering(database, "orders") as connection:
+            await connection.execute("DELETE FROM orders.events WHERE position > 28")
+        assert kinds(await verified(log, nats=client)) == [("gap", 29), ("stream", 29)]
 
 
 async def test_a_stream_that_differs_is_named_with_the_position(log, nats_server):
@@ -318,6 +293,20 @@ async def test_a_checkpoint_must_be_this_logs_and_be_there(log, tmp_path):
     assert not (await verify(config, log_key=other, checkpoint=text)).ok
     with pytest.raises(ValueError, match="the log's key"):
         await verify(config, checkpoint=text)
+
+
+@pytest.mark.parametrize(
+    "sql", ["DELETE FROM orders.head", "UPDATE orders.head SET size = 4", "UPDATE orders.head SET range = ''"]
+)
+async def test_a_log_whose_head_is_gone_or_at_odds_is_called_tampered_with(log, database, sql):
+    await append(log, 5)
+    async with tampering(database, "orders") as connection:
+        await connection.execute(sql)
+    with pytest.raises(Tampered, match=r"head|compact range"):
+        await log.head()
+    with pytest.raises(Tampered):
+        async with opened(log.config):
+            pytest.fail("it was opened")
 
 
 async def test_verifying_while_writes_go_on(log, tmp_path):
