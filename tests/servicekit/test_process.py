@@ -19,7 +19,7 @@ from contracts.envelope import Recorded
 from contracts.volunteers import PersonRegistered
 from eventstore.clock import direct
 from eventstore.consumer import ReactionContext, Reactions, derived_id
-from servicekit.process import CannotStart, Runtime, ServiceDefinition, ServiceProcess
+from servicekit.process import CannotStart, Runtime, ServiceDefinition, ServiceProcess, listening
 from servicekit.settings import ServiceSettings
 from tests.servicekit.sample_service import LIFE, NEIGHBOUR, PublishItem, sample
 from tests.servicekit.world import World
@@ -238,6 +238,14 @@ async def test_a_taken_port_is_told(world: World) -> None:
     settings = world.settings("orders")
     with socket.create_server(("127.0.0.1", settings.port)), pytest.raises(CannotStart, match="CHAOYANGLI_HTTP_PORT"):
         await ServiceProcess(sample()).serve(asyncio.Event(), settings)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_an_answer_is_sent_without_waiting_for_the_client_to_acknowledge_its_head(host: str) -> None:
+    with listening(host, 0) as listener, socket.create_connection(listener.getsockname()[:2]):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 async def test_missing_secrets_are_told(world: World, tmp_path: Path) -> None:
