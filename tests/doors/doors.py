@@ -39,6 +39,7 @@ class Doors:
 
     urls: Mapping[str, str]
     issuer: OKPKey
+    database: Database
     client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=30))
 
     def token(self, *roles: Role, actor_id: UUID = STAFF) -> str:
@@ -97,7 +98,7 @@ def open_doors(database: Database, nats: TestNats, directory: Path) -> Iterator[
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), name="doors")
     thread.start()
     urls = {name: f"http://127.0.0.1:{given.port}" for name, given in settings.items()}
-    doors = Doors(urls, load_issuer_key(secrets / ISSUER_KEY))
+    doors = Doors(urls, load_issuer_key(secrets / ISSUER_KEY), database)
     try:
         for name in NAMES:
             eventually_blocking(lambda name=name: _is_open(doors, name), timeout=60)  # type: ignore[misc]

@@ -259,7 +259,7 @@ def test_another_method_and_another_address_are_problems_too(doors: Doors) -> No
             is_problem(doors.ask(service, "GET", path, headers=doors.headers()), 404, "not_found")
 
 
-ADDRESSES = ("%00", "e%cc%81", "x" * 5_000, "99999999999999999999")
+ADDRESSES = ("%00", "e%cc%81", "%ff%fe", "%ed%a0%80", "%f0%9f%91%a9%e2%80%8d%e2%80%ae", "x" * 5_000, "9" * 20)
 AGES = ("0001-01-01T00:00:00%2B14:00", "9999-12-31T23:59:59-12:00", "9999-12-31")
 
 

@@ -1,8 +1,6 @@
 """Somebody who lives here, asks for things, gives, and leaves; and where to look for what is left of them."""
 
 import asyncio
-import base64
-import json
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -20,6 +18,7 @@ from eventstore.stream_reader import StreamReader
 from eventstore.vault import Vault
 from servicekit.secrets import read_bytes_secret
 from tests.faults.harness import Scene
+from tests.support.spellings import words_in
 from tests.support.waiting import eventually
 
 
@@ -88,20 +87,6 @@ class Leaver:
             admin = self.scene.town(client).staff(Role.ADMIN)
             sure = {"confirmed_person_id": str(self.person_id)}
             await client.command("volunteers", f"/v1/persons/{self.person_id}/erase", sure, actor=admin)
-
-
-def spellings(text: str) -> list[bytes]:
-    """How a text may lie in a file: as it is, escaped as JSON, in hex, in base64 from any byte on."""
-    raw = text.encode()
-    escaped = json.dumps(text)[1:-1].encode()
-    # What stands before and behind shifts base64's groups of three: only whole groups of the text are looked for.
-    groups = [base64.b64encode(raw[start:])[:-4] for start in range(3)]
-    return [raw, escaped, raw.hex().encode(), raw.hex().upper().encode(), *(each for each in groups if len(each) >= 12)]
-
-
-def words_in(content: bytes, words: Iterable[str]) -> list[str]:
-    """Which of these words lie in this, in any spelling."""
-    return [word for word in words if any(each in content for each in spellings(word))]
 
 
 def found_in(directory: Path, words: Iterable[str]) -> list[str]:

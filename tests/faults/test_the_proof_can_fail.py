@@ -16,11 +16,12 @@ from eventstore.log import RawEvent
 from eventstore.publish import Target, publish
 from eventstore.streams import context, ensure_stream, stream_name
 from tests.faults import checkers, proof
-from tests.faults.erasing import found_in, in_streams, spellings
+from tests.faults.erasing import found_in, in_streams
 from tests.faults.harness import Scene
 from tests.faults.load import live_a_day
 from tests.faults.nemesis import lose_store
 from tests.faults.subscriber import Outsider, admin_arguments
+from tests.support.spellings import spellings
 from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
