@@ -5,11 +5,13 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from services.ledger.decider import drawing as ledger
 from services.orders.decider import drawing as orders
 from services.volunteers.decider import drawing as volunteers
 
 ROOT = Path(__file__).resolve().parent.parent
 DRAWN: Mapping[str, Callable[[str], str]] = {
+    "services/ledger/README.md": ledger.put_into,
     "services/orders/README.md": orders.put_into,
     "services/volunteers/README.md": volunteers.put_into,
 }

@@ -5,23 +5,33 @@ from servicekit.definition import ServiceDefinition
 from services.ledger.access import build_access
 from services.ledger.api import ROUTERS
 from services.ledger.api.donations import ACCOUNTING
-from services.ledger.commands import ACCOUNTING_BASIS, BOOK_COMMANDS, DONATION_COMMANDS, EraseVaultData
-from services.ledger.decider import book, donation, erasure
+from services.ledger.commands import (
+    ACCOUNTING_BASIS,
+    AID_COMMANDS,
+    BOOK_COMMANDS,
+    DONATION_COMMANDS,
+    SIGNING_KEY_COMMANDS,
+    EraseVaultData,
+)
+from services.ledger.decider import aid, book, donation, erasure, keys
 from services.ledger.policy import POLICY
 from services.ledger.reactions import reactions
 from services.ledger.read_models.copies import VolunteersCopy
 from services.ledger.read_models.own import LedgerModel
 from services.ledger.refusals import CONSTRAINTS, REFUSALS
+from services.ledger.timers import due_of
 
 BOOK = Aggregate("book", book.initial, book.decide, book.evolve, BOOK_COMMANDS)
 DONATION = Aggregate("donation", donation.initial, donation.decide, donation.evolve, DONATION_COMMANDS)
+AID = Aggregate("aid", aid.initial, aid.decide, aid.evolve, AID_COMMANDS)
+SIGNING_KEY = Aggregate("signing_key", keys.initial, keys.decide, keys.evolve, SIGNING_KEY_COMMANDS)
 ERASURE = Aggregate("erasure", erasure.initial, erasure.decide, erasure.evolve, (EraseVaultData,))
 
 definition = ServiceDefinition(
     name="ledger",
-    title="Two books, hours (minutes) and fund (分), each in balance and numbered without gaps; gifts in three hands.",
+    title="Two books, hours (minutes) and fund (分), balanced, without gaps; gifts in three hands, aid by signatures.",
     read_models=(LedgerModel(), VolunteersCopy()),
-    aggregates=(BOOK, DONATION, ERASURE),
+    aggregates=(BOOK, DONATION, AID, SIGNING_KEY, ERASURE),
     access=build_access(),
     build_app=lambda _runtime: ROUTERS,
     policy=POLICY,
@@ -29,5 +39,6 @@ definition = ServiceDefinition(
     hears=("volunteers",),
     constraints=CONSTRAINTS,
     sentences=REFUSALS,
+    timers=due_of,
     locked_purposes={ACCOUNTING: ACCOUNTING_BASIS},
 )

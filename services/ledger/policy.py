@@ -2,11 +2,11 @@
 
 from contracts.ledger import PolicyAdopted
 from servicekit.policy import PolicySection
-from services.ledger.commands import DonationPolicy
+from services.ledger.commands import LedgerPolicy
 
-POLICY = PolicySection("ledger", DonationPolicy, PolicyAdopted)
+POLICY = PolicySection("ledger", LedgerPolicy, PolicyAdopted)
 
 
-def current_policy() -> DonationPolicy:
+def current_policy() -> LedgerPolicy:
     """The figures in force."""
     return POLICY.current

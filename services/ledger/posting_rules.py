@@ -10,6 +10,7 @@ from services.ledger.chart_of_accounts import chart
 
 COMMUNITY_MINUTES = "community:service_minutes"
 DONATIONS = "income:donations"
+AID = "expense:aid"
 ASSETS = "assets:"
 GOODS_ASSETS = "assets:goods"
 UNRESTRICTED, GOODS = "", "goods"
@@ -42,6 +43,31 @@ def donation_postings(method: DonationMethod, fund: str, purpose: str | None, am
     return (
         Posting(account=chart().methods[method], fund=fund, amount=amount_fen, unit="fen"),
         Posting(account=donations_account(purpose), fund=fund, amount=-amount_fen, unit="fen"),
+    )
+
+
+def aid_account(purpose: str, *, restricted: bool) -> str:
+    """What aid costs, apart by whether money given for the purpose pays it (业务活动成本: 非限定性, 限定性)."""
+    return f"{AID}:restricted:{purpose}" if restricted else f"{AID}:{purpose}"
+
+
+def aid_postings(method: DonationMethod, fund: str, purpose: str, amount_fen: int, restricted_fen: int) -> Postings:
+    """Dr aid, Cr where the money was, both in the fund, in 分."""
+    costs = (
+        (aid_account(purpose, restricted=True), restricted_fen),
+        (aid_account(purpose, restricted=False), amount_fen - restricted_fen),
+    )
+    return (
+        *(Posting(account=account, fund=fund, amount=fen, unit="fen") for account, fen in costs if fen),
+        Posting(account=chart().methods[method], fund=fund, amount=-amount_fen, unit="fen"),
+    )
+
+
+def moved_postings(fund: str, origin: DonationMethod, target: DonationMethod, amount_fen: int) -> Postings:
+    """Dr where the money is now, Cr where it was: cash that was paid in at the bank."""
+    return (
+        Posting(account=chart().methods[target], fund=fund, amount=amount_fen, unit="fen"),
+        Posting(account=chart().methods[origin], fund=fund, amount=-amount_fen, unit="fen"),
     )
 
 
@@ -90,6 +116,15 @@ def pot_changes(postings: Iterable[Posting]) -> dict[tuple[str, str], int]:
     for posting in postings:
         if posting.fund is not None and not posting.account.startswith(ASSETS):
             changes[posting.fund, pot_of(posting.account)] -= posting.amount
+    return dict(changes)
+
+
+def asset_changes(postings: Iterable[Posting]) -> dict[tuple[str, str], int]:
+    """(fund, asset account) → by how many 分 it changes."""
+    changes: Counter[tuple[str, str]] = Counter()
+    for posting in postings:
+        if posting.fund is not None and posting.account.startswith(ASSETS):
+            changes[posting.fund, posting.account] += posting.amount
     return dict(changes)
 
 

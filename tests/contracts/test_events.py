@@ -40,6 +40,9 @@ ALLOWED_PATTERNS = {
     r"^[0-9]{6,10}$",
     r"^[A-Z0-9][A-Z0-9\-]{0,31}$",
     r"^[A-Za-z0-9+/_\-]{16,256}={0,2}$",
+    r"^[0-9a-f]{16}$",
+    r"^[A-Za-z0-9+/]{43}=$",
+    r"^[A-Za-z0-9+/]{86}==$",
 }
 PERSONAL = re.compile(
     r"(^|_)(name|phone|mobile|address|email|birthday|birth|note|text|title|comment|description|words)$"

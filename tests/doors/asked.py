@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from servicekit.examples import example
 from tests.doors.doors import NAMES, Doors
 
 SOMEBODY = "0199a0c0-0000-7000-8000-000000000001"
@@ -53,7 +54,7 @@ class Operation:
         for each in self.parameters:
             if each["in"] == "path":
                 schema = each["schema"]
-                usual = SOMEBODY if schema.get("format") == "uuid" else schema.get("enum", ["haircut"])[0]
+                usual = SOMEBODY if schema.get("format") == "uuid" else str(example(schema, {}, each["name"]))
                 if schema.get("type") == "integer":
                     usual = str(schema.get("minimum", 1))
                 url = url.replace("{" + each["name"] + "}", values.get(each["name"], usual))

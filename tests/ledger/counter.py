@@ -34,6 +34,7 @@ class Counter:
         self.served = served
         self.client: httpx.AsyncClient = served.client
         self.runtime: Runtime = served.runtime
+        self.heard: list[Message] = []
         self.reactions: Reactions = volunteers_reactions(ErasureList(self.runtime.settings.erasures_path))
 
     async def open(self) -> None:
@@ -99,6 +100,7 @@ class Counter:
         heard = await self.runtime.log.heard("volunteers")
         messages = [message(event, heard + number) for number, event in enumerate(events, 1)]
         await self.hear_again(messages)
+        self.heard += messages
         assert await self.runtime.log.heard("volunteers") == heard + len(events)
         return messages
 

@@ -4,6 +4,6 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter
 
-from services.ledger.api import books, donations
+from services.ledger.api import aid, aid_paying, books, donations, keys
 
-ROUTERS: Sequence[APIRouter] = (donations.router, books.router)
+ROUTERS: Sequence[APIRouter] = (donations.router, keys.router, aid.router, aid_paying.router, books.router)

@@ -1,13 +1,14 @@
 """Entries in the two books, asked for by what else was recorded or heard."""
 
 from datetime import date
+from typing import Annotated
 from uuid import UUID, uuid5
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from contracts.command import Command
+from contracts.command import Ask, Command
 from contracts.event import AmountFen, Code, Digest
-from contracts.ledger import Book, DonationMethod, EntryPosted, HoursEntry
+from contracts.ledger import Book, DonationMethod, EntryApproval, EntryPosted, HoldCause, HoursEntry
 
 HOURS: Book = "hours"
 FUND: Book = "fund"
@@ -17,6 +18,15 @@ _BOOKS = UUID("018f6a3e-7c00-7000-8000-1ed6e4000001")
 def book_stream(book: Book) -> str:
     """The one stream of a book, `book-<uuid>`."""
     return f"book-{uuid5(_BOOKS, book)}"
+
+
+class MoveMoneyAsk(Ask):
+    """Where money was and where it is now, by how it came or could be paid."""
+
+    origin: DonationMethod
+    target: DonationMethod
+    amount_fen: AmountFen
+    voucher_sha256: Annotated[tuple[Digest, ...], Field(min_length=1, max_length=20)]
 
 
 class BookCommand(Command):
@@ -82,6 +92,67 @@ class ReverseEntry(BookCommand):
     source_event_id: UUID | None = None
     explanation_ref: UUID | None = None
     explanation_commitment: Digest | None = None
+    approvals: tuple[EntryApproval, ...] = ()
+
+
+class PlaceHold(BookCommand):
+    """Set money aside for an approved case: what was given for its purpose first, then unrestricted money."""
+
+    book: Book = FUND
+    hold_id: UUID
+    case_id: UUID
+    fund: Code
+    purpose: Code
+    amount_fen: AmountFen
+
+
+class ReleaseHold(BookCommand):
+    """Set it free again, unpaid."""
+
+    book: Book = FUND
+    hold_id: UUID
+    cause: HoldCause
+
+
+class PayAid(BookCommand):
+    """Pay what was set aside: the hold ends, Dr aid, Cr where the money was."""
+
+    book: Book = FUND
+    hold_id: UUID
+    entry_id: UUID
+    case_id: UUID
+    method: DonationMethod
+    effective_date: date
+    voucher_sha256: tuple[Digest, ...]
+    approvals: tuple[EntryApproval, ...]
+    payee_commitment: Digest
+
+
+class TakeAidBack(BookCommand):
+    """Post paid aid that came back: to the pot it was paid from, what was given for the purpose first."""
+
+    book: Book = FUND
+    entry_id: UUID
+    paid: EntryPosted
+    returned_before_fen: int
+    amount_fen: AmountFen
+    method: DonationMethod
+    effective_date: date
+    voucher_sha256: tuple[Digest, ...]
+    reason_code: Code
+
+
+class MoveMoney(BookCommand):
+    """Post that a fund's money lies elsewhere now: cash paid in at the bank, a cheque cashed."""
+
+    book: Book = FUND
+    entry_id: UUID
+    fund: Code
+    origin: DonationMethod
+    target: DonationMethod
+    amount_fen: AmountFen
+    effective_date: date
+    voucher_sha256: tuple[Digest, ...]
 
 
 class RefuseEntry(BookCommand):
@@ -94,5 +165,9 @@ class RefuseEntry(BookCommand):
     conflicts_with: UUID | None = None
 
 
-BOOK_COMMANDS: tuple[type[BookCommand], ...] = (PostHours, PostDonation, ReverseEntry, RefuseEntry)
-AnyBookCommand = PostHours | PostDonation | ReverseEntry | RefuseEntry
+BOOK_COMMANDS: tuple[type[BookCommand], ...] = (
+    PostHours, PostDonation, ReverseEntry, PlaceHold, ReleaseHold, PayAid, TakeAidBack, MoveMoney, RefuseEntry,
+)  # fmt: skip
+AnyBookCommand = (
+    PostHours | PostDonation | ReverseEntry | PlaceHold | ReleaseHold | PayAid | TakeAidBack | MoveMoney | RefuseEntry
+)

@@ -9,7 +9,7 @@ from pydantic import Field
 from contracts.command import Ask, Command
 from contracts.event import AmountFen, Code, Digest, ReceiptNo
 from contracts.ledger import DonationMethod
-from services.ledger.commands.policy import DonationPolicy
+from services.ledger.commands.policy import LedgerPolicy
 
 PersonName = Annotated[str, Field(min_length=1, max_length=60)]
 Phone = Annotated[str, Field(pattern=r"^\+?[0-9][0-9\-]{4,19}$")]
@@ -68,7 +68,7 @@ class DonationCommand(Command):
     """A command decided on a gift's stream."""
 
     donation_id: UUID
-    policy: DonationPolicy = DonationPolicy()
+    policy: LedgerPolicy = LedgerPolicy()
 
     @property
     def stream(self) -> str:

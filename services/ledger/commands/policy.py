@@ -6,8 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 
-class DonationPolicy(BaseModel):
-    """The figures of gifts that the community may set otherwise [P]. Amounts in 分."""
+class LedgerPolicy(BaseModel):
+    """The figures of gifts and aid that the community may set otherwise [P]. Amounts in 分."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -19,6 +19,23 @@ class DonationPolicy(BaseModel):
     backdate_days: Annotated[int, Field(ge=0, le=366)] = 31
     """How long before today money may have arrived that is entered today."""
 
+    aid_fen_max: Annotated[int, Field(ge=1, le=100_000_000_000)] = 2_000_000
+    """¥20,000 a case: more is for the host charity to decide."""
+    aid_two_approvals_fen_max: Annotated[int, Field(ge=1, le=100_000_000_000)] = 500_000
+    """¥5,000: above it three approve (domain.md §4.6)."""
+    aid_verify_days: Annotated[int, Field(ge=1, le=90)] = 10
+    publicity_days_min: Annotated[int, Field(ge=1, le=30)] = 3
+    publicity_days_max: Annotated[int, Field(ge=1, le=30)] = 5
+    approval_days: Annotated[int, Field(ge=1, le=366)] = 30
+    """So long approvals and the money set aside wait for the payment."""
+    follow_up_days: Annotated[int, Field(ge=1, le=366)] = 30
+    appeal_days: Annotated[int, Field(ge=1, le=366)] = 15
+    urgent_fen_max: Annotated[int, Field(ge=0, le=100_000_000_000)] = 100_000
+    """¥1,000: more never takes the urgent lane (domain.md §4.6)."""
+    urgent_approval_hours: Annotated[int, Field(ge=1, le=72)] = 4
+    urgent_proof_days: Annotated[int, Field(ge=1, le=30)] = 3
+    """By when visits and publicity follow a payment of the urgent lane."""
+
     @model_validator(mode="after")
     def _is_possible(self) -> Self:
         if self.cash_alone_fen_max > self.amount_fen_max:
@@ -26,5 +43,11 @@ class DonationPolicy(BaseModel):
                 "impossible",
                 "more than amount_fen_max ({most}) is not taken in at all",
                 {"field": "cash_alone_fen_max", "most": self.amount_fen_max},
+            )
+        if self.publicity_days_min > self.publicity_days_max:
+            raise PydanticCustomError(
+                "impossible",
+                "longer than publicity_days_max ({most})",
+                {"field": "publicity_days_min", "most": self.publicity_days_max},
             )
         return self

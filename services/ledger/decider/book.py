@@ -4,73 +4,50 @@ What is heard and cannot be posted is answered with EntryRefused, never dropped 
 read models guard the same facts once more, so that two decisions on them cannot both commit.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
 from datetime import timedelta
-from types import MappingProxyType
 from typing import assert_never
 from uuid import UUID
 
 from contracts.command import Refused
-from contracts.ledger import BookEvent, EntryPosted, EntryRefused, EntryReversed, HoldPlaced, HoldReleased, HoursEntry
-from services.ledger.commands import FUND, AnyBookCommand, PostDonation, PostHours, RefuseEntry, ReverseEntry
-from services.ledger.posting_rules import (
-    Postings,
-    donation_postings,
-    fund_changes,
-    hold_parts,
-    hours_postings,
-    mirrored,
-    pot_changes,
-    require_balance,
+from contracts.ledger import BookEvent, EntryPosted, EntryRefused, EntryReversed, HoursEntry
+from services.ledger.commands import (
+    AnyBookCommand,
+    MoveMoney,
+    PayAid,
+    PlaceHold,
+    PostDonation,
+    PostHours,
+    RefuseEntry,
+    ReleaseHold,
+    ReverseEntry,
+    TakeAidBack,
 )
+from services.ledger.decider import book_money
+from services.ledger.decider.book_money import AID_PAID, AID_REVERSED
+from services.ledger.decider.book_state import BookState, Pot, evolve, initial, require_funds
+from services.ledger.posting_rules import donation_postings, hours_postings, mirrored, require_balance
+
+__all__ = ["BookState", "Pot", "decide", "evolve", "initial"]
 
 HOURS_LOGGED = "hours_logged"
 HOURS_CORRECTED = "hours_corrected"
 HOURS_REVERSED = "hours_reversed"
 DONATION_RECEIVED = "donation_received"
 DONATION_REVERSED = "donation_reversed"
-_REVERSALS = {HOURS_LOGGED: HOURS_REVERSED, HOURS_CORRECTED: HOURS_REVERSED, DONATION_RECEIVED: DONATION_REVERSED}
+_REVERSALS = {
+    HOURS_LOGGED: HOURS_REVERSED,
+    HOURS_CORRECTED: HOURS_REVERSED,
+    DONATION_RECEIVED: DONATION_REVERSED,
+    AID_PAID: AID_REVERSED,
+}
 
 ENTRY_MINUTES_MIN = 5
 ENTRY_MINUTES_MAX = 720
 """domain.md §4.4: 5 ≤ minutes ≤ 720 an entry."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pot:
-    """A part of a fund: unrestricted, goods, or money given for one purpose."""
-
-    balance_fen: int = 0
-    held_fen: int = 0
-
-    @property
-    def available_fen(self) -> int:
-        """What may still be promised."""
-        return self.balance_fen - self.held_fen
-
-
-@dataclass(frozen=True, slots=True)
-class BookState:
-    """What the rules need to know of a book."""
-
-    entry_no: int = 0
-    """The last entry's number, which is how many there are."""
-    funds: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
-    """The money of each fund, 分."""
-    pots: Mapping[tuple[str, str], Pot] = field(default_factory=lambda: MappingProxyType({}))
-    """(fund, pot) → what is in it."""
-    holds: Mapping[UUID, HoldPlaced] = field(default_factory=lambda: MappingProxyType({}))
-    """What is set aside and not paid yet, by hold."""
-    reversed: frozenset[UUID] = frozenset()
-
-
 Events = Sequence[BookEvent]
-
-
-def initial() -> BookState:
-    """An empty book."""
-    return BookState()
 
 
 def decide(command: AnyBookCommand, book: BookState) -> Events:
@@ -82,6 +59,16 @@ def decide(command: AnyBookCommand, book: BookState) -> Events:
             return _post_donation(command, book)
         case ReverseEntry():
             return _reverse(command, book)
+        case PlaceHold():
+            return book_money.place_hold(command, book)
+        case ReleaseHold():
+            return book_money.release_hold(command, book)
+        case PayAid():
+            return book_money.pay_aid(command, book)
+        case TakeAidBack():
+            return book_money.take_aid_back(command, book)
+        case MoveMoney():
+            return book_money.move_money(command, book)
         case RefuseEntry():
             return [_refused(command, command.reason_code, command.conflicts_with)]
         case _:
@@ -131,7 +118,7 @@ def _obstacle(command: PostHours) -> tuple[str | None, UUID | None]:
 def _post_donation(command: PostDonation, book: BookState) -> Events:
     postings = donation_postings(command.method, command.fund, command.purpose, command.amount_fen)
     require_balance(postings)
-    _require_funds(book, postings)
+    require_funds(book, postings)
     entry = EntryPosted(
         entry_id=command.entry_id,
         book=command.book,
@@ -157,7 +144,7 @@ def _reverse(command: ReverseEntry, book: BookState) -> Events:
         raise Refused("before_original")
     postings = mirrored(original.postings)
     require_balance(postings)
-    _require_funds(book, postings)
+    require_funds(book, postings)
     reversal = EntryReversed(
         entry_id=command.entry_id,
         book=command.book,
@@ -168,6 +155,8 @@ def _reverse(command: ReverseEntry, book: BookState) -> Events:
         source_event_id=command.source_event_id,
         hours=original.hours,
         donation_id=original.donation_id,
+        case_id=original.case_id,
+        approvals=command.approvals,
         reason_code=command.reason_code,
         reverses=original.entry_id,
         reverses_no=original.entry_no,
@@ -176,14 +165,6 @@ def _reverse(command: ReverseEntry, book: BookState) -> Events:
         reversed_at=command.at,
     )
     return [reversal]
-
-
-def _require_funds(book: BookState, postings: Postings) -> None:
-    """No pot of a fund falls below what is set aside in it, or below nothing (domain.md §4.6)."""
-    for (fund, name), change in pot_changes(postings).items():
-        available = book.pots.get((fund, name), Pot()).available_fen
-        if change < 0 and available + change < 0:
-            raise Refused("fund_insufficient", fund=fund, balance_fen=available, asked_fen=-change)
 
 
 def _refused(command: PostHours | RefuseEntry, reason_code: str, conflicts_with: UUID | None) -> EntryRefused:
@@ -197,41 +178,3 @@ def _refused(command: PostHours | RefuseEntry, reason_code: str, conflicts_with:
         conflicts_with=conflicts_with,
         refused_at=command.at,
     )
-
-
-def evolve(book: BookState, event: BookEvent) -> BookState:
-    """The book after an event."""
-    match event:
-        case EntryPosted():
-            return _entered(book, event)
-        case EntryReversed():
-            return replace(_entered(book, event), reversed=book.reversed | {event.reverses})
-        case EntryRefused():
-            return book
-        case HoldPlaced():
-            return replace(_held(book, event, 1), holds=MappingProxyType({**book.holds, event.hold_id: event}))
-        case HoldReleased():
-            left = {hold_id: hold for hold_id, hold in book.holds.items() if hold_id != event.hold_id}
-            return replace(_held(book, event, -1), holds=MappingProxyType(left))
-        case _:
-            assert_never(event)
-
-
-def _entered(book: BookState, event: EntryPosted | EntryReversed) -> BookState:
-    changes = fund_changes(event.postings)
-    if event.book != FUND:
-        return replace(book, entry_no=event.entry_no)
-    funds = {**book.funds, **{fund: book.funds.get(fund, 0) + change for fund, change in changes.items()}}
-    pots = dict(book.pots)
-    for key, change in pot_changes(event.postings).items():
-        pot = pots.get(key, Pot())
-        pots[key] = replace(pot, balance_fen=pot.balance_fen + change)
-    return replace(book, entry_no=event.entry_no, funds=MappingProxyType(funds), pots=MappingProxyType(pots))
-
-
-def _held(book: BookState, event: HoldPlaced | HoldReleased, sign: int) -> BookState:
-    pots = dict(book.pots)
-    for name, amount_fen in hold_parts(event).items():
-        pot = pots.get((event.fund, name), Pot())
-        pots[event.fund, name] = replace(pot, held_fen=pot.held_fen + sign * amount_fen)
-    return replace(book, pots=MappingProxyType(pots))

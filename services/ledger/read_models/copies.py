@@ -6,7 +6,15 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
 from contracts.envelope import Recorded
-from contracts.volunteers import PersonErased, PersonRegistered, ProxyAuthorised, ProxyEnded
+from contracts.volunteers import (
+    PersonErased,
+    PersonMoved,
+    PersonRegistered,
+    ProxyAuthorised,
+    ProxyEnded,
+    RelationDeclared,
+    RelationEnded,
+)
 from eventstore.read_model import ReadModel
 from eventstore.rows import Rows
 
@@ -17,6 +25,7 @@ volunteers_persons = sa.Table(
     "volunteers_persons",
     _volunteers,
     sa.Column("person_id", sa.Uuid, primary_key=True),
+    sa.Column("household_id", sa.Uuid),
     sa.Column("erased_at", _TIME),
 )
 volunteers_proxies = sa.Table(
@@ -30,20 +39,33 @@ volunteers_proxies = sa.Table(
     sa.Column("ended_at", _TIME),
     sa.Index("volunteers_proxies_by_pair", "principal_id", "proxy_id"),
 )
+volunteers_relations = sa.Table(
+    "volunteers_relations",
+    _volunteers,
+    sa.Column("relation_id", sa.Uuid, primary_key=True),
+    sa.Column("person_a_id", sa.Uuid, nullable=False),
+    sa.Column("person_b_id", sa.Uuid, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("ended_at", _TIME),
+    sa.Index("volunteers_relations_by_a", "person_a_id"),
+    sa.Index("volunteers_relations_by_b", "person_b_id"),
+)
 
 
 class VolunteersCopy(ReadModel):
-    """Who may count cash or be named as a donor, and who may read a volunteer's minutes for them."""
+    """Who is known, who acts for whom, and who is tied to whom, so that duties are kept apart."""
 
     source: ClassVar[str] = "volunteers"
     metadata: ClassVar[sa.MetaData] = _volunteers
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def apply(self, recorded: Recorded, rows: Rows) -> None:
         """See the class."""
         match recorded.event:
             case PersonRegistered() as event:
-                rows.insert(volunteers_persons, person_id=event.person_id)
+                rows.insert(volunteers_persons, person_id=event.person_id, household_id=event.household_id)
+            case PersonMoved() as event:
+                rows.update(volunteers_persons, event.person_id, household_id=event.household_id)
             case PersonErased() as event:
                 rows.update(volunteers_persons, event.person_id, erased_at=event.erased_at)
             case ProxyAuthorised() as event:
@@ -57,5 +79,15 @@ class VolunteersCopy(ReadModel):
                 )
             case ProxyEnded() as event:
                 rows.update(volunteers_proxies, event.proxy_authorisation_id, ended_at=event.ended_at)
+            case RelationDeclared() as event:
+                rows.insert(
+                    volunteers_relations,
+                    relation_id=event.relation_id,
+                    person_a_id=event.person_a_id,
+                    person_b_id=event.person_b_id,
+                    kind=event.kind,
+                )
+            case RelationEnded() as event:
+                rows.update(volunteers_relations, event.relation_id, ended_at=event.ended_at)
             case _:
                 pass

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from contracts.envelope import Recorded
 from contracts.ledger import (
+    AidFact,
     DonationPledged,
     DonationReceipted,
     DonationReceived,
@@ -17,11 +18,13 @@ from contracts.ledger import (
     HoldReleased,
     HoursEntry,
     ReceiptWaived,
+    SigningKeyFact,
 )
 from eventstore.read_model import ReadModel
 from eventstore.rows import Rows
 from services.ledger.posting_rules import fund_changes, hold_parts, pot_changes
 from services.ledger.read_models import tables as t
+from services.ledger.read_models.aid import apply_aid, apply_key
 
 
 class LedgerModel(ReadModel):
@@ -66,6 +69,10 @@ class LedgerModel(ReadModel):
                 _refusal(recorded, event, rows)
             case HoldPlaced() | HoldReleased() as event:
                 _hold(event, rows)
+            case AidFact() as event:
+                apply_aid(recorded, event, rows)
+            case SigningKeyFact() as event:
+                apply_key(event, rows)
             case DonationPledged() | DonationReceived() | DonationReceipted() | ReceiptWaived():
                 _donation(recorded, rows)
             case _:

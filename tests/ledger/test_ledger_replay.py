@@ -1,0 +1,101 @@
+"""What can be done with the fund's money, and every table of the ledger folded anew: the same rows."""
+
+from typing import Any
+
+import nats
+
+from contracts.command import SYSTEM, Role
+from contracts.envelope import decode
+from contracts.ids import uuid7
+from contracts.volunteers import PersonMoved, ProxyAuthorised, ProxyEnded, RelationDeclared, RelationEnded
+from eventstore.model import Metadata
+from eventstore.replay import replay
+from eventstore.streams import ensure_stream
+from services.ledger.app import definition
+from services.ledger.timers import due_of
+from tests.ledger.aid_examples import APPROVER, CARER, NEIGHBOUR, SECOND, SIGNERS, THIRD
+from tests.ledger.counter import logged
+from tests.ledger.examples import NOON
+from tests.ledger.office import AS_CARER, AS_CASHIER, AS_CLERK, AS_NEIGHBOUR, PAID, WORDS, Office
+from tests.support.servers import TestNats
+
+Fields = dict[str, Any]
+
+
+async def live_a_little(office: Office) -> None:
+    """Cases to every end, a key that is ended, people who move and part."""
+    counter = office.counter
+    relation, authorisation = uuid7(), uuid7()
+    between: Fields = {"relation_id": relation, "person_a_id": CARER, "person_b_id": THIRD, "kind": "spouse"}
+    acts: Fields = {
+        "proxy_authorisation_id": authorisation,
+        "principal_id": NEIGHBOUR,
+        "proxy_id": CARER,
+        "scope": ("fund",),
+    }
+    by = Role.STATION_MANAGER
+    await counter.hear(
+        RelationDeclared(**between, role=by, declared_at=NOON),
+        RelationEnded(**between, role=by, ended_at=NOON),
+        ProxyAuthorised(**acts, role=Role.RESIDENT, authorised_at=NOON),
+        ProxyEnded(**acts, role=Role.RESIDENT, ended_at=NOON),
+        PersonMoved(person_id=CARER, household_id=uuid7(), role=by, moved_at=NOON),
+        logged(),
+    )
+    voucher = {"voucher_sha256": ["cd" * 32]}
+    closed = await office.paid(amount_fen=10_000)
+    await counter.done(f"/aid-cases/{closed}/confirm-receipt", {}, *AS_NEIGHBOUR)
+    seen = {"outcome": "need_continues", "report": "还在吃药。"}
+    await counter.done(f"/aid-cases/{closed}/follow-up", seen, *AS_CARER)
+    reversed_ = await office.paid(amount_fen=11_000)
+    await office.reversing(reversed_, APPROVER, explanation=WORDS)
+    await office.reversing(reversed_, SECOND)
+    returned = await office.paid(amount_fen=12_000)
+    back = {"amount_fen": 5_000, "method": "bank_transfer", "reason_code": "not_needed", **voucher}
+    await counter.done(f"/aid-cases/{returned}/return", back, *AS_CASHIER)
+    rejected = await office.ready(amount_fen=13_000)
+    await office.approved(rejected)
+    no = {"reason_code": "other_support"}
+    await counter.done(f"/aid-cases/{rejected}/reject", no, THIRD, Role.FUND_APPROVER)
+    amended = await office.ready(amount_fen=14_000)
+    await office.approved(amended)
+    await counter.done(f"/aid-cases/{amended}/amend", {"amount_fen": 14_500, "purpose": "hardship"}, *AS_CLERK)
+    urgent = await office.applied(amount_fen=15_000, lane="urgent")
+    await office.approved(urgent)
+    await counter.done(f"/aid-cases/{urgent}/disburse", PAID, *AS_CASHIER)
+    await counter.done(f"/aid-cases/{urgent}/publicize", {"publicity": "waived", "reason_code": "illness"}, *AS_CLERK)
+    lapsed = await office.ready(amount_fen=16_000)
+    await office.approved(lapsed, APPROVER)
+    await office.later(days=31)
+    runtime = counter.runtime
+    for due in await due_of(runtime)(office.now, 10):
+        await runtime.executor.execute(due.build, Metadata(actor=SYSTEM.actor))
+    moved = {"origin": "bank_transfer", "target": "cash", "amount_fen": 2_000, **voucher}
+    await counter.done("/funds/fund-relief/move", moved, *AS_CASHIER)
+    ended = {"person_id": str(THIRD), "reason_code": "left_office"}
+    key_id = SIGNERS[THIRD].key.key_id
+    await counter.done(f"/signing-keys/{key_id}/revoke", ended, THIRD, Role.FUND_APPROVER)
+
+
+async def test_replaying_gives_the_same_rows(office: Office, nats_server: TestNats) -> None:
+    await live_a_little(office)
+    said = {recorded.type for recorded in await office.counter.runtime.log.read(0, 10_000)}
+    assert {kind for kind in said if kind.startswith(("Aid", "Hold", "SigningKey"))} == {
+        "AidApplied", "AidVerified", "AidPublicized", "AidAmended", "AidApproved", "AidApprovalLapsed", "AidRejected",
+        "AidDisbursed", "AidReceiptConfirmed", "AidFollowedUp", "AidReturned", "AidReversed", "HoldPlaced",
+        "HoldReleased", "SigningKeyRegistered", "SigningKeyConfirmed", "SigningKeyRevoked",
+    }  # fmt: skip
+    client = await nats.connect(nats_server.url)
+    try:
+        stream = client.jetstream()
+        await ensure_stream(stream, "chaoyangli", "volunteers")
+        for message in office.counter.heard:
+            await stream.publish(f"chaoyangli.volunteers.{decode(message.body).type}", message.body)
+        config = office.counter.runtime.settings.log_config("migrator")
+        report = await replay(config, definition.read_models, nats=client)
+    finally:
+        await client.close()
+    assert report.compared, report.note
+    assert [table.name for table in report.tables if not table.equal] == []
+    filled = {table.name for table in report.tables if table.rows}
+    assert {"aid_cases", "signing_keys", "holds", "fund_pots", "volunteers_relations"} <= filled
