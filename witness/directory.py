@@ -15,10 +15,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from eventstore.checkpoint import create_key_file, load_key_file
 from eventstore.durable import LockBusy, locked, sync_directory, write_whole
 from eventstore.errors import EngineError
-from eventstore.note import COSIGNATURE_V1, VerifierKey
+from eventstore.note import COSIGNATURE_V1, NoteError, VerifierKey
 from eventstore.trust_policy import TrustPolicy, read_trust_policy
 
 LOCK_SECONDS = 5.0
+NAME_BYTES_MAX = 255
 NAME, KEY, LOGS, HEADS = "name", "key", "logs", "heads"
 LOGS_BEGIN = """\
 # The logs whose heads this witness cosigns: one line each, `log <vkey>`. Ask the log's keeper for the vkey, by another
@@ -49,6 +50,10 @@ class WitnessDirectory:
         """Make a new witness. Raises WitnessDirectoryError where anything lies, NoteError for a name that cannot be."""
         if path.exists() and any(path.iterdir()):
             raise WitnessDirectoryError(f"{path} is not empty: a witness is made once")
+        if len(name.encode("utf-8", "replace")) > NAME_BYTES_MAX:
+            raise NoteError(
+                f"a name of more than {NAME_BYTES_MAX} bytes: whoever asks for a signature would not read it"
+            )
         VerifierKey.of(name, Ed25519PrivateKey.generate(), COSIGNATURE_V1)
         (path / HEADS).mkdir(parents=True)
         create_key_file(path / KEY)

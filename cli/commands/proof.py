@@ -42,9 +42,10 @@ def _verify(
     as_json: Json = False,
 ) -> None:
     """Check every log: hashes, numbering, columns, tree, signed head, and the stream byte for byte."""
-    kept = None if checkpoint is None else checkpoint.read_bytes()
+    services, kept = chosen(service), None if checkpoint is None else checkpoint.read_bytes()
     with located(data) as place, progress(not as_json) as tell:
-        services = chosen(service) if kept is None else (_spoken_of(kept, place, service),)
+        if kept is not None:
+            services = (_spoken_of(kept, place, services),)
         reports = asyncio.run(verify_all(place, services, tell, kept))
     if as_json:
         print_json(as_document(reports))
@@ -55,13 +56,13 @@ def _verify(
         raise typer.Exit(CHECK_FAILED)
 
 
-def _spoken_of(checkpoint: bytes, place: Place, service: str | None) -> str:
-    """The service whose head this is. Raises typer.BadParameter."""
+def _spoken_of(checkpoint: bytes, place: Place, services: Sequence[str]) -> str:
+    """The one of these services whose head this is. Raises typer.BadParameter."""
     origin = checkpoint.split(b"\n", 1)[0].decode("utf-8", "replace")
-    for name in chosen(service):
+    for name in services:
         if origin == f"{place.community}/{name}":
             return name
-    raise typer.BadParameter(f"{origin[:200]!r} is not the log of {service or 'any service here'}")
+    raise typer.BadParameter(f"{origin[:200]!r} is no log of {', '.join(services)} here")
 
 
 async def verify_all(

@@ -152,6 +152,8 @@ def token(
     as_json: Json = False,
 ) -> None:
     """Sign a bearer token with the issuer's key, or make the first ADMIN."""
+    if not _is_text(name):
+        raise typer.BadParameter("it is not UTF-8", param_hint="--name")
     with located(data, running=bootstrap) as place:
         key = load_issuer_key(place.secrets_dir / ISSUER_KEY)
         who = actor or uuid7()
@@ -169,6 +171,11 @@ def token(
         if bootstrap or actor is None:
             err.print(f"actor {who}")
         out.print(document["token"], markup=False)
+
+
+def _is_text(typed: str) -> bool:
+    """Whether a shell passed on text: other bytes come as lone surrogates, which no encoding takes."""
+    return not any("\ud800" <= character <= "\udfff" for character in typed)
 
 
 async def _bootstrap(place: Place, who: UUID, name: str) -> dict[str, int]:

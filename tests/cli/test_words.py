@@ -1,6 +1,8 @@
 """Words that are off: one sentence says what is wrong, the exit code means it, and nothing is done."""
 
+import os
 import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 from cli.directory import LEFT, DirectoryLock, days_lived, journal_file, leave_days
 from cli.embedded import HOST
 from cli.main import EXIT_CODES
-from tests.cli.program import say
+from tests.cli.program import PROGRAM, say
 from tests.support.servers import temporary_directory
 
 USAGE, NOT_THERE, NO_ANSWER, TAKEN = 2, 3, 4, 5
@@ -73,6 +75,48 @@ def test_words_that_are_off_are_a_usage_error(place, words, why):
     assert why in said.err
     assert said.out == b""
     assert left_in(place) == []
+
+
+HOSTILE = {
+    "no UTF-8": b"\xff\xfe",
+    "escapes, joined emoji, a right-to-left override": b"\x1b[31m\xf0\x9f\x91\xa9\xe2\x80\x8d\xe2\x80\xae",
+    "quotes, blanks, markup": b'\'; DROP TABLE "x" <b> [red]%s{0}',
+    "a hundred thousand": b"x" * 100_000,
+}
+TYPED = [
+    "trail ?", "verify --service ?", "verify --data ?", "replay --until ?", "as-of ? --service orders", "receipt ? 1",
+    "differences ? 1", "witness init w --name ?", "witness trust ? x", "demo --scale ?", "token --role ?", "policy ?",
+    "export volunteer-records --format ?", "dead-letters show ? 1 --by notify", "events --from ?", "?",
+    "token --actor ?", "token --bootstrap --name ?",
+]  # fmt: skip
+
+
+def typed(words: str, text: bytes) -> list[str]:
+    return [os.fsdecode(text) if word == "?" else word for word in words.split()]
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+@pytest.mark.parametrize("words", TYPED)
+def test_whatever_is_typed_is_answered_by_a_sentence_and_an_exit_code(place, monkeypatch, words, kind):
+    monkeypatch.chdir(place)
+    said = say(*typed(words, HOSTILE[kind]))
+    assert said.code in set(EXIT_CODES) - {0}
+    assert said.err
+    assert said.out == b""
+    assert left_in(place) == []
+
+
+def test_a_name_that_is_no_text_is_told_before_anybody_is_asked(place):
+    said = say("token", "--bootstrap", "--name", os.fsdecode(b"\xff\xfe"), "--data", place / "data")
+    assert (said.code, "it is not UTF-8" in said.err) == (USAGE, True)
+
+
+@pytest.mark.parametrize("words", ["trail ?", "receipt ? 1", "policy ?"])
+def test_the_program_itself_takes_what_is_no_text_from_a_shell(place, words):
+    command: list[str] = [str(PROGRAM), *typed(words, HOSTILE["no UTF-8"])]
+    said = subprocess.run(command, capture_output=True, cwd=place, timeout=60, check=False)
+    assert said.returncode in set(EXIT_CODES) - {0}
+    assert b"Traceback" not in said.stderr
 
 
 @pytest.mark.parametrize("command", ["up", "demo", "status", "verify"])
