@@ -37,6 +37,7 @@ _BY_NAME: dict[str, Any] = {
     "standard": "aid-standard-1",
     "started_at": "2026-10-02T09:00:00+08:00",
     "to_minute": 720,
+    "verify_code": "4711471147114711",
     "window_end": "2030-03-04T10:00:00+08:00",
     "window_start": "2030-03-04T09:00:00+08:00",
 }

@@ -7,6 +7,7 @@ import pytest
 import structlog
 
 from tests.doors.doors import Doors, open_doors
+from tests.doors.neighbourhood import Neighbourhood
 from tests.support.servers import TestPostgres, running_nats, temporary_directory
 
 pytest.register_assert_rewrite("tests.doors.problems")
@@ -22,3 +23,11 @@ def doors(postgres_server: TestPostgres) -> Iterator[Doors]:
         yield doors
     postgres_server.drop_database(database.name)
     structlog.configure(**said_so_far)
+
+
+@pytest.fixture(scope="module")
+def town(doors: Doors) -> Neighbourhood:
+    """Where a haircut can be asked for."""
+    made = Neighbourhood(doors)
+    made.done("orders", "/v1/service-items", {"item_code": "haircut", "expected_minutes": 30, "home_visit": False})
+    return made

@@ -17,6 +17,7 @@ from joserfc.jwk import OKPKey
 from contracts.command import Role
 from servicekit.process import ServiceDefinition, ServiceProcess
 from servicekit.secrets import ISSUER_KEY, init_secrets
+from servicekit.settings import ServiceSettings
 from servicekit.tokens import ALGORITHM, AUDIENCE, ISSUER, TOKEN_TYPE, issue, load_issuer_key
 from services.ledger.app import definition as ledger
 from services.notify.app import definition as notify
@@ -40,6 +41,7 @@ class Doors:
     urls: Mapping[str, str]
     issuer: OKPKey
     database: Database
+    settings: Mapping[str, ServiceSettings]
     client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=30))
 
     def token(self, *roles: Role, actor_id: UUID = STAFF) -> str:
@@ -98,7 +100,7 @@ def open_doors(database: Database, nats: TestNats, directory: Path) -> Iterator[
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), name="doors")
     thread.start()
     urls = {name: f"http://127.0.0.1:{given.port}" for name, given in settings.items()}
-    doors = Doors(urls, load_issuer_key(secrets / ISSUER_KEY), database)
+    doors = Doors(urls, load_issuer_key(secrets / ISSUER_KEY), database, settings)
     try:
         for name in NAMES:
             eventually_blocking(lambda name=name: _is_open(doors, name), timeout=60)  # type: ignore[misc]

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 from zlib import crc32
@@ -12,8 +11,9 @@ import pytest
 
 from contracts.command import Role
 from tests.doors.asked import Operation, pointer
-from tests.doors.doors import EVERY_ROLE, NAMES, STAFF, Doors
+from tests.doors.doors import NAMES, Doors
 from tests.doors.hostile import NO_WORDS, TOO_MUCH, WORDS, Field, fields, written
+from tests.doors.neighbourhood import Neighbourhood
 from tests.doors.problems import is_invalid, is_problem
 from tests.support.logs import superuser
 from tests.support.spellings import words_in
@@ -112,42 +112,6 @@ def test_every_text_has_a_length_and_up_to_there_it_is_taken(
 # --- what is read back is what was sent ---
 
 
-class Neighbourhood:
-    """People who write odd things, over HTTP."""
-
-    def __init__(self, doors: Doors) -> None:
-        self.doors = doors
-        self.after = ""
-
-    def done(self, service: str, path: str, body: Any, actor: UUID = STAFF, *roles: Role, method: str = "POST") -> Any:
-        headers = self.doors.headers()
-        headers["Authorization"] = f"Bearer {self.doors.token(*(roles or EVERY_ROLE), actor_id=actor)}"
-        if self.after and not self.after.startswith(service):
-            headers["After"] = self.after
-        answer = self.doors.ask(service, method, path, json=body, headers=headers)
-        assert answer.status_code in {200, 201}, (path, answer.text)
-        self.after = answer.headers["Position"]
-        return answer.json()
-
-    def read(self, service: str, path: str, actor: UUID = STAFF, *roles: Role) -> Any:
-        token = self.doors.token(*(roles or EVERY_ROLE), actor_id=actor)
-        answer = self.doors.ask(service, "GET", path, headers={"Authorization": f"Bearer {token}"})
-        assert answer.status_code == 200, (path, answer.text)
-        return answer.json()
-
-    def person(self, name: str = "王示例") -> UUID:
-        person = {
-            "name": name,
-            "phone": "13800000000",
-            "birth_date": "1955-05-01",
-            "entrance_id": "entrance-001",
-            "grid_id": "grid-01",
-            "consents": ["personal_data", "contact", "service", "volunteering"],
-            "consent_form": "written",
-        }
-        return UUID(self.done("volunteers", "/v1/persons", person)["person_id"])
-
-
 def a_name(town: Neighbourhood, text: str) -> Any:
     return town.read("volunteers", f"/v1/persons/{town.person(text)}?unmasked=true")["name"]
 
@@ -169,14 +133,7 @@ def a_reason_to_be_kept_apart(town: Neighbourhood, text: str) -> Any:
 
 def an_order(town: Neighbourhood, text: str) -> tuple[UUID, str]:
     resident = town.person()
-    start = datetime.now(UTC).replace(hour=2, minute=0, second=0, microsecond=0) + timedelta(days=7)
-    order = {
-        "item_code": "haircut",
-        "window_start": start.isoformat(),
-        "window_end": (start + timedelta(hours=1)).isoformat(),
-        "details": {"address": text, "note": text},
-    }
-    return resident, "/v1/orders/" + town.done("orders", "/v1/orders", order, resident, Role.RESIDENT)["order_id"]
+    return resident, town.order(resident, text)
 
 
 def what_an_order_says(town: Neighbourhood, text: str) -> Any:
@@ -239,13 +196,6 @@ WRITTEN: tuple[Callable[[Neighbourhood, str], Any], ...] = (
     a_dispute,
     a_history_from_elsewhere,
 )
-
-
-@pytest.fixture(scope="module")
-def town(doors: Doors) -> Neighbourhood:
-    made = Neighbourhood(doors)
-    made.done("orders", "/v1/service-items", {"item_code": "haircut", "expected_minutes": 30, "home_visit": False})
-    return made
 
 
 @pytest.mark.parametrize("kind", WORDS)
