@@ -163,6 +163,21 @@ def a_dispute(town: Neighbourhood, text: str) -> Any:
     return town.read("orders", path)["words"]
 
 
+def a_case_of_need(town: Neighbourhood, text: str) -> Any:
+    resident = town.person()
+    case = {
+        "fund": "fund-relief",
+        "purpose": "illness",
+        "amount_fen": 50_000,
+        "payee": {"name": text, "account": text},
+        "need": text,
+        "standard": "aid-standard-1",
+    }
+    case_id = town.done("ledger", "/v1/aid-cases", case, resident, Role.RESIDENT)["case_id"]
+    told = town.read("ledger", f"/v1/aid-cases/{case_id}/people")
+    return told["need"], told["payee"]["name"], told["payee"]["account"]
+
+
 def a_history_from_elsewhere(town: Neighbourhood, text: str) -> Any:
     phone = f"139{crc32(text.encode()) % 10**8:08d}"  # nobody else's: it would be the same volunteer
     told = {"title": text, "place": text, "content": text, "recipient": text}
@@ -194,6 +209,7 @@ WRITTEN: tuple[Callable[[Neighbourhood, str], Any], ...] = (
     a_question_and_its_answer,
     why_an_order_is_refused,
     a_dispute,
+    a_case_of_need,
     a_history_from_elsewhere,
 )
 

@@ -16,6 +16,7 @@ from eventstore.log import Log
 from eventstore.model import Append, StreamAppend, VaultChange
 from eventstore.vault import ErasureList, PersonIsErased, Vault, commitment
 from eventstore.verify import verify
+from tests.doors.hostile import WORDS
 from tests.support.logs import BY_TEST, as_role, declined, migrated, opened, stream, superuser
 from tests.support.messaging import plain_client
 from tests.support.replays import carry
@@ -61,6 +62,15 @@ async def test_what_is_sealed_opens_and_answers_to_its_commitment(log, vault):
     # The same value sealed twice is committed to under another salt: nobody can link the two.
     again = await sealed(log, vault, LI)
     assert again.commitments["phone"] != made.commitments["phone"]
+
+
+async def test_whatever_is_sealed_opens_as_it_was(log, vault):
+    """All words that anybody writes go this way, whichever field they were written into."""
+    fields = {f"words{number}": text for number, text in enumerate(WORDS.values())}
+    made = await sealed(log, vault, LI, **fields)
+    assert await vault.open(made.ref) == fields
+    for name, text in fields.items():
+        assert await vault.matches(made.ref, name, made.commitments[name]), text
 
 
 async def test_nothing_is_stored_before_the_append(log, vault):
