@@ -9,7 +9,20 @@ import nats.errors
 import typer
 
 from cli.client import ProblemError
-from cli.commands import audit, care, history, living, policy, proof, receipt, records, running, time_travel, witness
+from cli.commands import (
+    audit,
+    care,
+    history,
+    key,
+    living,
+    policy,
+    proof,
+    receipt,
+    records,
+    running,
+    time_travel,
+    witness,
+)
 from cli.directory import DirectoryTaken, StackError
 from cli.embedded import DirectoryInUseError, EmbeddedError
 from cli.output import err
@@ -40,7 +53,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for part in (running, living, history, proof, care, policy, records, receipt, witness, audit, time_travel):
+for part in (running, living, history, proof, care, policy, records, receipt, witness, audit, time_travel, key):
     part.register(app)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from cli.audit.aid import Aid
 from cli.audit.breaches import Check
 from cli.audit.credits import Credits
 from cli.audit.deadlines import Deadlines
@@ -28,6 +29,7 @@ def checks(*, open_allowed: bool = False) -> Sequence[Check]:
         Deadlines(open_allowed=open_allowed),
         Credits(),
         People(),
+        Aid(),
     )
 
 

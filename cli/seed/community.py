@@ -121,6 +121,8 @@ def generate(scale: Scale) -> Community:
     proxies = tuple(
         _child_of(random, households, number, parent) for number, parent in enumerate(residents[1 : size.proxies + 1])
     )
+    # Drawn by themselves: everybody else stays who they were.
+    staff += _approvers(Random(f"{SEED}:{scale}:approvers"))  # noqa: S311
     everyone = [*residents, *(proxy for _, proxy in proxies)]
     return Community(
         scale=scale,
@@ -210,6 +212,13 @@ def _staff(random: Random, households: _Households, grids: int) -> list[Staff]:
         grid = f"grid-{number:02d}"
         staff.append(Staff(new(f"staff-{grid}", grid), Role.GRID_WORKER, "grid", grid))
     return staff
+
+
+def _approvers(random: Random) -> list[Staff]:
+    """Who decides about aid, each with a signing key of their own."""
+    households = _Households(random)
+    people = [_person(random, f"staff-approver-{number}", (45, 66), households.new()) for number in (1, 2, 3)]
+    return [Staff(person, Role.FUND_APPROVER) for person in people]
 
 
 def _gift(random: Random, residents: list[Person], helpers: list[Helper], number: int, size: _Size) -> Gift:
