@@ -12,6 +12,7 @@ from cli.client import ProblemError
 from cli.commands import (
     audit,
     care,
+    checkpoint,
     history,
     key,
     living,
@@ -53,7 +54,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for part in (running, living, history, proof, care, policy, records, receipt, witness, audit, time_travel, key):
+PARTS = (running, living, history, proof, care, policy, records, receipt, witness, audit, time_travel, key, checkpoint)
+for part in PARTS:
     part.register(app)
 
 

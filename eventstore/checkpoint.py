@@ -173,7 +173,8 @@ class Signer:
                 if size != 0:
                     raise NoHead(
                         f"{self.origin}: no last signed head in {self.head_path}, and the log has {size} entries;"
-                        " adopt a head from a witness, a bundle or a published checkpoint first"
+                        " adopt a head from a witness, a bundle or a published checkpoint first,"
+                        " by `chaoyangli checkpoint adopt`"
                     )
             else:
                 old, text = found

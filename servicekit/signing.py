@@ -38,7 +38,8 @@ async def check_last_head(signer: Signer, log: Log) -> None:
         return
     if head.size < last.size:
         raise Tampered(
-            f"the log has {head.size} events, its last signed head {last.size}: restore the missing tail first",
+            f"the log has {head.size} events, its last signed head {last.size}: restore the missing tail first,"
+            f" by `chaoyangli recover {log.service}`",
             head.size + 1,
         )
     if last.size and await root_at(log.pool, log.config.schema, last.size) != last.root:

@@ -105,6 +105,11 @@ def policy_text(data: Path | None) -> str:
     return "".join(f"{line}\n" for line in _policy_lines(kept, _witnesses(kept)))
 
 
+def witnesses_of(data: Path | None) -> TrustPolicy:
+    """The witnesses that this place names, none where it names none. Raises StackError."""
+    return _witnesses(_kept(data))
+
+
 @dataclass(frozen=True, slots=True)
 class _Kept:
     """Where keys and heads lie. No server is needed to look at them."""
