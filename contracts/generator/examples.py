@@ -58,6 +58,8 @@ _CODES = {
     "code": "offer_minutes",
     "basis": "accounting_law_23",
     "key_id": "approver-1",
+    "sku": "rice_5kg",
+    "stall": "stall_1",
     "replaced_by": "haircut_at_home_2",
 }
 _OF_EVENT = {
@@ -86,6 +88,15 @@ _NUMBERS = {
     "counted_minutes": 6_060,
     "threshold_minutes": 6_000,
     "amount_fen": 20_000,
+    "qty": 4,
+    "unit_value_fen": 5_000,
+    "value_fen": 20_000,
+    "price_fen": 12_000,
+    "sales": 1,
+    "sales_fen": 20_000,
+    "counted_fen": 20_000,
+    "variance_fen": 0,
+    "deposited_fen": 20_000,
     "score": 5,
     "to_minute": 720,
 }
@@ -164,8 +175,23 @@ _AID_STATES = {
     "AidReturned": ("CASHIER", "RETURNED"),
     "AidReversed": ("FUND_APPROVER", "REVERSED"),
 }
-_ROLES |= {event: role for event, (role, _) in _AID_STATES.items()}
-_STATES |= {event: state for event, (_, state) in _AID_STATES.items()}
+_MARKET_STATES = {
+    "MarketSessionOpened": ("STATION_MANAGER", "OPEN"),
+    "SaleRecorded": ("VOLUNTEER", "OPEN"),
+    "SaleVoided": ("SUPERVISOR", "OPEN"),
+    "MarketReconciled": ("SUPERVISOR", "RECONCILED"),
+    "ProceedsDeposited": ("CASHIER", "DEPOSITED"),
+    "MarketDisclosed": ("SYSTEM", "DISCLOSED"),
+}
+_ROLES |= {
+    "InKindReceived": "FUND_CLERK",
+    "InKindAllocated": "STATION_MANAGER",
+    "InKindDelivered": "VOLUNTEER",
+    "InKindWrittenOff": "SUPERVISOR",
+    "InKindSold": "CASHIER",
+}
+_ROLES |= {event: role for event, (role, _) in (_AID_STATES | _MARKET_STATES).items()}
+_STATES |= {event: state for event, (_, state) in (_AID_STATES | _MARKET_STATES).items()}
 _ENDED = {"REFUSED", "MERGED", "CANCELLED", "CLOSED", "UNFULFILLED"}
 _LEFT_OUT = {
     "OrderPlaced": {"inquiry_id", "rework_of", "possible_duplicate_of"},

@@ -63,6 +63,8 @@ class Entry(Event):
     hours: HoursEntry | None = None
     donation_id: UUID | None = None
     case_id: UUID | None = None
+    lot_id: UUID | None = None
+    market_id: UUID | None = None
 
 
 class EntryPosted(Entry, service="ledger", audience="partner"):

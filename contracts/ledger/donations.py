@@ -1,13 +1,27 @@
-"""Gifts: promised, received, receipted."""
+"""Gifts, of money or of things: promised, received, receipted."""
 
 from datetime import date
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
+from pydantic import Field
+
 from contracts.command import Role
-from contracts.event import AmountFen, Code, Digest, Event, Instant, ReceiptNo
+from contracts.event import AmountFen, Code, Digest, Event, Instant, Part, ReceiptNo
 
 DonationMethod = Literal["bank_transfer", "cash", "cheque", "other"]
+"""How money comes and goes."""
+GiftMethod = Literal["bank_transfer", "cash", "cheque", "other", "goods"]
+"""How a gift comes: as money, or as things."""
+Quantity = Annotated[int, Field(ge=1, le=1_000_000)]
+"""Whole pieces, in the unit that things of this kind are counted in."""
+
+
+class PledgedGoods(Part):
+    """Things that are promised."""
+
+    sku: Code
+    qty: Quantity
 
 
 class DonationFact(Event):
@@ -24,6 +38,8 @@ class DonationPledged(DonationFact, service="ledger", audience="public"):
     """认捐 — a gift was promised."""
 
     purpose: Code | None = None
+    goods: PledgedGoods | None = None
+    """Of a gift of things, whose declared value is the amount; absent: money."""
     anonymous: bool = True
     donor_commitment: Digest | None = None
     due_at: Instant | None = None
@@ -34,7 +50,9 @@ class DonationReceived(DonationFact, service="ledger", audience="public"):
     """收到捐款 — a gift arrived."""
 
     purpose: Code | None = None
-    method: DonationMethod
+    method: GiftMethod
+    lot_id: UUID | None = None
+    """The things, where they were what was given."""
     anonymous: bool = True
     counted_by: tuple[UUID, ...] = ()
     """Two people, where cash asks for it."""

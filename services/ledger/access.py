@@ -1,32 +1,44 @@
 """Who may ask the ledger what: role × command × relation, as data.
 
 Relations are looked up in this service's own tables: `own` (the caller's minutes), `proxy` (an authorisation in force
-with scope `all` or `volunteers`), `pledged` (the caller recorded the pledge), `received` (the caller took the money).
+with scope `all` or `volunteers`), `pledged` (the caller recorded the pledge), `received` (the caller took the money, or
+the things), `assigned` (the caller is to bring what was set aside), `stall` (the caller answers for a stall).
 Entries are posted by what is recorded or heard, so no person may ask for one: ADMIN grants roles but cannot post.
 """
 
 from contracts.command import Role
 from servicekit.access import AccessTable
 from services.ledger.commands import (
+    AllocateGoods,
     AmendAid,
     ApplyAid,
     ApproveAid,
     ConfirmAidReceipt,
     ConfirmSigningKey,
+    DeliverGoods,
+    DepositProceeds,
     DisburseAid,
+    DiscloseMarket,
     FollowUpAid,
     MoveMoney,
+    OpenMarket,
     PledgeDonation,
     PublicizeAid,
     ReceiptDonation,
     ReceiveDonation,
+    ReceiveGoods,
+    ReconcileMarket,
+    RecordSale,
     RegisterSigningKey,
     RejectAid,
     ReturnAid,
     ReverseAid,
     RevokeSigningKey,
+    SellGoods,
     VerifyAid,
+    VoidSale,
     WaiveReceipt,
+    WriteOffGoods,
 )
 
 READ_BALANCES = "read_balances"
@@ -42,6 +54,10 @@ READ_CASE = "read_case"
 REVEAL_CASE = "reveal_case"
 READ_REQUEST = "read_request"
 READ_KEYS = "read_keys"
+READ_GOODS = "read_goods"
+REVEAL_RECIPIENT = "reveal_recipient"
+READ_MARKETS = "read_markets"
+READ_NOTE = "read_note"
 
 PEOPLE = tuple(role for role in Role if role is not Role.SYSTEM)
 FUND_DESK = (Role.FUND_CLERK, Role.CASHIER)
@@ -53,6 +69,8 @@ CASE_DESK = (
     Role.FUND_CLERK, Role.FUND_APPROVER, Role.CASHIER, *VISITORS, Role.SUPERVISOR, Role.AUDITOR,
 )  # fmt: skip
 """Who sees every case, without names."""
+GOODS_DESK = (Role.FUND_CLERK, Role.STATION_MANAGER, Role.SUPERVISOR)
+"""Who sees things, and two of whom write them off."""
 DESK = (Role.STATION_MANAGER, Role.GRID_WORKER, Role.SOCIAL_WORKER, Role.DISPATCHER, Role.TEAM_LEADER)
 
 
@@ -73,6 +91,8 @@ def build_access() -> AccessTable:
     for command in (ReceiptDonation, WaiveReceipt):
         table.rule(command, Role.FUND_CLERK, unless=["received"])
     _allow_aid(table)
+    _allow_goods(table)
+    _allow_markets(table)
     # The fund's books are open to everybody who can sign in; they name nobody.
     for query in (READ_BALANCES, READ_ACCOUNTS, READ_FUND_ENTRIES):
         _allow(table, query, PEOPLE)
@@ -113,6 +133,35 @@ def _allow_aid(table: AccessTable) -> None:
         table.rule(query, Role.RESIDENT, "own")
     table.rule(READ_CASE, Role.PROXY, "proxy")
     _allow(table, REVEAL_CASE, (*VISITORS, Role.FUND_CLERK, Role.CASHIER))
+
+
+def _allow_goods(table: AccessTable) -> None:
+    """Things given. Taking in, setting aside, bringing and selling are different hands."""
+    table.rule(ReceiveGoods, Role.FUND_CLERK, unless=["pledged"])
+    table.rule(AllocateGoods, Role.STATION_MANAGER)
+    table.rule(DeliverGoods, Role.VOLUNTEER, "assigned")
+    for role in GOODS_DESK:
+        table.rule(WriteOffGoods, role)
+    table.rule(SellGoods, Role.CASHIER, unless=["received"])
+    _allow(table, READ_GOODS, (*GOODS_DESK, Role.CASHIER, Role.FUND_APPROVER, Role.AUDITOR))
+    table.rule(REVEAL_RECIPIENT, Role.VOLUNTEER, "assigned")
+    _allow(table, REVEAL_RECIPIENT, (Role.STATION_MANAGER, Role.FUND_CLERK))
+
+
+def _allow_markets(table: AccessTable) -> None:
+    """Markets. Who stands at which stall, and who said the first word, is the decider's to say, from its stream."""
+    table.rule(OpenMarket, Role.STATION_MANAGER)
+    table.rule(RecordSale, Role.VOLUNTEER, "stall")
+    table.rule(VoidSale, Role.VOLUNTEER, "stall")
+    for role in (Role.STATION_MANAGER, Role.SUPERVISOR):
+        table.rule(VoidSale, role)
+    for role in (Role.CASHIER, Role.SUPERVISOR):
+        table.rule(ReconcileMarket, role)
+    table.rule(DepositProceeds, Role.CASHIER)
+    for role in (Role.FUND_CLERK, Role.STATION_MANAGER):
+        table.rule(DiscloseMarket, role)
+    _allow(table, READ_MARKETS, PEOPLE)
+    _allow(table, READ_NOTE, (Role.FUND_CLERK, Role.CASHIER, Role.FUND_APPROVER, Role.SUPERVISOR, Role.AUDITOR))
 
 
 def _allow(table: AccessTable, name: str, roles: tuple[Role, ...]) -> None:

@@ -10,10 +10,12 @@ from services.ledger.commands import (
     AID_COMMANDS,
     BOOK_COMMANDS,
     DONATION_COMMANDS,
+    GOODS_COMMANDS,
+    MARKET_COMMANDS,
     SIGNING_KEY_COMMANDS,
     EraseVaultData,
 )
-from services.ledger.decider import aid, book, donation, erasure, keys
+from services.ledger.decider import aid, book, donation, erasure, goods, keys, market
 from services.ledger.policy import POLICY
 from services.ledger.reactions import reactions
 from services.ledger.read_models.copies import VolunteersCopy
@@ -24,6 +26,8 @@ from services.ledger.timers import due_of
 BOOK = Aggregate("book", book.initial, book.decide, book.evolve, BOOK_COMMANDS)
 DONATION = Aggregate("donation", donation.initial, donation.decide, donation.evolve, DONATION_COMMANDS)
 AID = Aggregate("aid", aid.initial, aid.decide, aid.evolve, AID_COMMANDS)
+GOODS = Aggregate("in_kind", goods.initial, goods.decide, goods.evolve, GOODS_COMMANDS)
+MARKET = Aggregate("market", market.initial, market.decide, market.evolve, MARKET_COMMANDS)
 SIGNING_KEY = Aggregate("signing_key", keys.initial, keys.decide, keys.evolve, SIGNING_KEY_COMMANDS)
 ERASURE = Aggregate("erasure", erasure.initial, erasure.decide, erasure.evolve, (EraseVaultData,))
 
@@ -31,7 +35,7 @@ definition = ServiceDefinition(
     name="ledger",
     title="Two books, hours (minutes) and fund (分), balanced, without gaps; gifts in three hands, aid by signatures.",
     read_models=(LedgerModel(), VolunteersCopy()),
-    aggregates=(BOOK, DONATION, AID, SIGNING_KEY, ERASURE),
+    aggregates=(BOOK, DONATION, AID, GOODS, MARKET, SIGNING_KEY, ERASURE),
     access=build_access(),
     build_app=lambda _runtime: ROUTERS,
     policy=POLICY,

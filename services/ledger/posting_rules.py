@@ -7,10 +7,13 @@ from uuid import UUID
 from contracts.command import Refused
 from contracts.ledger import DonationMethod, HoldPlaced, HoldReleased, Posting, Unit
 from services.ledger.chart_of_accounts import chart
+from services.ledger.commands import GoodsMove
 
 COMMUNITY_MINUTES = "community:service_minutes"
 DONATIONS = "income:donations"
 AID = "expense:aid"
+IN_KIND, IN_KIND_SALES, MARKET = "income:in_kind", "income:in_kind_sales", "income:market"
+IN_KIND_EXPENSE = "expense:in_kind"
 ASSETS = "assets:"
 GOODS_ASSETS = "assets:goods"
 UNRESTRICTED, GOODS = "", "goods"
@@ -60,6 +63,28 @@ def aid_postings(method: DonationMethod, fund: str, purpose: str, amount_fen: in
     return (
         *(Posting(account=account, fund=fund, amount=fen, unit="fen") for account, fen in costs if fen),
         Posting(account=chart().methods[method], fund=fund, amount=-amount_fen, unit="fen"),
+    )
+
+
+def goods_postings(what: GoodsMove, fund: str, value_fen: int, purpose: str | None) -> Postings:
+    """Dr goods, Cr income in kind when things come; Dr what became of them, Cr goods when they go. Value in 分."""
+    if what == "received":
+        return _pair(GOODS_ASSETS, IN_KIND, fund, value_fen)
+    if what == "delivered":
+        chart().require_purpose(fund, purpose)
+        return _pair(f"{IN_KIND_EXPENSE}:aid:{purpose}", GOODS_ASSETS, fund, value_fen)
+    return _pair(f"{IN_KIND_EXPENSE}:{what}", GOODS_ASSETS, fund, value_fen)
+
+
+def sale_postings(method: DonationMethod, income: str, fund: str, amount_fen: int) -> Postings:
+    """Dr where the money arrived, Cr what was earned by selling, unrestricted, in 分."""
+    return _pair(chart().methods[method], income, fund, amount_fen)
+
+
+def _pair(debit: str, credit: str, fund: str, amount_fen: int) -> Postings:
+    return (
+        Posting(account=debit, fund=fund, amount=amount_fen, unit="fen"),
+        Posting(account=credit, fund=fund, amount=-amount_fen, unit="fen"),
     )
 
 

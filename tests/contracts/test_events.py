@@ -77,7 +77,10 @@ def test_what_is_about_people_is_internal(cls: type[Event]) -> None:
         assert cls.audience == "internal"
 
 
-NOBODY = {"order_id", "item_id", "offer_ids[]", "donation_id", "donor_ref", "policy_id", "words_ref"}
+NOBODY = {
+    "order_id", "item_id", "offer_ids[]", "donation_id", "donor_ref", "policy_id", "words_ref", "lot_id", "market_id",
+    "entry_id",
+}  # fmt: skip
 """Ids that stand for a thing, or for one gift alone: who knows them knows no person and cannot follow one."""
 IN_OFFICE = {"counted_by[]"}
 """Who counts the fund's cash answers for it in public, by an opaque id."""

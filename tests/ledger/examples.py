@@ -55,6 +55,21 @@ def receive(**changes: Any) -> commands.ReceiveDonation:
     return commands.ReceiveDonation(**asked | changes)
 
 
+def receive_pledged_goods(**changes: Any) -> commands.ReceivePledgedGoods:
+    asked: dict[str, Any] = {
+        "by": by(TELLER, Role.FUND_CLERK),
+        "at": NOON,
+        "donation_id": DONATION,
+        "lot_id": UUID(int=500),
+        "fund": "fund-relief",
+        "sku": "rice_5kg",
+        "amount_fen": 30_000,
+        "effective_date": TODAY,
+        "pledged_by": str(CLERK),
+    }
+    return commands.ReceivePledgedGoods(**asked | changes)
+
+
 def receipt(**changes: Any) -> commands.ReceiptDonation:
     asked: dict[str, Any] = {
         "by": AS_CLERK,

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from contracts.command import SYSTEM
+from contracts.command import SYSTEM, Role
 from services.ledger.commands import (
     BOOK_COMMANDS,
     EraseVaultData,
@@ -15,6 +15,8 @@ from services.ledger.commands import (
     MoveMoney,
     PayAid,
     PlaceHold,
+    PostGoods,
+    PostProceeds,
     RefuseEntry,
     ReleaseHold,
     TakeAidBack,
@@ -24,6 +26,7 @@ from services.ledger.decider import book, erasure
 from tests.ledger.examples import (
     ANNA,
     CLAIM,
+    CLERK,
     DIGEST,
     DONATION,
     ENTRY,
@@ -31,6 +34,7 @@ from tests.ledger.examples import (
     NOON,
     TODAY,
     Story,
+    by,
     post_donation,
     post_hours,
     receive,
@@ -115,6 +119,35 @@ STORIES: dict[str, tuple[Any, ...]] = {
     "PAID": (post_donation(), place_hold(), pay()),
     "CORRECTED": (post_donation(), reverse(GIFT)),
 }
+
+
+def post_goods(**changes: Any) -> PostGoods:
+    asked: dict[str, Any] = {
+        "by": by(CLERK, Role.FUND_CLERK),
+        "at": NOON,
+        "entry_id": UUID(int=9_001),
+        "lot_id": UUID(int=500),
+        "what": "received",
+        "fund": "fund-relief",
+        "value_fen": 30_000,
+        "effective_date": TODAY,
+    }
+    return PostGoods(**asked | changes)
+
+
+def post_proceeds() -> PostProceeds:
+    return PostProceeds(
+        by=by(CLERK, Role.CASHIER),
+        at=NOON,
+        entry_id=UUID(int=9_002),
+        market_id=UUID(int=520),
+        fund="fund-public-good",
+        amount_fen=8_000,
+        effective_date=TODAY,
+        voucher_sha256=("ab" * 32,),
+    )
+
+
 COMMANDS = {
     "PostHours": post_hours(entry_id=OTHER),
     "PostDonation": post_donation(entry_id=OTHER),
@@ -124,6 +157,8 @@ COMMANDS = {
     "PayAid": pay(),
     "TakeAidBack": take_back(),
     "MoveMoney": move(),
+    "PostGoods": post_goods(),
+    "PostProceeds": post_proceeds(),
     "RefuseEntry": REFUSE,
 }
 REFUSALS = {
@@ -143,6 +178,18 @@ EVENTS = {
     "ReleaseHold": ("HoldReleased",),
     "PayAid": ("HoldReleased", "EntryPosted"),
 }
+
+
+def test_things_leave_only_where_they_are():
+    story = Story(book)
+    story.refuses(post_goods(what="delivered", purpose="illness"), "account_insufficient")
+    story.when(post_goods()).then("EntryPosted")
+    story.refuses(post_goods(what="delivered", purpose="activities"), "purpose_unknown")
+    story.refuses(post_goods(what="written_off", value_fen=30_001), "account_insufficient")
+    sold = story.when(post_goods(what="sold", price_fen=1, method="cash")).then("EntryPosted")
+    assert sums(sold) == {0}
+    assert story.state.funds["fund-relief"] == 1
+    assert story.state.pots["fund-relief", "goods"].balance_fen == 0
 
 
 def sums(entry) -> set[int]:

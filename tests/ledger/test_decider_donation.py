@@ -1,10 +1,12 @@
 """The rules about a gift, given/when/then, and every (state, command) pair."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
 from contracts.command import Role
+from contracts.ledger import PledgedGoods
 from services.ledger.commands import DONATION_COMMANDS
 from services.ledger.decider import donation
 from tests.ledger.examples import (
@@ -15,12 +17,14 @@ from tests.ledger.examples import (
     DIGEST,
     DONOR,
     NOON,
+    TELLER,
     TODAY,
     Story,
     by,
     pledge,
     receipt,
     receive,
+    receive_pledged_goods,
     waive,
 )
 
@@ -34,6 +38,7 @@ STORIES = {
 COMMANDS = {
     "PledgeDonation": pledge(),
     "ReceiveDonation": receive(),
+    "ReceivePledgedGoods": receive_pledged_goods(),
     "ReceiptDonation": receipt(),
     "WaiveReceipt": waive(),
 }
@@ -50,7 +55,9 @@ def refusal(state: str, command: str) -> str:
         return "pledged_already"
     if state == "NONE":
         return "donation_unknown"
-    if command == "ReceiveDonation":
+    if (state, command) == ("PLEDGED", "ReceivePledgedGoods"):
+        return "not_what_was_pledged"
+    if command in {"ReceiveDonation", "ReceivePledgedGoods"}:
         return "received_already"
     return "not_received" if state == "PLEDGED" else "receipt_settled"
 
@@ -69,6 +76,20 @@ def test_every_command_in_every_state(state: str, command: str):
         story.when(COMMANDS[command]).then(ANSWERS[state, command])
     else:
         story.refuses(COMMANDS[command], refusal(state, command))
+
+
+RICE = PledgedGoods(sku="rice_5kg", qty=10)
+
+
+def test_things_that_were_promised_are_received_as_things():
+    story = Story(donation, pledge(goods=RICE, amount_fen=30_000))
+    story.refuses(receive(), "not_what_was_pledged")
+    story.refuses(receive_pledged_goods(sku="oil_5l"), "not_what_was_pledged")
+    story.refuses(receive_pledged_goods(fund="fund-public-good"), "not_what_was_pledged")
+    story.refuses(receive_pledged_goods(by=by(CLERK, Role.FUND_CLERK)), "same_hands")
+    received = story.when(receive_pledged_goods(amount_fen=27_000)).then("DonationReceived")
+    assert (received.method, received.amount_fen, received.lot_id) == ("goods", 27_000, UUID(int=500))
+    assert story.when(receipt(received_by=str(TELLER))).then("DonationReceipted").amount_fen == 27_000
 
 
 def test_a_gift_keeps_its_ref_fund_and_purpose_to_the_end():

@@ -4,6 +4,14 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter
 
-from services.ledger.api import aid, aid_paying, books, donations, keys
+from services.ledger.api import aid, aid_paying, books, donations, goods, keys, markets
 
-ROUTERS: Sequence[APIRouter] = (donations.router, keys.router, aid.router, aid_paying.router, books.router)
+ROUTERS: Sequence[APIRouter] = (
+    donations.router,
+    goods.router,
+    markets.router,
+    keys.router,
+    aid.router,
+    aid_paying.router,
+    books.router,
+)

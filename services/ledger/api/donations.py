@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 
 from contracts.command import Refused
 from contracts.ids import uuid7
+from contracts.ledger import PledgedGoods
 from eventstore.executor import Plan
 from eventstore.model import VaultChange
 from servicekit.definition import Runtime
@@ -57,6 +58,7 @@ async def pledge_donation(ask: PledgeDonationAsk, context: Commanding) -> JSONRe
             fund=ask.fund,
             amount_fen=ask.amount_fen,
             purpose=ask.purpose,
+            goods=None if ask.goods is None else PledgedGoods(sku=ask.goods.sku, qty=ask.goods.qty),
             policy=current_policy(),
             anonymous=ask.donor is None or ask.donor.public_name is None,
             donor_commitment=commitments.get(NAME),
@@ -87,7 +89,7 @@ async def _seal(
     return accounting.commitments, (*accounting.changes, *display.changes)
 
 
-async def _pledged(context: CommandContext, donation_id: UUID, command_class: type) -> queries.Row:
+async def pledged_row(context: CommandContext, donation_id: UUID, command_class: type) -> queries.Row:
     """The gift. Raises Refused for one that is not there, or whom may not be asked for."""
     async with context.runtime.log.queries() as connection:
         row = await queries.donation(connection, donation_id)
@@ -97,11 +99,11 @@ async def _pledged(context: CommandContext, donation_id: UUID, command_class: ty
     return row
 
 
-def _hands(context: CommandContext, row: queries.Row) -> frozenset[str]:
+def hands(context: CommandContext, row: queries.Row) -> frozenset[str]:
     """What the caller has done about this gift so far."""
     actor = str(context.actor_id)
-    hands = {"pledged": row["pledged_by"], "received": row["received_by"]}
-    return frozenset(relation for relation, who in hands.items() if who == actor)
+    had = {"pledged": row["pledged_by"], "received": row["received_by"]}
+    return frozenset(relation for relation, who in had.items() if who == actor)
 
 
 @router.post("/donations/{donation_id}/receive")
@@ -110,9 +112,9 @@ async def receive_donation(donation_id: UUID, ask: ReceiveDonationAsk, context: 
     entry_id = uuid7()
 
     async def build() -> Plan:
-        row = await _pledged(context, donation_id, ReceiveDonation)
-        _require_other_hands(context, row, "pledged")
-        by = context.by(ReceiveDonation, _hands(context, row))
+        row = await pledged_row(context, donation_id, ReceiveDonation)
+        require_other_hands(context, row, "pledged")
+        by = context.by(ReceiveDonation, hands(context, row))
         at = context.runtime.clock.now()
         async with context.runtime.log.queries() as connection:
             counters_known = await queries.are_known(connection, ask.counted_by)
@@ -146,9 +148,9 @@ async def receive_donation(donation_id: UUID, ask: ReceiveDonationAsk, context: 
         return await command(context, build, ReceiveDonation)
 
 
-def _require_other_hands(context: CommandContext, row: queries.Row, relation: str) -> None:
+def require_other_hands(context: CommandContext, row: queries.Row, relation: str) -> None:
     """Say it plainly to who has the role but did the other part: not "forbidden", but whose turn it is."""
-    if relation in _hands(context, row):
+    if relation in hands(context, row):
         raise Refused("same_hands", other=relation)
 
 
@@ -157,10 +159,10 @@ async def receipt_donation(donation_id: UUID, ask: ReceiptDonationAsk, context: 
     """Record the number of the official receipt given for a gift (慈善法 §38)."""
 
     async def build() -> Plan:
-        row = await _pledged(context, donation_id, ReceiptDonation)
-        _require_other_hands(context, row, "received")
+        row = await pledged_row(context, donation_id, ReceiptDonation)
+        require_other_hands(context, row, "received")
         receipted = ReceiptDonation(
-            by=context.by(ReceiptDonation, _hands(context, row)),
+            by=context.by(ReceiptDonation, hands(context, row)),
             at=context.runtime.clock.now(),
             donation_id=donation_id,
             receipt_no=ask.receipt_no,
@@ -178,10 +180,10 @@ async def waive_receipt(donation_id: UUID, ask: WaiveReceiptAsk, context: Comman
     """Record that a gift gets no receipt, and why (慈善法 §38)."""
 
     async def build() -> Plan:
-        row = await _pledged(context, donation_id, WaiveReceipt)
-        _require_other_hands(context, row, "received")
+        row = await pledged_row(context, donation_id, WaiveReceipt)
+        require_other_hands(context, row, "received")
         waived = WaiveReceipt(
-            by=context.by(WaiveReceipt, _hands(context, row)),
+            by=context.by(WaiveReceipt, hands(context, row)),
             at=context.runtime.clock.now(),
             donation_id=donation_id,
             reason_code=ask.reason_code,

@@ -1,7 +1,7 @@
 """Entries in the two books, asked for by what else was recorded or heard."""
 
 from datetime import date
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID, uuid5
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,6 +10,7 @@ from contracts.command import Ask, Command
 from contracts.event import AmountFen, Code, Digest
 from contracts.ledger import Book, DonationMethod, EntryApproval, EntryPosted, HoldCause, HoursEntry
 
+GoodsMove = Literal["received", "delivered", "written_off", "sold"]
 HOURS: Book = "hours"
 FUND: Book = "fund"
 _BOOKS = UUID("018f6a3e-7c00-7000-8000-1ed6e4000001")
@@ -155,6 +156,37 @@ class MoveMoney(BookCommand):
     voucher_sha256: tuple[Digest, ...]
 
 
+class PostGoods(BookCommand):
+    """Post what became of things given, at their declared value; what was sold, with its price."""
+
+    book: Book = FUND
+    entry_id: UUID
+    lot_id: UUID
+    what: GoodsMove
+    fund: Code
+    purpose: Code | None = None
+    """What they were delivered for."""
+    value_fen: AmountFen
+    price_fen: AmountFen | None = None
+    method: DonationMethod | None = None
+    effective_date: date
+    voucher_sha256: tuple[Digest, ...] = ()
+    donation_id: UUID | None = None
+    reason_code: Code | None = None
+
+
+class PostProceeds(BookCommand):
+    """Post a market's proceeds: Dr the bank, Cr the market's income, unrestricted in its fund."""
+
+    book: Book = FUND
+    entry_id: UUID
+    market_id: UUID
+    fund: Code
+    amount_fen: AmountFen
+    effective_date: date
+    voucher_sha256: tuple[Digest, ...]
+
+
 class RefuseEntry(BookCommand):
     """Say that an event heard could not be posted."""
 
@@ -166,8 +198,19 @@ class RefuseEntry(BookCommand):
 
 
 BOOK_COMMANDS: tuple[type[BookCommand], ...] = (
-    PostHours, PostDonation, ReverseEntry, PlaceHold, ReleaseHold, PayAid, TakeAidBack, MoveMoney, RefuseEntry,
+    PostHours, PostDonation, ReverseEntry, PlaceHold, ReleaseHold, PayAid, TakeAidBack, MoveMoney, PostGoods,
+    PostProceeds, RefuseEntry,
 )  # fmt: skip
 AnyBookCommand = (
-    PostHours | PostDonation | ReverseEntry | PlaceHold | ReleaseHold | PayAid | TakeAidBack | MoveMoney | RefuseEntry
+    PostHours
+    | PostDonation
+    | ReverseEntry
+    | PlaceHold
+    | ReleaseHold
+    | PayAid
+    | TakeAidBack
+    | MoveMoney
+    | PostGoods
+    | PostProceeds
+    | RefuseEntry
 )

@@ -1,14 +1,14 @@
 """Gifts: what people ask, and the commands it becomes."""
 
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from contracts.command import Ask, Command
+from contracts.command import Ask, Command, mistake
 from contracts.event import AmountFen, Code, Digest, ReceiptNo
-from contracts.ledger import DonationMethod
+from contracts.ledger import DonationMethod, PledgedGoods, Quantity
 from services.ledger.commands.policy import LedgerPolicy
 
 PersonName = Annotated[str, Field(min_length=1, max_length=60)]
@@ -25,6 +25,13 @@ class Donor(Ask):
     """The donor as a registered person, if they are one: an erasure then reaches what is kept here."""
 
 
+class GoodsPromised(Ask):
+    """Things that are promised: of which kind, how many."""
+
+    sku: Code
+    qty: Quantity
+
+
 class PledgeDonationAsk(Ask):
     """A gift that is promised. Without a donor it is anonymous."""
 
@@ -32,7 +39,20 @@ class PledgeDonationAsk(Ask):
     amount_fen: AmountFen
     purpose: Code | None = None
     """Restricts the gift to one of the fund's purposes (公益事业捐赠法 §18)."""
+    goods: GoodsPromised | None = None
+    """A gift of things; `amount_fen` is then their declared value."""
     donor: Donor | None = None
+
+    @model_validator(mode="after")
+    def _gives_one_thing(self) -> Self:
+        if self.goods is not None and self.purpose is not None:
+            raise mistake(
+                "goods_have_no_purpose",
+                "物资分给谁，分配时再定。",
+                "what things are for is said later",
+                field="purpose",
+            )
+        return self
 
 
 class ReceiveDonationAsk(Ask):
@@ -83,6 +103,7 @@ class PledgeDonation(DonationCommand):
     fund: Code
     amount_fen: AmountFen
     purpose: Code | None = None
+    goods: PledgedGoods | None = None
     anonymous: bool = True
     donor_commitment: Digest | None = None
 
@@ -101,6 +122,19 @@ class ReceiveDonation(DonationCommand):
     """The actor who recorded the pledge: never who takes the money (会计法 §25, §35)."""
 
 
+class ReceivePledgedGoods(DonationCommand):
+    """Take in the things of a pledged gift, as a lot."""
+
+    lot_id: UUID
+    fund: Code
+    sku: Code
+    amount_fen: AmountFen
+    """Their declared value, of as many as came."""
+    voucher_sha256: tuple[Digest, ...] = ()
+    effective_date: date
+    pledged_by: str | None
+
+
 class ReceiptDonation(DonationCommand):
     """Record the receipt given for a gift."""
 
@@ -116,5 +150,7 @@ class WaiveReceipt(DonationCommand):
     received_by: str | None
 
 
-DONATION_COMMANDS: tuple[type[DonationCommand], ...] = (PledgeDonation, ReceiveDonation, ReceiptDonation, WaiveReceipt)
-AnyDonationCommand = PledgeDonation | ReceiveDonation | ReceiptDonation | WaiveReceipt
+DONATION_COMMANDS: tuple[type[DonationCommand], ...] = (
+    PledgeDonation, ReceiveDonation, ReceivePledgedGoods, ReceiptDonation, WaiveReceipt,
+)  # fmt: skip
+AnyDonationCommand = PledgeDonation | ReceiveDonation | ReceivePledgedGoods | ReceiptDonation | WaiveReceipt

@@ -36,6 +36,11 @@ class LedgerPolicy(BaseModel):
     urgent_proof_days: Annotated[int, Field(ge=1, le=30)] = 3
     """By when visits and publicity follow a payment of the urgent lane."""
 
+    market_deposit_working_days: Annotated[int, Field(ge=1, le=30)] = 2
+    """From the settled count of a market to its deposit at the bank (domain.md §4.7)."""
+    market_disclose_days: Annotated[int, Field(ge=1, le=90)] = 7
+    """From a market's opening to its disclosure (domain.md §4.6)."""
+
     @model_validator(mode="after")
     def _is_possible(self) -> Self:
         if self.cash_alone_fen_max > self.amount_fen_max:

@@ -17,13 +17,15 @@ from services.ledger.commands import (
     PayAid,
     PlaceHold,
     PostDonation,
+    PostGoods,
     PostHours,
+    PostProceeds,
     RefuseEntry,
     ReleaseHold,
     ReverseEntry,
     TakeAidBack,
 )
-from services.ledger.decider import book_money
+from services.ledger.decider import book_goods, book_money
 from services.ledger.decider.book_money import AID_PAID, AID_REVERSED
 from services.ledger.decider.book_state import BookState, Pot, evolve, initial, require_funds
 from services.ledger.posting_rules import donation_postings, hours_postings, mirrored, require_balance
@@ -69,6 +71,10 @@ def decide(command: AnyBookCommand, book: BookState) -> Events:
             return book_money.take_aid_back(command, book)
         case MoveMoney():
             return book_money.move_money(command, book)
+        case PostGoods():
+            return book_goods.post_goods(command, book)
+        case PostProceeds():
+            return book_goods.post_proceeds(command, book)
         case RefuseEntry():
             return [_refused(command, command.reason_code, command.conflicts_with)]
         case _:
@@ -156,6 +162,8 @@ def _reverse(command: ReverseEntry, book: BookState) -> Events:
         hours=original.hours,
         donation_id=original.donation_id,
         case_id=original.case_id,
+        lot_id=original.lot_id,
+        market_id=original.market_id,
         approvals=command.approvals,
         reason_code=command.reason_code,
         reverses=original.entry_id,

@@ -24,6 +24,7 @@ from services.ledger.commands import (
     PledgeDonation,
     ReceiptDonation,
     ReceiveDonation,
+    ReceivePledgedGoods,
     WaiveReceipt,
     day_of,
 )
@@ -63,6 +64,8 @@ def decide(command: AnyDonationCommand, donation: Donation) -> Events:
             return _pledge(command, donation)
         case ReceiveDonation():
             return _receive(command, donation)
+        case ReceivePledgedGoods():
+            return _receive_goods(command, donation)
         case ReceiptDonation():
             return _receipt(command, donation)
         case WaiveReceipt():
@@ -83,6 +86,7 @@ def _pledge(command: PledgeDonation, donation: Donation) -> Events:
         fund=command.fund,
         amount_fen=command.amount_fen,
         purpose=command.purpose,
+        goods=command.goods,
         anonymous=command.anonymous,
         donor_commitment=command.donor_commitment,
         pledged_at=command.at,
@@ -90,14 +94,43 @@ def _pledge(command: PledgeDonation, donation: Donation) -> Events:
     return [pledged]
 
 
-def _receive(command: ReceiveDonation, donation: Donation) -> Events:
-    pledged = donation.pledged
-    if pledged is None:
+def _promised(command: ReceiveDonation | ReceivePledgedGoods, donation: Donation) -> DonationPledged:
+    """The pledge that is met now, by other hands than took it down. Raises Refused."""
+    if donation.pledged is None:
         raise Refused("donation_unknown")
     if donation.state is not DonationState.PLEDGED:
         raise Refused("received_already", state=donation.state.value)
     if command.by.actor == command.pledged_by:
         raise Refused("same_hands", other="pledge")
+    return donation.pledged
+
+
+def _receive_goods(command: ReceivePledgedGoods, donation: Donation) -> Events:
+    pledged = _promised(command, donation)
+    if pledged.goods is None or (pledged.fund, pledged.goods.sku) != (command.fund, command.sku):
+        raise Refused("not_what_was_pledged")
+    received = DonationReceived(
+        donation_id=command.donation_id,
+        donor_ref=pledged.donor_ref,
+        role=command.by.role,
+        fund=pledged.fund,
+        amount_fen=command.amount_fen,
+        method="goods",
+        lot_id=command.lot_id,
+        anonymous=pledged.anonymous,
+        voucher_sha256=command.voucher_sha256,
+        donor_commitment=pledged.donor_commitment,
+        effective_date=command.effective_date,
+        due_at=command.at + timedelta(days=command.policy.receipt_days),
+        received_at=command.at,
+    )
+    return [received]
+
+
+def _receive(command: ReceiveDonation, donation: Donation) -> Events:
+    pledged = _promised(command, donation)
+    if pledged.goods is not None:
+        raise Refused("not_what_was_pledged")
     _require_under_cap(command, command.amount_fen)
     _require_counted(command)
     _require_day(command)

@@ -1,4 +1,4 @@
-"""The lifecycle of a case of aid drawn from its table, for services/ledger/README.md.
+"""The lifecycles of a case of aid and of a market drawn from their tables, for services/ledger/README.md.
 
 `make contracts` puts it there (cli/lifecycles.py), and `make check` says when it is not current.
 """
@@ -6,6 +6,7 @@
 from collections.abc import Iterable
 
 from contracts.ledger import AidState
+from services.ledger.decider import market_drawing
 from services.ledger.decider.aid_table import CHINESE, LEADS_TO, TAKEN, URGENT
 
 BEGINS, ENDS = "<!-- drawn from decider/aid_table.py by `make contracts` -->", "<!-- end of what is drawn -->"
@@ -47,8 +48,13 @@ def drawn() -> str:
 
 def put_into(readme: str) -> str:
     """The README with what is drawn now. Raises ValueError when it has no place for it."""
-    before, began, rest = readme.partition(BEGINS)
-    _, ended, after = rest.partition(ENDS)
+    with_aid = _between(readme, BEGINS, ENDS, drawn())
+    return _between(with_aid, market_drawing.BEGINS, market_drawing.ENDS, market_drawing.drawn())
+
+
+def _between(readme: str, begins: str, ends: str, text: str) -> str:
+    before, began, rest = readme.partition(begins)
+    _, ended, after = rest.partition(ends)
     if not began or not ended:
         raise ValueError("the README has no marks to draw between")
-    return f"{before}{drawn()}{after}"
+    return f"{before}{text}{after}"

@@ -17,12 +17,15 @@ from contracts.ledger import (
     HoldPlaced,
     HoldReleased,
     HoursEntry,
+    InKindFact,
+    MarketFact,
     ReceiptWaived,
     SigningKeyFact,
 )
 from eventstore.read_model import ReadModel
 from eventstore.rows import Rows
 from services.ledger.posting_rules import fund_changes, hold_parts, pot_changes
+from services.ledger.read_models import goods, markets
 from services.ledger.read_models import tables as t
 from services.ledger.read_models.aid import apply_aid, apply_key
 
@@ -32,7 +35,7 @@ class LedgerModel(ReadModel):
 
     source: ClassVar[str] = "ledger"
     metadata: ClassVar[sa.MetaData] = t.metadata
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     ddl: ClassVar[tuple[str, ...]] = t.DDL
 
     def needs(self, recorded: Recorded) -> Iterable[tuple[sa.Table, Any]]:
@@ -47,6 +50,10 @@ class LedgerModel(ReadModel):
         elif isinstance(event, HoldPlaced | HoldReleased):
             for name in hold_parts(event):
                 yield t.fund_pots, (event.fund, name)
+        elif isinstance(event, InKindFact):
+            yield from goods.needed(event)
+        elif isinstance(event, MarketFact):
+            yield from markets.needed(event)
 
     def apply(self, recorded: Recorded, rows: Rows) -> None:
         """See the module."""
@@ -73,6 +80,10 @@ class LedgerModel(ReadModel):
                 apply_aid(recorded, event, rows)
             case SigningKeyFact() as event:
                 apply_key(event, rows)
+            case InKindFact() as event:
+                goods.apply_goods(recorded, event, rows)
+            case MarketFact() as event:
+                markets.apply_market(recorded, event, rows)
             case DonationPledged() | DonationReceived() | DonationReceipted() | ReceiptWaived():
                 _donation(recorded, rows)
             case _:
@@ -94,6 +105,8 @@ def _entry(recorded: Recorded, event: EntryPosted | EntryReversed, rows: Rows) -
         source_event_id=event.source_event_id,
         donation_id=event.donation_id,
         case_id=event.case_id,
+        lot_id=event.lot_id,
+        market_id=event.market_id,
         volunteer_id=None if hours is None else hours.volunteer_id,
         claim_id=None if hours is None else hours.claim_id,
         order_id=None if hours is None else hours.order_id,
@@ -202,6 +215,8 @@ def _donation(recorded: Recorded, rows: Rows) -> None:
                 fund=event.fund,
                 purpose=event.purpose,
                 amount_fen=event.amount_fen,
+                goods_sku=None if event.goods is None else event.goods.sku,
+                goods_qty=None if event.goods is None else event.goods.qty,
                 anonymous=event.anonymous,
                 donor_commitment=event.donor_commitment,
                 pledged_at=event.pledged_at,
@@ -214,6 +229,7 @@ def _donation(recorded: Recorded, rows: Rows) -> None:
                 state="RECEIVED",
                 amount_fen=event.amount_fen,
                 method=event.method,
+                lot_id=event.lot_id,
                 effective_date=event.effective_date,
                 due_at=event.due_at,
                 received_at=event.received_at,

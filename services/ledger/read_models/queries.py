@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.ledger import Book, HoursEntry
 from services.ledger.commands import FUND, HoursFacts
-from services.ledger.posting_rules import volunteer_account
+from services.ledger.posting_rules import ASSETS, GOODS_ASSETS, volunteer_account
 from services.ledger.read_models import tables as t
 from services.ledger.read_models.copies import volunteers_persons, volunteers_proxies
 
@@ -88,13 +88,14 @@ async def balances(connection: AsyncConnection, book: Book, fund: str | None, as
 
 
 async def fund_balances(connection: AsyncConnection, as_of: AsOf) -> Mapping[str, int]:
-    """What each fund holds, 分: the sum of its assets."""
+    """What each fund holds, 分: the sum of its assets but for things given, whose declared value is no money."""
     if as_of == NOW:
         rows = await many(connection, sa.select(t.fund_balances))
     else:
         c = t.postings.c
         held = sa.cast(sa.func.sum(c.amount), sa.BigInteger).label("balance_fen")
-        statement = sa.select(c.fund, held).where(c.book == FUND, c.account.like("assets:%"), *as_of.of(c))
+        money = (c.account.like(f"{ASSETS}%"), c.account != GOODS_ASSETS)
+        statement = sa.select(c.fund, held).where(c.book == FUND, *money, *as_of.of(c))
         rows = await many(connection, statement.group_by(c.fund))
     return {row["fund"]: row["balance_fen"] for row in rows}
 
