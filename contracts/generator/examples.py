@@ -97,6 +97,7 @@ _NUMBERS = {
     "counted_fen": 20_000,
     "variance_fen": 0,
     "deposited_fen": 20_000,
+    "refunded_fen": 20_000,
     "score": 5,
     "to_minute": 720,
 }
@@ -135,6 +136,7 @@ _ROLES = {
     **dict.fromkeys(("HoursApproved", "HoursRejected"), "HOURS_AUDITOR"),
     **dict.fromkeys(("DonationPledged", "DonationReceipted", "ReceiptWaived"), "FUND_CLERK"),
     "DonationReceived": "CASHIER",
+    "DonationRefunded": "CASHIER",
     "EntryReversed": "HOURS_AUDITOR",
     "AssignmentLapsed": "SYSTEM",
 }

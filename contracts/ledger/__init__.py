@@ -55,10 +55,12 @@ from contracts.ledger.donations import (
     DonationPledged,
     DonationReceipted,
     DonationReceived,
+    DonationRefunded,
     GiftMethod,
     PledgedGoods,
     Quantity,
     ReceiptWaived,
+    RefundReason,
 )
 from contracts.ledger.goods import (
     GoodsCondition,
@@ -126,6 +128,7 @@ __all__ = [
     "DonationPledged",
     "DonationReceipted",
     "DonationReceived",
+    "DonationRefunded",
     "Ed25519Signature",
     "Entry",
     "EntryApproval",
@@ -165,6 +168,7 @@ __all__ = [
     "Publicity",
     "Quantity",
     "ReceiptWaived",
+    "RefundReason",
     "ReturnReason",
     "ReversalReason",
     "SaleMethod",

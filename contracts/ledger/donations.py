@@ -8,6 +8,7 @@ from pydantic import Field
 
 from contracts.command import Role
 from contracts.event import AmountFen, Code, Digest, Event, Instant, Part, ReceiptNo
+from contracts.ledger.books import EntryApproval
 
 DonationMethod = Literal["bank_transfer", "cash", "cheque", "other"]
 """How money comes and goes."""
@@ -22,6 +23,9 @@ class PledgedGoods(Part):
 
     sku: Code
     qty: Quantity
+
+
+RefundReason = Literal["donor_asked", "sent_by_mistake", "sent_twice", "purpose_impossible", "entered_wrongly"]
 
 
 class DonationFact(Event):
@@ -78,4 +82,19 @@ class ReceiptWaived(DonationFact, service="ledger", audience="public"):
     waived_at: Instant
 
 
-DonationEvent = DonationPledged | DonationReceived | DonationReceipted | ReceiptWaived
+class DonationRefunded(DonationFact, service="ledger", audience="partner"):
+    """退还捐款 — money went back to its donor, or had never come: two approvers signed it."""
+
+    refunded_fen: AmountFen
+    """What went back altogether, with this."""
+    reason_code: RefundReason
+    method: DonationMethod | None = None
+    """Absent: entered wrongly, and nothing went back."""
+    entry_id: UUID
+    approvals: Annotated[tuple[EntryApproval, ...], Field(min_length=2)]
+    voucher_sha256: tuple[Digest, ...] = ()
+    effective_date: date
+    refunded_at: Instant
+
+
+DonationEvent = DonationPledged | DonationReceived | DonationReceipted | ReceiptWaived | DonationRefunded

@@ -15,6 +15,7 @@ from services.ledger.commands import (
     ApproveAid,
     ConfirmAidReceipt,
     ConfirmSigningKey,
+    CorrectEntry,
     DeliverGoods,
     DepositProceeds,
     DisburseAid,
@@ -29,6 +30,7 @@ from services.ledger.commands import (
     ReceiveGoods,
     ReconcileMarket,
     RecordSale,
+    RefundDonation,
     RegisterSigningKey,
     RejectAid,
     ReturnAid,
@@ -90,6 +92,9 @@ def build_access() -> AccessTable:
     table.rule(ReceiveDonation, Role.CASHIER, unless=["pledged"])
     for command in (ReceiptDonation, WaiveReceipt):
         table.rule(command, Role.FUND_CLERK, unless=["received"])
+    # Two approvers' signatures do it; who hands them in pays the money, or keeps the books.
+    table.rule(RefundDonation, Role.CASHIER, unless=["pledged"])
+    table.rule(CorrectEntry, Role.FUND_CLERK)
     _allow_aid(table)
     _allow_goods(table)
     _allow_markets(table)

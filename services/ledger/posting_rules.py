@@ -49,6 +49,11 @@ def donation_postings(method: DonationMethod, fund: str, purpose: str | None, am
     )
 
 
+def refund_postings(method: DonationMethod, fund: str, purpose: str | None, amount_fen: int) -> Postings:
+    """Dr the donations it was among, Cr where it is paid from: what was given for a purpose goes back from it."""
+    return _pair(donations_account(purpose), chart().methods[method], fund, amount_fen)
+
+
 def aid_account(purpose: str, *, restricted: bool) -> str:
     """What aid costs, apart by whether money given for the purpose pays it (业务活动成本: 非限定性, 限定性)."""
     return f"{AID}:restricted:{purpose}" if restricted else f"{AID}:{purpose}"

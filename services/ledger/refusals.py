@@ -7,6 +7,16 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
     "received_already": (409, "这笔捐赠已经收过款了。", "The gift is {state}; its money was taken in already."),
     "not_received": (409, "还没有收到这笔款。", "The money has not arrived yet."),
     "not_what_was_pledged": (409, "和认捐的不是一样东西。", "Something else was promised: money or other things."),
+    "goods_not_refunded": (409, "捐的是物资，不退款。", "The gift was of things; no money goes back."),
+    "more_than_received": (422, "退的比收的多。", "At most {amount_fen_max} 分 can go back."),
+    "refunded_in_part": (409, "已经退过一部分，不能冲销。", "{refunded_fen} 分 went back; it cannot be reversed."),
+    "signers_equal": (422, "两个签名要是两个人的。", "The two signatures are of two people."),
+    "signer_has_hand": (
+        403,
+        "签名的人已有别的职责，换一个人签。",
+        "Who signs had another hand in it; somebody else signs.",
+    ),
+    "corrected_elsewhere": (409, "这笔分录由它的业务来更正。", "An entry {kind} is corrected by its own business."),
     "receipt_settled": (409, "这笔捐赠的票据已经办结。", "The gift is {state}; its receipt is settled."),
     "receipt_no_taken": (409, "这个票据号码已经用过。", "Another gift has this receipt number."),
     "same_hands": (403, "登记、收款和开票要由不同的人办。", "Pledge, money and receipt take different people."),
@@ -139,6 +149,7 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
 
 CONSTRAINTS: dict[str, str] = {
     "donations_one_receipt_no": "receipt_no_taken",
+    "donations_refunded_within_received": "more_than_received",
     "fund_balances_not_negative": "fund_insufficient",
     "fund_pots_cover_what_is_held": "fund_insufficient",
     "holds_one_per_case": "held_already",

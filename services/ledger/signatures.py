@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 REGISTRATION = "chaoyangli/signing-key/v1"
 AID_APPROVAL = "chaoyangli/aid-approval/v1"
 AID_REVERSAL = "chaoyangli/aid-reversal/v1"
+DONATION_REFUND = "chaoyangli/donation-refund/v1"
+ENTRY_REVERSAL = "chaoyangli/entry-reversal/v1"
 
 Facts = Mapping[str, str | int | UUID]
 

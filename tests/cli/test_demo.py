@@ -24,7 +24,7 @@ NOT_SHOWN = {
             for name in (
                 *("InKindReceived", "InKindAllocated", "InKindDelivered", "InKindWrittenOff", "InKindSold"),
                 *("MarketSessionOpened", "SaleRecorded", "SaleVoided", "MarketReconciled", "ProceedsDeposited"),
-                "MarketDisclosed",
+                *("MarketDisclosed", "DonationRefunded"),
             )
         ),
         "markets are not lived in the demo yet",

@@ -92,6 +92,25 @@ def waive(**changes: Any) -> commands.WaiveReceipt:
     return commands.WaiveReceipt(**asked | changes)
 
 
+def refund(**changes: Any) -> commands.RefundDonation:
+    """Signed by two, whatever the changes say."""
+    asked: dict[str, Any] = {
+        "by": AS_CASHIER,
+        "at": NOON,
+        "donation_id": DONATION,
+        "amount_fen": 5_000,
+        "reason_code": "donor_asked",
+        "method": "bank_transfer",
+        "entry_id": UUID(int=9_100),
+        "community": "chaoyangli",
+        "signatures": (),
+        "hands": frozenset({str(CLERK), str(CASHIER)}),
+        "voucher_sha256": (DIGEST,),
+        "effective_date": TODAY,
+    }
+    return commands.RefundDonation(**asked | changes)
+
+
 def served(minutes: int = 60, started_at: datetime = NOON, **changes: Any) -> HoursEntry:
     """An hour of Anna's, or what the changes say."""
     fields: dict[str, Any] = {

@@ -10,6 +10,7 @@ import pytest
 from contracts.command import SYSTEM, Role
 from services.ledger.commands import (
     BOOK_COMMANDS,
+    CorrectEntry,
     EraseVaultData,
     HoursFacts,
     MoveMoney,
@@ -17,6 +18,7 @@ from services.ledger.commands import (
     PlaceHold,
     PostGoods,
     PostProceeds,
+    PostRefund,
     RefuseEntry,
     ReleaseHold,
     TakeAidBack,
@@ -148,6 +150,35 @@ def post_proceeds() -> PostProceeds:
     )
 
 
+def post_refund(**changes: Any) -> PostRefund:
+    asked: dict[str, Any] = {
+        "by": by(CLERK, Role.CASHIER),
+        "at": NOON,
+        "entry_id": UUID(int=9_003),
+        "donation_id": DONATION,
+        "original_entry_id": GIFT.entry_id,
+        "fund": "fund-relief",
+        "purpose": None,
+        "method": "bank_transfer",
+        "amount_fen": 1,
+        "effective_date": TODAY,
+        "voucher_sha256": (DIGEST,),
+        "approvals": (),
+        "reason_code": "donor_asked",
+    }
+    return PostRefund(**asked | changes)
+
+
+CORRECT = CorrectEntry(
+    **reverse(GIFT).model_dump(exclude={"original", "by"}),
+    by=by(CLERK, Role.FUND_CLERK),
+    original=GIFT,
+    community="chaoyangli",
+    signatures=(),
+    explanation_sha256=DIGEST,
+    hands=frozenset(),
+)
+"""Without its public words; with them and with signatures it is tried in test_refunds."""
 COMMANDS = {
     "PostHours": post_hours(entry_id=OTHER),
     "PostDonation": post_donation(entry_id=OTHER),
@@ -159,6 +190,8 @@ COMMANDS = {
     "MoveMoney": move(),
     "PostGoods": post_goods(),
     "PostProceeds": post_proceeds(),
+    "CorrectEntry": CORRECT,
+    "PostRefund": post_refund(),
     "RefuseEntry": REFUSE,
 }
 REFUSALS = {
@@ -166,6 +199,10 @@ REFUSALS = {
     ("CORRECTED", "ReverseEntry"): "reversed_already",
     ("HELD", "ReverseEntry"): "fund_insufficient",
     ("PAID", "ReverseEntry"): "fund_insufficient",
+    **dict.fromkeys([(state, "CorrectEntry") for state in STORIES], "explanation_needed"),
+    **dict.fromkeys([(state, "PostRefund") for state in ("EMPTY", "PAID")], "account_insufficient"),
+    ("HELD", "PostRefund"): "fund_insufficient",
+    ("CORRECTED", "PostRefund"): "reversed_already",
     **{(state, "PlaceHold"): "fund_insufficient" for state in ("EMPTY", "HELD", "PAID", "CORRECTED")},
     **{(state, "ReleaseHold"): "hold_unknown" for state in ("EMPTY", "OPEN", "PAID", "CORRECTED")},
     **{(state, "PayAid"): "hold_unknown" for state in ("EMPTY", "OPEN", "PAID", "CORRECTED")},

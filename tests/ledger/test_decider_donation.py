@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from contracts.command import Role
-from contracts.ledger import PledgedGoods
+from contracts.ledger import EntryApproval, PledgedGoods
 from services.ledger.commands import DONATION_COMMANDS
 from services.ledger.decider import donation
 from tests.ledger.examples import (
@@ -25,15 +25,23 @@ from tests.ledger.examples import (
     receipt,
     receive,
     receive_pledged_goods,
+    refund,
     waive,
 )
 
+TWO_APPROVALS = (
+    EntryApproval(role=Role.FUND_APPROVER, key_id="0" * 16, sig="A" * 86 + "=="),
+    EntryApproval(role=Role.FUND_APPROVER, key_id="1" * 16, sig="A" * 86 + "=="),
+)
+NEVER_CAME = refund(method=None, amount_fen=20_000, reason_code="entered_wrongly", approvals=TWO_APPROVALS)
+"""What a reversed entry means for its gift; signatures are tried in test_refunds."""
 STORIES = {
     "NONE": (),
     "PLEDGED": (pledge(),),
     "RECEIVED": (pledge(), receive()),
     "RECEIPTED": (pledge(), receive(), receipt()),
     "WAIVED": (pledge(), receive(), waive()),
+    "REFUNDED": (pledge(), receive(), NEVER_CAME),
 }
 COMMANDS = {
     "PledgeDonation": pledge(),
@@ -41,12 +49,14 @@ COMMANDS = {
     "ReceivePledgedGoods": receive_pledged_goods(),
     "ReceiptDonation": receipt(),
     "WaiveReceipt": waive(),
+    "RefundDonation": NEVER_CAME,
 }
 ANSWERS = {
     ("NONE", "PledgeDonation"): "DonationPledged",
     ("PLEDGED", "ReceiveDonation"): "DonationReceived",
     ("RECEIVED", "ReceiptDonation"): "DonationReceipted",
     ("RECEIVED", "WaiveReceipt"): "ReceiptWaived",
+    **{(state, "RefundDonation"): "DonationRefunded" for state in ("RECEIVED", "RECEIPTED", "WAIVED")},
 }
 
 
@@ -55,6 +65,8 @@ def refusal(state: str, command: str) -> str:
         return "pledged_already"
     if state == "NONE":
         return "donation_unknown"
+    if (state, command) == ("REFUNDED", "RefundDonation"):
+        return "more_than_received"
     if (state, command) == ("PLEDGED", "ReceivePledgedGoods"):
         return "not_what_was_pledged"
     if command in {"ReceiveDonation", "ReceivePledgedGoods"}:

@@ -14,6 +14,7 @@ from eventstore.streams import ensure_stream
 from services.ledger.app import definition
 from services.ledger.timers import due_of
 from tests.ledger.aid_examples import APPROVER, CARER, NEIGHBOUR, SECOND, SIGNERS, THIRD
+from tests.ledger.carried import refunding, reversing
 from tests.ledger.counter import logged
 from tests.ledger.examples import NOON
 from tests.ledger.goods_examples import STAFF, STATION, WATCHER, WEAVER
@@ -78,6 +79,7 @@ async def live_a_little(office: Office) -> None:
     await counter.done(f"/signing-keys/{key_id}/revoke", ended, THIRD, Role.FUND_APPROVER)
     await hold_a_market(office)
     await give_things(office)
+    await give_back(office)
 
 
 async def hold_a_market(office: Office) -> None:
@@ -103,6 +105,18 @@ async def hold_a_market(office: Office) -> None:
             await counter.done(f"{path}/deposit", {"voucher_sha256": ["cd" * 32]}, *AS_CASHIER)
 
 
+async def give_back(office: Office) -> None:
+    """A gift of which part goes back, one that goes back whole, one that never came."""
+    counter = office.counter
+    for parts in ((5_000,), (5_000, 15_000)):
+        gift = await counter.given()
+        for amount_fen in parts:
+            body = await refunding(office, gift, amount_fen=amount_fen)
+            await counter.done(f"/donations/{gift}/refund", body, *AS_CASHIER)
+    never_came = (await counter.read(f"/donations/{await counter.given()}"))["entry_id"]
+    await counter.done(f"/entries/{never_came}/reverse", await reversing(office, never_came), *AS_CLERK)
+
+
 async def give_things(office: Office) -> None:
     """A lot of which some are brought, some sold, the rest written off with what was set aside of it."""
     counter = office.counter
@@ -122,7 +136,8 @@ async def give_things(office: Office) -> None:
 async def test_replaying_gives_the_same_rows(office: Office, nats_server: TestNats) -> None:
     await live_a_little(office)
     said = {recorded.type for recorded in await office.counter.runtime.log.read(0, 10_000)}
-    assert {kind for kind in said if kind.startswith(("InKind", "Market", "Sale", "Proceeds"))} == {
+    assert {kind for kind in said if kind.startswith(("InKind", "Market", "Sale", "Proceeds", "Donation"))} == {
+        "DonationPledged", "DonationReceived", "DonationRefunded",
         "InKindReceived", "InKindAllocated", "InKindDelivered", "InKindWrittenOff", "InKindSold",
         "MarketSessionOpened", "SaleRecorded", "SaleVoided", "MarketReconciled", "ProceedsDeposited", "MarketDisclosed",
     }  # fmt: skip

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter
 
-from services.ledger.api import aid, aid_paying, books, donations, goods, keys, markets
+from services.ledger.api import aid, aid_paying, books, donations, goods, keys, markets, refunds
 
 ROUTERS: Sequence[APIRouter] = (
     donations.router,
+    refunds.router,
     goods.router,
     markets.router,
     keys.router,

@@ -1,14 +1,16 @@
 """The books over HTTP: chart, balances, entries, minutes."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 
 from contracts.ledger import Book
+from servicekit.definition import Runtime
 from servicekit.http import Reading
 from services.ledger import access
+from services.ledger.api.aid_shared import EXPLANATION
 from services.ledger.api.shared import AsOfQuery, Limit, Running, as_json
 from services.ledger.chart_of_accounts import chart
 from services.ledger.commands import FUND
@@ -89,7 +91,15 @@ async def read_entries(
     wanted = EntryFilter(book, account, fund, donation_id, volunteer_id, after_no, limit)
     async with runtime.log.queries() as connection:
         found = await queries.entries(connection, wanted, as_of)
-    return as_json({"book": book, "entries": found})
+    return as_json({"book": book, "entries": await _explained(runtime, found)})
+
+
+async def _explained(runtime: Runtime, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """With the public words of each correction (更正说明, 令81 §16)."""
+    opened = await runtime.vault.open_many([row["explanation_ref"] for row in found if row["explanation_ref"]])
+    for row in found:
+        row["explanation"] = opened.get(row.pop("explanation_ref"), {}).get(EXPLANATION)
+    return found
 
 
 @router.get("/volunteers/{volunteer_id}/minutes")

@@ -200,7 +200,7 @@ async def waive_receipt(donation_id: UUID, ask: WaiveReceiptAsk, context: Comman
 async def read_donations(
     caller: Reading,
     runtime: Running,
-    state: Literal["PLEDGED", "RECEIVED", "RECEIPTED", "WAIVED"] | None = None,
+    state: Literal["PLEDGED", "RECEIVED", "RECEIPTED", "WAIVED", "REFUNDED"] | None = None,
     fund: str | None = None,
     limit: Limit = 50,
 ) -> JSONResponse:

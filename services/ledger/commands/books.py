@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from contracts.command import Ask, Command
 from contracts.event import AmountFen, Code, Digest
 from contracts.ledger import Book, DonationMethod, EntryApproval, EntryPosted, HoldCause, HoursEntry
+from services.ledger.commands.signed import Signed
 
 GoodsMove = Literal["received", "delivered", "written_off", "sold"]
 HOURS: Book = "hours"
@@ -94,6 +95,34 @@ class ReverseEntry(BookCommand):
     explanation_ref: UUID | None = None
     explanation_commitment: Digest | None = None
     approvals: tuple[EntryApproval, ...] = ()
+
+
+class CorrectEntry(ReverseEntry):
+    """Reverse an entry of the fund that was wrong, by two people's signatures, with public words (令81 §16)."""
+
+    community: str
+    signatures: tuple[Signed, ...]
+    explanation_sha256: Digest
+    """Of the public words, as they were signed."""
+    hands: frozenset[str | None]
+    """Who posted the entry, and who asks for its reversal."""
+
+
+class PostRefund(BookCommand):
+    """Post money that goes back to its donor: Dr the income it was, Cr where it is paid from."""
+
+    book: Book = FUND
+    entry_id: UUID
+    donation_id: UUID
+    original_entry_id: UUID
+    fund: Code
+    purpose: Code | None
+    method: DonationMethod
+    amount_fen: AmountFen
+    effective_date: date
+    voucher_sha256: tuple[Digest, ...]
+    approvals: tuple[EntryApproval, ...]
+    reason_code: Code
 
 
 class PlaceHold(BookCommand):
@@ -198,13 +227,14 @@ class RefuseEntry(BookCommand):
 
 
 BOOK_COMMANDS: tuple[type[BookCommand], ...] = (
-    PostHours, PostDonation, ReverseEntry, PlaceHold, ReleaseHold, PayAid, TakeAidBack, MoveMoney, PostGoods,
-    PostProceeds, RefuseEntry,
+    PostHours, PostDonation, ReverseEntry, CorrectEntry, PlaceHold, ReleaseHold, PayAid, TakeAidBack, MoveMoney,
+    PostGoods, PostProceeds, PostRefund, RefuseEntry,
 )  # fmt: skip
 AnyBookCommand = (
     PostHours
     | PostDonation
     | ReverseEntry
+    | CorrectEntry
     | PlaceHold
     | ReleaseHold
     | PayAid
@@ -212,5 +242,6 @@ AnyBookCommand = (
     | MoveMoney
     | PostGoods
     | PostProceeds
+    | PostRefund
     | RefuseEntry
 )

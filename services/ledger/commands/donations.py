@@ -8,8 +8,9 @@ from pydantic import Field, model_validator
 
 from contracts.command import Ask, Command, mistake
 from contracts.event import AmountFen, Code, Digest, ReceiptNo
-from contracts.ledger import DonationMethod, PledgedGoods, Quantity
+from contracts.ledger import DonationMethod, EntryApproval, PledgedGoods, Quantity, RefundReason
 from services.ledger.commands.policy import LedgerPolicy
+from services.ledger.commands.signed import Signed
 
 PersonName = Annotated[str, Field(min_length=1, max_length=60)]
 Phone = Annotated[str, Field(pattern=r"^\+?[0-9][0-9\-]{4,19}$")]
@@ -150,7 +151,26 @@ class WaiveReceipt(DonationCommand):
     received_by: str | None
 
 
+class RefundDonation(DonationCommand):
+    """Give money back, or say that it never came, by two people's signatures."""
+
+    amount_fen: AmountFen
+    reason_code: RefundReason
+    method: DonationMethod | None
+    entry_id: UUID
+    community: str
+    signatures: tuple[Signed, ...]
+    approvals: tuple[EntryApproval, ...] = ()
+    """Instead of signatures, where the entry's own correction checked them in the same append."""
+    hands: frozenset[str | None]
+    """The actors who took the pledge down and the money in."""
+    voucher_sha256: tuple[Digest, ...] = ()
+    effective_date: date
+
+
 DONATION_COMMANDS: tuple[type[DonationCommand], ...] = (
-    PledgeDonation, ReceiveDonation, ReceivePledgedGoods, ReceiptDonation, WaiveReceipt,
+    PledgeDonation, ReceiveDonation, ReceivePledgedGoods, ReceiptDonation, WaiveReceipt, RefundDonation,
 )  # fmt: skip
-AnyDonationCommand = PledgeDonation | ReceiveDonation | ReceivePledgedGoods | ReceiptDonation | WaiveReceipt
+AnyDonationCommand = (
+    PledgeDonation | ReceiveDonation | ReceivePledgedGoods | ReceiptDonation | WaiveReceipt | RefundDonation
+)

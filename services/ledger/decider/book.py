@@ -13,6 +13,7 @@ from contracts.command import Refused
 from contracts.ledger import BookEvent, EntryPosted, EntryRefused, EntryReversed, HoursEntry
 from services.ledger.commands import (
     AnyBookCommand,
+    CorrectEntry,
     MoveMoney,
     PayAid,
     PlaceHold,
@@ -20,15 +21,18 @@ from services.ledger.commands import (
     PostGoods,
     PostHours,
     PostProceeds,
+    PostRefund,
     RefuseEntry,
     ReleaseHold,
     ReverseEntry,
     TakeAidBack,
 )
 from services.ledger.decider import book_goods, book_money
-from services.ledger.decider.book_money import AID_PAID, AID_REVERSED
+from services.ledger.decider.book_money import AID_PAID, AID_REVERSED, MONEY_MOVED
 from services.ledger.decider.book_state import BookState, Pot, evolve, initial, require_funds
+from services.ledger.decider.two_signatures import correction_facts, require_two
 from services.ledger.posting_rules import donation_postings, hours_postings, mirrored, require_balance
+from services.ledger.signatures import ENTRY_REVERSAL
 
 __all__ = ["BookState", "Pot", "decide", "evolve", "initial"]
 
@@ -44,6 +48,8 @@ _REVERSALS = {
     AID_PAID: AID_REVERSED,
 }
 
+CORRECTED_ALONE = frozenset({DONATION_RECEIVED, MONEY_MOVED})
+"""What a reversal alone puts right: a gift that never came, money that lies elsewhere than was written."""
 ENTRY_MINUTES_MIN = 5
 ENTRY_MINUTES_MAX = 720
 """domain.md §4.4: 5 ≤ minutes ≤ 720 an entry."""
@@ -59,6 +65,8 @@ def decide(command: AnyBookCommand, book: BookState) -> Events:
             return _post_hours(command, book)
         case PostDonation():
             return _post_donation(command, book)
+        case CorrectEntry():
+            return _correct(command, book)
         case ReverseEntry():
             return _reverse(command, book)
         case PlaceHold():
@@ -73,6 +81,8 @@ def decide(command: AnyBookCommand, book: BookState) -> Events:
             return book_money.move_money(command, book)
         case PostGoods():
             return book_goods.post_goods(command, book)
+        case PostRefund():
+            return book_money.post_refund(command, book)
         case PostProceeds():
             return book_goods.post_proceeds(command, book)
         case RefuseEntry():
@@ -173,6 +183,18 @@ def _reverse(command: ReverseEntry, book: BookState) -> Events:
         reversed_at=command.at,
     )
     return [reversal]
+
+
+def _correct(command: CorrectEntry, book: BookState) -> Events:
+    """Reverse what no other business rests on. Everything else is corrected by its own commands. Raises Refused."""
+    original = command.original
+    if original.kind not in CORRECTED_ALONE:
+        raise Refused("corrected_elsewhere", kind=original.kind)
+    if command.explanation_commitment is None:
+        raise Refused("explanation_needed")
+    facts = correction_facts(original.entry_id, original.entry_no, command.reason_code, command.explanation_sha256)
+    approvals = require_two(ENTRY_REVERSAL, command.community, facts, command.signatures, command.hands)
+    return _reverse(command.model_copy(update={"approvals": approvals}), book)
 
 
 def _refused(command: PostHours | RefuseEntry, reason_code: str, conflicts_with: UUID | None) -> EntryRefused:

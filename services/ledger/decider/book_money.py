@@ -4,13 +4,14 @@ from collections.abc import Sequence
 
 from contracts.command import Refused
 from contracts.ledger import BookEvent, EntryPosted, HoldPlaced, HoldReleased
-from services.ledger.commands import FUND, MoveMoney, PayAid, PlaceHold, ReleaseHold, TakeAidBack
+from services.ledger.commands import FUND, MoveMoney, PayAid, PlaceHold, PostRefund, ReleaseHold, TakeAidBack
 from services.ledger.decider.book_state import BookState, Pot, evolve, require_funds, require_there
 from services.ledger.posting_rules import (
     UNRESTRICTED,
     aid_postings,
     mirrored,
     moved_postings,
+    refund_postings,
     require_balance,
 )
 
@@ -18,6 +19,7 @@ AID_PAID = "aid_paid"
 AID_RETURNED = "aid_returned"
 AID_REVERSED = "aid_reversed"
 MONEY_MOVED = "money_moved"
+DONATION_REFUNDED = "donation_refunded"
 
 Events = Sequence[BookEvent]
 
@@ -113,6 +115,30 @@ def take_aid_back(command: TakeAidBack, book: BookState) -> Events:
         postings=postings,
         voucher_sha256=command.voucher_sha256,
         case_id=paid.case_id,
+        reason_code=command.reason_code,
+        posted_at=command.at,
+    )
+    return [entry]
+
+
+def post_refund(command: PostRefund, book: BookState) -> Events:
+    """Post money that goes back. Raises Refused (account_insufficient, fund_insufficient, reversed_already)."""
+    if command.original_entry_id in book.reversed:
+        raise Refused("reversed_already")
+    postings = refund_postings(command.method, command.fund, command.purpose, command.amount_fen)
+    require_balance(postings)
+    require_there(book, postings)
+    require_funds(book, postings)
+    entry = EntryPosted(
+        entry_id=command.entry_id,
+        book=FUND,
+        entry_no=book.entry_no + 1,
+        kind=DONATION_REFUNDED,
+        effective_date=command.effective_date,
+        postings=postings,
+        approvals=command.approvals,
+        voucher_sha256=command.voucher_sha256,
+        donation_id=command.donation_id,
         reason_code=command.reason_code,
         posted_at=command.at,
     )

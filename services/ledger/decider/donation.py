@@ -5,7 +5,7 @@ Three hands: who records the pledge does not take the money, who takes the money
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import assert_never
@@ -16,6 +16,7 @@ from contracts.ledger import (
     DonationPledged,
     DonationReceipted,
     DonationReceived,
+    DonationRefunded,
     ReceiptWaived,
 )
 from services.ledger.chart_of_accounts import chart
@@ -25,9 +26,12 @@ from services.ledger.commands import (
     ReceiptDonation,
     ReceiveDonation,
     ReceivePledgedGoods,
+    RefundDonation,
     WaiveReceipt,
     day_of,
 )
+from services.ledger.decider.two_signatures import refund_facts, require_two
+from services.ledger.signatures import DONATION_REFUND
 
 
 class DonationState(StrEnum):
@@ -38,6 +42,7 @@ class DonationState(StrEnum):
     RECEIVED = "RECEIVED"
     RECEIPTED = "RECEIPTED"
     WAIVED = "WAIVED"
+    REFUNDED = "REFUNDED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,7 @@ class Donation:
     state: DonationState = DonationState.NONE
     pledged: DonationPledged | None = None
     received: DonationReceived | None = None
+    refunded_fen: int = 0
 
 
 Events = Sequence[DonationEvent]
@@ -70,6 +76,8 @@ def decide(command: AnyDonationCommand, donation: Donation) -> Events:
             return _receipt(command, donation)
         case WaiveReceipt():
             return _waive(command, donation)
+        case RefundDonation():
+            return _refund(command, donation)
         case _:
             assert_never(command)
 
@@ -217,6 +225,51 @@ def _settling(command: ReceiptDonation | WaiveReceipt, donation: Donation) -> Do
     return donation.received
 
 
+def _refund(command: RefundDonation, donation: Donation) -> Events:
+    """Give money back, never more than came and is left of it. Raises Refused."""
+    received = donation.received
+    if donation.pledged is None:
+        raise Refused("donation_unknown")
+    if received is None:
+        raise Refused("not_received")
+    if received.method == "goods":
+        raise Refused("goods_not_refunded")
+    left_fen = received.amount_fen - donation.refunded_fen
+    if command.amount_fen > left_fen:
+        raise Refused("more_than_received", amount_fen_max=left_fen)
+    never_came = command.method is None
+    if never_came and donation.refunded_fen:
+        raise Refused("refunded_in_part", refunded_fen=donation.refunded_fen)
+    approvals = command.approvals
+    if not never_came:
+        facts = refund_facts(
+            command.donation_id,
+            received.fund,
+            received.purpose,
+            command.amount_fen,
+            donation.refunded_fen,
+            command.reason_code,
+        )
+        others = {*command.hands, command.by.actor}
+        approvals = require_two(DONATION_REFUND, command.community, facts, command.signatures, others)
+    refunded = DonationRefunded(
+        donation_id=command.donation_id,
+        donor_ref=received.donor_ref,
+        role=command.by.role,
+        fund=received.fund,
+        amount_fen=command.amount_fen,
+        refunded_fen=donation.refunded_fen + command.amount_fen,
+        reason_code=command.reason_code,
+        method=command.method,
+        entry_id=command.entry_id,
+        approvals=approvals,
+        voucher_sha256=command.voucher_sha256,
+        effective_date=command.effective_date,
+        refunded_at=command.at,
+    )
+    return [refunded]
+
+
 def evolve(donation: Donation, event: DonationEvent) -> Donation:
     """The gift after an event."""
     match event:
@@ -225,8 +278,13 @@ def evolve(donation: Donation, event: DonationEvent) -> Donation:
         case DonationReceived():
             return Donation(DonationState.RECEIVED, donation.pledged, event)
         case DonationReceipted():
-            return Donation(DonationState.RECEIPTED, donation.pledged, donation.received)
+            return replace(donation, state=DonationState.RECEIPTED)
         case ReceiptWaived():
-            return Donation(DonationState.WAIVED, donation.pledged, donation.received)
+            return replace(donation, state=DonationState.WAIVED)
+        case DonationRefunded():
+            assert donation.received is not None
+            whole = event.refunded_fen == donation.received.amount_fen
+            state = DonationState.REFUNDED if whole else donation.state
+            return replace(donation, state=state, refunded_fen=event.refunded_fen)
         case _:
             assert_never(event)

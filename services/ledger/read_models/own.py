@@ -8,9 +8,11 @@ import sqlalchemy as sa
 from contracts.envelope import Recorded
 from contracts.ledger import (
     AidFact,
+    DonationFact,
     DonationPledged,
     DonationReceipted,
     DonationReceived,
+    DonationRefunded,
     EntryPosted,
     EntryRefused,
     EntryReversed,
@@ -35,7 +37,7 @@ class LedgerModel(ReadModel):
 
     source: ClassVar[str] = "ledger"
     metadata: ClassVar[sa.MetaData] = t.metadata
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     ddl: ClassVar[tuple[str, ...]] = t.DDL
 
     def needs(self, recorded: Recorded) -> Iterable[tuple[sa.Table, Any]]:
@@ -50,6 +52,8 @@ class LedgerModel(ReadModel):
         elif isinstance(event, HoldPlaced | HoldReleased):
             for name in hold_parts(event):
                 yield t.fund_pots, (event.fund, name)
+        elif isinstance(event, DonationRefunded):
+            yield t.donations, event.donation_id
         elif isinstance(event, InKindFact):
             yield from goods.needed(event)
         elif isinstance(event, MarketFact):
@@ -84,7 +88,7 @@ class LedgerModel(ReadModel):
                 goods.apply_goods(recorded, event, rows)
             case MarketFact() as event:
                 markets.apply_market(recorded, event, rows)
-            case DonationPledged() | DonationReceived() | DonationReceipted() | ReceiptWaived():
+            case DonationFact():
                 _donation(recorded, rows)
             case _:
                 pass  # a reader shows what it knows and ignores the rest
@@ -114,6 +118,7 @@ def _entry(recorded: Recorded, event: EntryPosted | EntryReversed, rows: Rows) -
         reason_code=event.reason_code,
         reverses=event.reverses if isinstance(event, EntryReversed) else None,
         replaces=event.reverses if isinstance(event, EntryPosted) else None,
+        explanation_ref=event.explanation_ref if isinstance(event, EntryReversed) else None,
     )
     book = rows.get(t.books, event.book)
     count = 1 if book is None else book["entries"] + 1
@@ -244,6 +249,12 @@ def _donation(recorded: Recorded, rows: Rows) -> None:
                 due_at=None,
                 settled_at=event.receipted_at,
             )
+        case DonationRefunded() as event:
+            before = rows.get(t.donations, event.donation_id)
+            rows.update(t.donations, event.donation_id, refunded_fen=event.refunded_fen)
+            if before is not None and before["amount_fen"] == event.refunded_fen:
+                ended = {"state": "REFUNDED", "due_at": None, "settled_at": event.refunded_at}
+                rows.update(t.donations, event.donation_id, **ended)
         case ReceiptWaived() as event:
             rows.update(
                 t.donations,

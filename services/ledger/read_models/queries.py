@@ -17,6 +17,8 @@ from services.ledger.read_models import tables as t
 from services.ledger.read_models.copies import volunteers_persons, volunteers_proxies
 
 PROXY_SCOPES = ("all", "volunteers")
+GIFTS_IN = ("donation_received", "goods_received")
+"""The kinds of entry that take a gift in."""
 VOLUNTEER_ACCOUNTS = "volunteer:*:minutes"
 """All volunteers' accounts as one line: who has how many minutes is nobody else's business."""
 Row = RowMapping
@@ -188,9 +190,10 @@ async def hours_facts(
 
 
 async def donation(connection: AsyncConnection, donation_id: UUID) -> Row | None:
-    """A gift, with its entry once posted."""
+    """A gift, with the entry that took it in once posted."""
     e = t.entries.c
-    joined = t.donations.outerjoin(t.entries, sa.and_(e.donation_id == t.donations.c.donation_id, e.reverses.is_(None)))
+    taken_in = sa.and_(e.donation_id == t.donations.c.donation_id, e.kind.in_(GIFTS_IN))
+    joined = t.donations.outerjoin(t.entries, taken_in)
     statement = sa.select(t.donations, e.entry_id, e.entry_no, e.position.label("entry_position"))
     return await one(connection, statement.select_from(joined).where(t.donations.c.donation_id == donation_id))
 

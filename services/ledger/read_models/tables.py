@@ -40,6 +40,8 @@ entries = sa.Table(
     sa.Column("reason_code", sa.Text),
     sa.Column("reverses", sa.Uuid),
     sa.Column("reversed_by", sa.Uuid),
+    # Public words of a correction, in the vault.
+    sa.Column("explanation_ref", sa.Uuid),
     # The reversed entry that this one stands for, with other minutes.
     sa.Column("replaces", sa.Uuid),
     sa.UniqueConstraint("book", "entry_no", name="entries_one_number", deferrable=True, initially="DEFERRED"),
@@ -155,6 +157,7 @@ donations = sa.Table(
     sa.Column("fund", sa.Text, nullable=False),
     sa.Column("purpose", sa.Text),
     sa.Column("amount_fen", sa.BigInteger, nullable=False),
+    sa.Column("refunded_fen", sa.BigInteger, nullable=False, default=0),
     # Of a gift of things: what was promised, and the lot that came.
     sa.Column("goods_sku", sa.Text),
     sa.Column("goods_qty", sa.BigInteger),
@@ -171,6 +174,7 @@ donations = sa.Table(
     sa.Column("received_at", _TIME),
     sa.Column("received_by", sa.Text),
     sa.Column("settled_at", _TIME),
+    sa.CheckConstraint("refunded_fen BETWEEN 0 AND amount_fen", name="donations_refunded_within_received"),
     sa.UniqueConstraint("receipt_no", name="donations_one_receipt_no", deferrable=True, initially="DEFERRED"),
     sa.Index("donations_by_state", "state", "due_at"),
 )
