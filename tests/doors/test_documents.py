@@ -59,6 +59,9 @@ OPEN_TO_ALL = {
     "/metrics",
     "/checkpoint",
     "/tile/{path}",
+    "/fund/entries.json",
+    "/fund/entries/{entry_no}.json",
+    "/fund/entries/{entry_no}.tlog-proof",
     "/v1/checkpoint",
     "/v1/service-records/by-code/{verify_code}",
 }

@@ -24,6 +24,7 @@ GENERATED = (
     "contracts/asyncapi.yaml",
     "contracts/CATALOGUE.md",
     "tests/contracts/golden/",
+    "services/ledger/pages/vendor/",
 )
 
 # Written in halves: this file is searched, too.

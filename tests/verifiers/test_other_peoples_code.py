@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+PAGES = Path(__file__).parents[2] / "services" / "ledger" / "pages"
 GO_MODULES = Path("/usr/share/gocode/src/golang.org/x/mod/sumdb/tlog")
 SIZES = (1, 2, 3, 64, 127, 128, 129, 200)
 WITNESS = Ed25519PrivateKey.from_private_bytes(bytes([7] * 32))
@@ -50,7 +51,7 @@ def node():
         pytest.skip(f"needs Node 20, this is {version.strip()}")
 
     def run(_what, vkey, *files):
-        command = ["node", "--no-warnings", EXAMPLES / "check-receipt.mjs", vkey, *files]
+        command = ["node", "--no-warnings", PAGES / "check-receipt.mjs", vkey, *files]
         return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
     return run

@@ -4,15 +4,8 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter
 
-from services.ledger.api import aid, aid_paying, books, donations, goods, keys, markets, refunds
+from services.ledger.api import aid, aid_paying, books, donations, goods, keys, markets, open_books, refunds
 
-ROUTERS: Sequence[APIRouter] = (
-    donations.router,
-    refunds.router,
-    goods.router,
-    markets.router,
-    keys.router,
-    aid.router,
-    aid_paying.router,
-    books.router,
+ROUTERS: Sequence[APIRouter] = tuple(
+    part.router for part in (donations, refunds, goods, markets, keys, aid, aid_paying, books, open_books)
 )

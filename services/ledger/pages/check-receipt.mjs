@@ -1,13 +1,18 @@
 // Check a receipt in a browser or in Node ≥ 20, with nothing but WebCrypto: the signature under the head, and the way
 // from the entry's bytes to the head's root (RFC 9162 §2.1.3.2). No server is asked.
 //
-//   node examples/check-receipt.mjs VKEY RECEIPT.tlog-proof ENTRY
+//   node check-receipt.mjs VKEY RECEIPT.tlog-proof ENTRY
 
-const subtle = globalThis.crypto.subtle
+const subtle = globalThis.crypto?.subtle
+// A page that did not come by https has no WebCrypto: it brings another (page.mjs).
+export const use = {
+  sha256: async (bytes) => new Uint8Array(await subtle.digest('SHA-256', bytes)),
+  verify: async (key, signature, text) => subtle.verify('Ed25519', await subtle.importKey('raw', key, 'Ed25519', false, ['verify']), signature, text)
+}
 const utf8 = new TextEncoder()
 const bytes = (base64) => Uint8Array.from(atob(base64), (character) => character.charCodeAt(0))
 const join = (...parts) => Uint8Array.from(parts.flatMap((part) => [...part]))
-const hash = async (...parts) => new Uint8Array(await subtle.digest('SHA-256', join(...parts)))
+const hash = (...parts) => use.sha256(join(...parts))
 const equal = (a, b) => a.length === b.length && a.every((byte, at) => byte === b[at])
 
 // vkey: name+key id+base64(type ‖ public key). Throws what is wrong; returns the head's origin, size and root.
@@ -18,12 +23,11 @@ async function openHead (vkey, note) {
   if (key[0] !== 1 || [...keyId].map((byte) => byte.toString(16).padStart(2, '0')).join('') !== id) throw new Error('not a vkey of a log')
   const end = note.lastIndexOf('\n\n')
   const text = note.slice(0, end + 1)
-  const verifier = await subtle.importKey('raw', key.slice(1), 'Ed25519', false, ['verify'])
   let signed = false
   for (const line of note.slice(end + 2).split('\n')) {
     const [dash, signer, encoded] = line.split(' ')
     if (dash !== '—' || signer !== name || !equal(bytes(encoded).slice(0, 4), keyId)) continue
-    signed = await subtle.verify('Ed25519', verifier, bytes(encoded).slice(4), utf8.encode(text))
+    signed = await use.verify(key.slice(1), bytes(encoded).slice(4), utf8.encode(text))
     if (!signed) throw new Error('the signature under the head does not verify')
   }
   const [origin, size, root] = text.split('\n')

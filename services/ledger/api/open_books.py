@@ -1,0 +1,225 @@
+"""The fund's open books: static pages and files that anybody reads without signing in, and checks without trusting us.
+
+Of the ledger's log only the fund's entries are here, as the exact bytes that were hashed, each with its way to the
+published head. The hours' entries would publish everybody's days for ever; auditors get them as tiles (`published`).
+Whatever is under `entries/` never changes once it is there, so it can be copied to any static host.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Path
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+from jinja2 import DictLoader, Environment, StrictUndefined
+
+from eventstore.checkpoint import Checkpoint
+from eventstore.note import NoteError, open_note, parse_note
+from eventstore.proofs import prove_inclusion
+from eventstore.tlog_proof import make_receipt
+from servicekit.definition import Runtime
+from servicekit.http import not_found
+from servicekit.publishing import read_published
+from services.ledger.api.shared import Running, as_json
+from services.ledger.chart_of_accounts import chart
+from services.ledger.read_models import open_books as books
+from services.ledger.read_models.open_books import Line
+
+router = APIRouter(prefix="/fund", tags=["open books"])
+
+FOR_EVER = {"cache-control": "public, max-age=31536000, immutable"}
+A_WHILE = {"cache-control": "public, max-age=10"}
+SHOWN = 50
+"""So many entries stand on the page; all are in entries.json."""
+KINDS: Mapping[str, str] = {
+    "donation_received": "收到捐款",
+    "donation_reversed": "捐款冲销",
+    "donation_refunded": "退还捐款",
+    "aid_paid": "发放救助",
+    "aid_returned": "救助款退回",
+    "aid_reversed": "救助冲销",
+    "money_moved": "款项转存",
+    "goods_received": "收到物资",
+    "goods_delivered": "发放物资",
+    "goods_written_off": "核销物资",
+    "goods_sold": "变卖物资",
+    "market_proceeds": "集市义卖所得",
+}
+"""What an entry's kind is called; another is shown as it is written."""
+NOTHING_YET = "基金的账还没有公布：服务启动后一分钟内公布第一个检查点。"
+_FILES = {"style.css": "text/css", "check-receipt.mjs": "text/javascript", "page.mjs": "text/javascript"}
+_VENDOR = ("noble-ed25519.js", "sha2.js", "_md.js", "_u64.js", "utils.js")
+Number = Annotated[int, Path(ge=1, le=2**53)]
+
+
+def _page_file(*names: str) -> bytes:
+    return resources.files("services.ledger").joinpath("pages", *names).read_bytes()
+
+
+_TEMPLATES = Environment(
+    loader=DictLoader({name: _page_file(name).decode() for name in ("fund.html", "check.html")}),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The published head: everything here is as of it."""
+
+    note: str
+    size: int
+    witnesses: tuple[str, ...]
+
+
+async def _head(runtime: Runtime) -> Head | None:
+    note = await asyncio.to_thread(read_published, runtime.settings.published_path)
+    if note is None:
+        return None
+    names = tuple(witness.name for witness in runtime.witnesses.witnesses if _signed(note, witness.key))
+    return Head(note, Checkpoint.parse(parse_note(note).text).size, names)
+
+
+def _signed(note: str, key: Any) -> bool:
+    try:
+        open_note(note, [key])
+    except NoteError:
+        return False
+    return True
+
+
+@router.get("", response_class=RedirectResponse, include_in_schema=False)
+async def read_fund() -> Response:
+    """What the page names beside itself is found from `/fund/`."""
+    return RedirectResponse("/fund/", status_code=308)
+
+
+@router.get("/", response_class=HTMLResponse, include_in_schema=False)
+async def read_fund_page(runtime: Running) -> Response:
+    """The fund's balances and latest entries, in plain Chinese, without a script."""
+    head = await _head(runtime)
+    if head is None:
+        return HTMLResponse(NOTHING_YET, headers=A_WHILE)
+    async with runtime.log.queries() as connection:
+        totals = await books.totals(connection, head.size)
+        lines = await books.lines(connection, head.size, SHOWN + 1)
+    words = await _explanations(runtime, lines)
+    funds = [
+        {"name": fund.name, **{name: _yuan(value) for name, value in totals.of(fund.code).items()}}
+        for fund in chart().funds
+    ]
+    page = _TEMPLATES.get_template("fund.html").render(
+        community=runtime.settings.community,
+        size=head.size,
+        funds=funds,
+        entries=[_shown(line, words) for line in lines[:SHOWN]],
+        more=len(lines) > SHOWN,
+        witnesses=head.witnesses,
+        vkey=str(runtime.signer.verifier_key),
+    )
+    return HTMLResponse(page, headers=A_WHILE)
+
+
+def _shown(line: Line, words: Mapping[UUID, str]) -> dict[str, Any]:
+    return {
+        "no": line.entry_no,
+        "day": line.effective_date.isoformat(),
+        "what": KINDS.get(line.kind, line.kind),
+        "money": _yuan(line.money_fen),
+        "explanation": words.get(line.explanation_ref) if line.explanation_ref is not None else None,
+    }
+
+
+def _yuan(fen: int) -> str:
+    sign = "−" if fen < 0 else ""
+    return f"{sign}{abs(fen) // 100:,}.{abs(fen) % 100:02d}"
+
+
+async def _explanations(runtime: Runtime, lines: Sequence[Line]) -> dict[UUID, str]:
+    """The public words of corrections (令81 §16): they lie in the vault under a commitment."""
+    refs = [line.explanation_ref for line in lines if line.explanation_ref is not None]
+    opened = await runtime.vault.open_many(refs)
+    return {ref: fields["explanation"] for ref, fields in opened.items() if "explanation" in fields}
+
+
+@router.get("/entries.json")
+async def read_open_entries(runtime: Running) -> JSONResponse:
+    """Every entry of the fund's book up to the published head: its number, position, day, kind and money."""
+    head = await _head(runtime)
+    if head is None:
+        raise not_found(origin=runtime.signer.origin)
+    async with runtime.log.queries() as connection:
+        lines = await books.lines(connection, head.size, None)
+    words = await _explanations(runtime, lines)
+    entries = [
+        {
+            "entry_no": line.entry_no,
+            "position": line.position,
+            "entry_id": line.entry_id,
+            "kind": line.kind,
+            "effective_date": line.effective_date,
+            "money_fen": line.money_fen,
+            "reverses_no": line.reverses_no,
+            "explanation": words.get(line.explanation_ref) if line.explanation_ref is not None else None,
+        }
+        for line in reversed(lines)
+    ]
+    answer = as_json({"origin": runtime.signer.origin, "size": head.size, "entries": entries})
+    answer.headers.update(A_WHILE)
+    return answer
+
+
+async def _position(runtime: Runtime, entry_no: int) -> tuple[int, Head]:
+    """Where an entry stands, if the published head reaches it. Raises 404 otherwise."""
+    head = await _head(runtime)
+    async with runtime.log.queries() as connection:
+        position = await books.position_of(connection, entry_no)
+    if head is None or position is None or position > head.size:
+        raise not_found(entry_no=entry_no)
+    return position, head
+
+
+@router.get("/entries/{entry_no}.json", response_class=Response)
+async def read_open_entry(entry_no: Number, runtime: Running) -> Response:
+    """An entry's exact bytes: what was hashed, stored and published."""
+    position, _ = await _position(runtime, entry_no)
+    (recorded,) = await runtime.log.read(position - 1, 1)
+    return Response(recorded.body, media_type="application/json", headers=FOR_EVER)
+
+
+@router.get("/entries/{entry_no}.tlog-proof", response_class=PlainTextResponse)
+async def read_open_receipt(entry_no: Number, runtime: Running) -> Response:
+    """The entry's way to the published head, which comes with it (C2SP tlog-proof)."""
+    position, head = await _position(runtime, entry_no)
+    hashes = await prove_inclusion(runtime.log.pool, runtime.log.config.schema, position, head.size)
+    return PlainTextResponse(str(make_receipt(position, hashes, head.note)), headers=A_WHILE)
+
+
+@router.get("/check", response_class=HTMLResponse, include_in_schema=False)
+async def read_check_page(runtime: Running) -> Response:
+    """The page that checks a receipt in the reader's own browser."""
+    page = _TEMPLATES.get_template("check.html").render(
+        community=runtime.settings.community, vkey=str(runtime.signer.verifier_key)
+    )
+    return HTMLResponse(page, headers=A_WHILE)
+
+
+@router.get("/{name}", response_class=Response, include_in_schema=False)
+async def read_page_file(name: str) -> Response:
+    """The pages' style and scripts."""
+    if name not in _FILES:
+        raise not_found(path=name[:80])
+    return Response(_page_file(name), media_type=_FILES[name], headers=A_WHILE)
+
+
+@router.get("/vendor/{name}", response_class=Response, include_in_schema=False)
+async def read_vendored_file(name: str) -> Response:
+    """The library that checks signatures where the browser has none."""
+    if name not in _VENDOR:
+        raise not_found(path=name[:80])
+    return Response(_page_file("vendor", name), media_type="text/javascript", headers=A_WHILE)
