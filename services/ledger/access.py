@@ -60,6 +60,7 @@ READ_GOODS = "read_goods"
 REVEAL_RECIPIENT = "reveal_recipient"
 READ_MARKETS = "read_markets"
 READ_NOTE = "read_note"
+READ_HOST = "read_host"
 
 PEOPLE = tuple(role for role in Role if role is not Role.SYSTEM)
 FUND_DESK = (Role.FUND_CLERK, Role.CASHIER)
@@ -99,7 +100,7 @@ def build_access() -> AccessTable:
     _allow_goods(table)
     _allow_markets(table)
     # The fund's books are open to everybody who can sign in; they name nobody.
-    for query in (READ_BALANCES, READ_ACCOUNTS, READ_FUND_ENTRIES):
+    for query in (READ_BALANCES, READ_ACCOUNTS, READ_FUND_ENTRIES, READ_HOST):
         _allow(table, query, PEOPLE)
     _allow(table, READ_HOURS_ENTRIES, WATCH)
     _allow(table, READ_DONATION, (*FUND_DESK, Role.FUND_APPROVER, Role.SUPERVISOR, Role.AUDITOR))

@@ -1,7 +1,11 @@
 """The one place where the ledger's rooms meet."""
 
+from collections.abc import Sequence
+
+from fastapi import APIRouter
+
 from eventstore.aggregate import Aggregate
-from servicekit.definition import ServiceDefinition
+from servicekit.definition import Runtime, ServiceDefinition
 from services.ledger.access import build_access
 from services.ledger.api import ROUTERS
 from services.ledger.api.donations import ACCOUNTING
@@ -16,7 +20,7 @@ from services.ledger.commands import (
     EraseVaultData,
 )
 from services.ledger.decider import aid, book, donation, erasure, goods, keys, market
-from services.ledger.policy import POLICY
+from services.ledger.policy import POLICY, host_charity
 from services.ledger.reactions import reactions
 from services.ledger.read_models.copies import VolunteersCopy
 from services.ledger.read_models.own import LedgerModel
@@ -31,13 +35,19 @@ MARKET = Aggregate("market", market.initial, market.decide, market.evolve, MARKE
 SIGNING_KEY = Aggregate("signing_key", keys.initial, keys.decide, keys.evolve, SIGNING_KEY_COMMANDS)
 ERASURE = Aggregate("erasure", erasure.initial, erasure.decide, erasure.evolve, (EraseVaultData,))
 
+
+def _routes(_runtime: Runtime) -> Sequence[APIRouter]:
+    host_charity()  # read at start: a wrong file stops the service before it answers anybody
+    return ROUTERS
+
+
 definition = ServiceDefinition(
     name="ledger",
     title="Two books, hours (minutes) and fund (分), balanced, without gaps; gifts in three hands, aid by signatures.",
     read_models=(LedgerModel(), VolunteersCopy()),
     aggregates=(BOOK, DONATION, AID, GOODS, MARKET, SIGNING_KEY, ERASURE),
     access=build_access(),
-    build_app=lambda _runtime: ROUTERS,
+    build_app=_routes,
     policy=POLICY,
     reactions=reactions,
     hears=("volunteers",),

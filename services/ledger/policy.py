@@ -1,7 +1,19 @@
-"""The figures that ledger goes by: what was adopted last of the policy file's section `ledger`."""
+"""What the ledger goes by: its figures, adopted last of the policy file's section, and the charity it keeps books for.
 
+The charity's words are no figures and are in no event: they stand in a file of their own, which the host answers for.
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from contracts.event import Digest
 from contracts.ledger import PolicyAdopted
-from servicekit.policy import PolicySection
+from servicekit.policy import PolicyInvalid, PolicySection
 from services.ledger.commands import LedgerPolicy
 
 POLICY = PolicySection("ledger", LedgerPolicy, PolicyAdopted)
@@ -10,3 +22,51 @@ POLICY = PolicySection("ledger", LedgerPolicy, PolicyAdopted)
 def current_policy() -> LedgerPolicy:
     """The figures in force."""
     return POLICY.current
+
+
+class HostCharity(BaseModel):
+    """The charity that may raise money in public, in whose account the fund's money lies (慈善法 §22, §24, §26, §27).
+
+    All of it or nothing: half a charity is none that anybody should give to.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Annotated[str, Field(min_length=2, max_length=80)]
+    certificate_no: Annotated[str, Field(pattern=r"^[0-9A-Z]{8,40}$")]
+    """Of its certificate to raise money in public (公开募捐资格证书)."""
+    filing_no: Annotated[str, Field(pattern=r"^[0-9A-Z]{8,40}$")]
+    """Under which the plan of this fund-raising is filed (备案)."""
+    agreement_sha256: Digest
+    """Of the agreement between the charity and the community."""
+    account_tail: Annotated[str, Field(pattern=r"^[0-9]{4}$")]
+    """The last four digits of its account: never more."""
+    platform_url: Annotated[str, Field(pattern=r"^https://[a-z0-9.\-]+(/[^\s]*)?$", max_length=300)]
+    """The fund's page on a designated platform: gifts are made there, never here."""
+
+
+class HostCharitySource(BaseSettings):
+    """CHAOYANGLI_HOST_CHARITY names the charity's file; without it nothing is said of raising money."""
+
+    model_config = SettingsConfigDict(env_prefix="CHAOYANGLI_", extra="ignore", frozen=True)
+
+    host_charity: Path | None = None
+
+
+@cache
+def host_charity() -> HostCharity | None:
+    """The charity of the file that is named, read once, at start; None without one. Raises PolicyInvalid."""
+    path = HostCharitySource().host_charity
+    return None if path is None else read_host_charity(path)
+
+
+def read_host_charity(path: Path) -> HostCharity:
+    """The charity that a file describes, whole. Raises PolicyInvalid, a line for everything that is wrong."""
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return HostCharity.model_validate(document, strict=True)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise PolicyInvalid(f"{path}: cannot be read: {error}") from None
+    except ValidationError as error:
+        lines = [f"{path}: {'.'.join(map(str, one['loc'])) or 'the file'}: {one['msg']}" for one in error.errors()]
+        raise PolicyInvalid("\n".join(lines)) from None

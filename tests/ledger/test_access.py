@@ -71,6 +71,7 @@ EXPECTED: dict[str, dict[Role, set[str]]] = {
     "reveal_case": everybody(*VISITORS, Role.FUND_CLERK, Role.CASHIER),
     "read_balances": everybody(*PEOPLE),
     "read_accounts": everybody(*PEOPLE),
+    "read_host": everybody(*PEOPLE),
     "read_fund_entries": everybody(*PEOPLE),
     "read_hours_entries": everybody(Role.HOURS_AUDITOR, Role.SUPERVISOR, Role.AUDITOR),
     "read_donation": everybody(Role.FUND_CLERK, Role.CASHIER, Role.FUND_APPROVER, Role.SUPERVISOR, Role.AUDITOR),

@@ -14,6 +14,7 @@ from services.ledger.api.aid_shared import EXPLANATION
 from services.ledger.api.shared import AsOfQuery, Limit, Running, as_json
 from services.ledger.chart_of_accounts import chart
 from services.ledger.commands import FUND
+from services.ledger.policy import host_charity
 from services.ledger.read_models import queries
 from services.ledger.read_models.queries import EntryFilter
 
@@ -25,6 +26,14 @@ async def read_accounts(caller: Reading) -> JSONResponse:
     """The chart of accounts, codes first, and the funds with their purposes."""
     caller.by(access.READ_ACCOUNTS)
     return as_json(chart().model_dump())
+
+
+@router.get("/fund/host")
+async def read_host(caller: Reading) -> JSONResponse:
+    """The charity that the fund's money lies with, and where gifts are made; null: nothing is said of raising money."""
+    caller.by(access.READ_HOST)
+    host = host_charity()
+    return as_json({"host_charity": None if host is None else host.model_dump()})
 
 
 @router.get("/balances")
