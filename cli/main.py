@@ -20,6 +20,7 @@ from cli.commands import (
     proof,
     receipt,
     records,
+    recover,
     running,
     time_travel,
     witness,
@@ -54,7 +55,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-PARTS = (running, living, history, proof, care, policy, records, receipt, witness, audit, time_travel, key, checkpoint)
+PARTS = (
+    running, living, history, proof, care, policy, records, receipt, witness, audit, time_travel, key, checkpoint,
+    recover,
+)  # fmt: skip
 for part in PARTS:
     part.register(app)
 

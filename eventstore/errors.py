@@ -10,6 +10,7 @@ EngineError
 ├── LogUnavailable         PostgreSQL did not answer; nothing is known to be recorded
 ├── NotCaughtUp            a position of another service was not heard within the wait (HTTP 503)
 ├── StreamDiverged         JetStream holds something else than the log: stop, raise an alarm
+│   └── LogBehindStream    the stream has events that the log lacks: nothing may be appended any more
 └── Tampered               the log does not hash to what was signed, or has a gap
 """
 
@@ -74,6 +75,10 @@ class NotCaughtUp(EngineError):
 
 class StreamDiverged(EngineError):
     """The JetStream stream is ahead of the log or holds another event at a position."""
+
+
+class LogBehindStream(StreamDiverged):
+    """The stream has events that the log does not: appending would give their numbers a second content."""
 
 
 class Tampered(EngineError):

@@ -23,7 +23,7 @@ from nats.js.errors import APIError, NotFoundError
 from eventstore import streams
 from eventstore.broker import Connection
 from eventstore.durables import RECORD_SECONDS, DurableKeeper
-from eventstore.errors import StreamDiverged, Tampered
+from eventstore.errors import LogBehindStream, StreamDiverged, Tampered
 from eventstore.log import Log, RawEvent
 from eventstore.publish import BATCH_MOST, PublishFailed, Target, publish
 from eventstore.tasks import end, wait_for
@@ -189,7 +189,10 @@ class Relay:
             raise StreamDiverged(f"message {last}, the last of {name}, cannot be read") from error
         stored = await self._log.read_raw(last - 1, 1)
         if not stored:
-            raise StreamDiverged(f"{name} has {last} messages, the log is shorter: restore the log's tail first")
+            raise LogBehindStream(
+                f"{name} has {last} messages, the log is shorter: restore the log's tail first,"
+                f" by `chaoyangli recover {self._log.service}`"
+            )
         message_id = (message.headers or {}).get("Nats-Msg-Id")
         if message_id != str(stored[0].event_id) or message.data != stored[0].body:
             raise StreamDiverged(f"message {last} of {name} is {message_id}, the log has {stored[0].event_id} there")

@@ -23,8 +23,10 @@ from eventstore.clock import ClockUnreadable, open_clock
 from eventstore.errors import LogUnavailable, ReadModelMismatch, Tampered
 from eventstore.executor import Executor
 from eventstore.log import Log
+from eventstore.tasks import end
 from eventstore.vault import ErasureList, Vault
 from servicekit import adoption, app, logs
+from servicekit.behind import check_stream
 from servicekit.definition import Background, Runtime, ServiceDefinition
 from servicekit.door import Door
 from servicekit.metrics import Metrics
@@ -79,7 +81,10 @@ class ServiceProcess:
         await self.serve(stop, settings)
 
     async def serve(self, stop: asyncio.Event, settings: ServiceSettings | None = None) -> None:
-        """Serve until `stop` is set, then end in order within ten seconds. Raises CannotStart."""
+        """Serve until `stop` is set, then end in order within ten seconds.
+
+        Raises CannotStart, also when the process must not go on.
+        """
         settings = settings or self._settings()
         if settings.service != self._definition.name:
             raise CannotStart(f"CHAOYANGLI_SERVICE is {settings.service!r}, this program is {self._definition.name!r}")
@@ -94,10 +99,13 @@ class ServiceProcess:
             start_roles(self._definition, runtime, supervisor)
             door.open(app.build(self._definition, runtime))
             _log.info("serving", port=settings.port)
-            await stop.wait()
+            await _either(stop, self.status.ending)
             _log.info("stopping")
             # First the requests that have begun, which need the log; then the tasks, then the log.
             await server.drain()
+        if self.status.ending.is_set():
+            # Started again, it finds what is the matter before it takes a command.
+            raise CannotStart("; ".join(self.status.not_ready.values()))
 
     async def _opened(self, stop: asyncio.Event, settings: ServiceSettings) -> Runtime | None:
         """Open the log, again and again while that may still succeed; None when told to stop before."""
@@ -113,7 +121,7 @@ class ServiceProcess:
                 _log.error("read models must be replayed", exc_info=error)
             except (Tampered, HeadUnreadable) as error:
                 self.status.refuse_commands("head", str(error))
-                _log.critical("log does not agree with its last signed head", exc_info=error)
+                _log.critical("log does not agree with its last signed head, or with its stream", exc_info=error)
             except (SecretMissing, KeyFileError, ClockUnreadable, ValueError) as error:
                 raise CannotStart(str(error)) from error
             with contextlib.suppress(TimeoutError):
@@ -123,12 +131,13 @@ class ServiceProcess:
     async def _opened_once(self, settings: ServiceSettings) -> Runtime:
         """Open the log and put the policy file's figures in force, by an event where they are new."""
         runtime = await open_runtime(self._definition, settings, self.status, self.metrics)
-        if self._definition.policy is not None:
-            try:
+        try:
+            await check_stream(settings, runtime.log)
+            if self._definition.policy is not None:
                 await adoption.adopt(self._definition.policy, runtime)
-            except BaseException:
-                await _close(runtime.log)
-                raise
+        except BaseException:
+            await _close(runtime.log)
+            raise
         return runtime
 
     def _settings(self) -> ServiceSettings:
@@ -206,6 +215,15 @@ class _Server(uvicorn.Server):
         """Take no more requests, and return when those that have begun were answered, or their time is up."""
         self.should_exit = True
         await asyncio.wait([self.serving], timeout=DRAIN_SECONDS + 1)
+
+
+async def _either(*events: asyncio.Event) -> None:
+    """Return once one of them is set."""
+    waits = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await end(waits)
 
 
 @contextlib.asynccontextmanager

@@ -1,5 +1,6 @@
 """What ails a service process: why it cannot accept commands, and what is late or broken though it can."""
 
+import asyncio
 from dataclasses import dataclass, field
 
 
@@ -13,6 +14,9 @@ class Status:
     """Events behind: `relay`, and one per source heard."""
     stopped: set[str] = field(default_factory=set)
     """Roles that stopped for good and wait for an operator (a diverged stream, a refused fork)."""
+
+    ending: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the process must end: whatever starts it again finds the reason, and then waits for an operator."""
 
     def ails(self, name: str, reason: str) -> None:
         """Note that a part is late or broken; commands are accepted all the same."""

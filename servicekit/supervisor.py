@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from eventstore.checkpoint import ForkRefused, HeadUnreadable, NoHead
-from eventstore.errors import ReadModelMismatch, StreamDiverged, Tampered
+from eventstore.errors import LogBehindStream, ReadModelMismatch, StreamDiverged, Tampered
 from servicekit.metrics import Metrics
 from servicekit.status import Status
 
@@ -80,6 +80,9 @@ class Supervisor:
                 _log.critical("role stopped", task=name, exc_info=error)
                 self._status.stop(name, f"stopped: {error}")
                 self._metrics.task_failures.labels(name).inc()
+                if isinstance(error, LogBehindStream):
+                    self._status.refuse_commands("stream", str(error))
+                    self._status.ending.set()
                 return
             except ReadModelMismatch as error:
                 _log.critical("role stopped", task=name, exc_info=error)

@@ -10,7 +10,7 @@ PostgreSQL, copies of other logs from their streams, up to where they were heard
 """
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -23,7 +23,7 @@ from eventstore.config import LogConfig
 from eventstore.errors import LogUnavailable
 from eventstore.read_model import ReadModel, models_version
 from eventstore.replay.comparing import Difference, TableReport, compare_tables, count_tables
-from eventstore.replay.projector import HeardHistory, OwnHistory, ReplayFailed
+from eventstore.replay.projector import HeardHistory, Messages, OwnHistory, ReplayFailed
 from eventstore.replay.run import Goal, Progress, ReplayRefused, ReplayReport, Run, live_state
 from eventstore.replay.swap import swap_in
 from eventstore.stream_reader import StreamReader
@@ -50,13 +50,14 @@ async def replay(
     swap: bool = False,
     progress: Progress | None = None,
     nats: Client | None = None,
+    copies: Mapping[str, Messages] | None = None,
 ) -> ReplayReport:
     """Fold the read models from position 1; see the module for the three ways.
 
     `config` is the migrator's. `until`: a position of the service's own log, or a time; copies are then folded as far
     as their logs were recorded at that time, and heard. `nats` is needed where other logs were heard: a client that may
-    read their streams directly. Raises ReplayRefused, ReplayFailed, Tampered, StreamUnreadable, LogUnavailable: the
-    live tables are as before.
+    read their streams directly; or `copies`: for each source, what reads its log elsewhere. Raises ReplayRefused,
+    ReplayFailed, Tampered, StreamUnreadable, LogUnavailable: the live tables are as before.
     """
     if config.role != "migrator":
         raise ValueError(f"a replay is done by the migrator, not by {config.user}")
@@ -68,7 +69,9 @@ async def replay(
     async with _connected(config) as connection, _connection(config) as reading, AsyncExitStack() as stack:
         run = Run(config, read_models, connection, progress, started, OwnHistory(reading, config.schema))
         for source in sorted({model.source for model in read_models} - {config.service}):
-            if nats is not None:
+            if copies is not None and source in copies:
+                run.histories[source] = HeardHistory(source, copies[source])
+            elif nats is not None:
                 reader = await stack.enter_async_context(StreamReader(nats, source))
                 run.histories[source] = HeardHistory(source, reader)
         if swap:

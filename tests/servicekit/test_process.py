@@ -135,6 +135,45 @@ async def test_a_service_serves_before_and_without_nats_and_catches_up(world: Wo
             await eventually(lambda: orders.process.metrics.registry.get_sample_value("outbox_unpublished") == 0)
 
 
+async def test_a_log_behind_its_stream_ends_the_process_and_keeps_it_from_taking_commands(
+    world: World, nats_server: TestNats
+) -> None:
+    async with running(world, sample(), nats_server.url) as orders:
+        await orders.until_ready("degraded")
+        await orders.post("/v1/items", {"item_code": "haircut", "minutes": 30})
+        await eventually(lambda: orders.process.status.lags.get("relay") == 0)
+    client = await nats.connect(nats_server.url)
+    await client.jetstream().publish("chaoyangli.orders.ServiceItemPublished", b"what an old copy of the log lacks")
+    await client.close()
+    # Started while NATS is away it cannot know; it ends as soon as its relay has found out.
+    nats_server.stop()
+    settings = world.settings("orders", nats_url=nats_server.url)
+    process = ServiceProcess(sample())
+    serving = asyncio.create_task(process.serve(asyncio.Event(), settings))
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{settings.port}") as http:
+        await eventually(lambda: _ready(http), 20)
+    nats_server.start()
+    with pytest.raises(CannotStart, match="chaoyangli recover orders"):
+        await asyncio.wait_for(serving, 60)
+    async with running(world, sample(), nats_server.url) as again:
+
+        async def refused() -> bool:
+            answer = await again.client.get("/readyz")
+            return answer.status_code == 503 and "chaoyangli recover orders" in answer.text
+
+        await eventually(refused, 20)
+        body = {"item_code": "shopping", "minutes": 30}
+        answer = await again.client.post("/v1/items", json=body, headers=world.headers())
+        assert answer.status_code == 503
+
+
+async def _ready(http: httpx.AsyncClient) -> bool:
+    try:
+        return (await http.get("/readyz")).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
 async def test_a_deadline_fires_in_business_time_once(world: World, nats_server: TestNats, tmp_path: Path) -> None:
     clock, start = tmp_path / "clock", datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
     direct(clock, start, speed=0)
