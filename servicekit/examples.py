@@ -19,6 +19,7 @@ _BY_NAME: dict[str, Any] = {
     "item_code": "haircut",
     "licence": "medical",
     "name": "王示例",
+    "period": "2026-02",
     "phone": "13800000000",
     "key_id": "9f86d081884c7d65",
     "payee": {"name": "周示例", "account": "6222000000000000000"},

@@ -5,10 +5,12 @@ The approvers sign with keys of their own. Theirs are made from words, for they 
 
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
 from cli.client import Actor
+from cli.output import SHANGHAI
 from cli.seed.community import Person
 from cli.seed.days import Days
 from cli.seed.stories import Story, last_day, rounds
@@ -32,7 +34,9 @@ def stories(days: Days) -> list[Coroutine[Any, Any, None]]:
 async def open_office(days: Days) -> None:
     """Before the first case: everybody's key."""
     await days.at(_first_day(days), 8, 30)
-    await Office(Story.of(days, "aid-keys"), 0).open()
+    office = Office(Story.of(days, "aid-keys"), 0)
+    await office.open()
+    await office.close_last_month()
 
 
 def _first_day(days: Days) -> int:
@@ -75,6 +79,13 @@ class Office:
 
         found: dict[str, str] = await self.story.steps.take("sign", self.story.now, do)
         return found
+
+    async def close_last_month(self) -> None:
+        """结账: the month before is over; one proposes to close it, another does."""
+        month = (self.story.now.astimezone(SHANGHAI).replace(day=1) - timedelta(days=1)).strftime("%Y-%m")
+        for role in (Role.FUND_CLERK, Role.SUPERVISOR):
+            await self.ask("/books/fund/close", {"period": month}, self.story.staff(role))
+        self.story.tell(f"结账  {month} 的基金账两人结了，以后只能在后面的月份更正")
 
     async def open(self) -> None:
         """登记签名密钥: each shows a key, the supervisor sees it; one is lost later and another takes its place."""

@@ -102,6 +102,7 @@ _NUMBERS = {
     "to_minute": 720,
 }
 _TEXTS = {
+    "period": "2026-02",
     "order_no": "20260305",
     "into_order_no": "20260304",
     "orders": "20260305",

@@ -128,4 +128,28 @@ class HoldReleased(HoldFact, service="ledger", audience="internal"):
     released_at: Instant
 
 
-BookEvent = EntryPosted | EntryReversed | EntryRefused | HoldPlaced | HoldReleased
+class FundBalance(Part):
+    """What a fund's money came to."""
+
+    fund: Code
+    balance_fen: Annotated[int, Field(ge=0, le=2**53 - 1)]
+
+
+class PeriodClosed(Event, service="ledger", audience="partner"):
+    """结账 — a month of a book was closed by the second of two people; from then on nothing takes effect in it."""
+
+    book: Book
+    period: Annotated[str, Field(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$")]
+    closed_through: date
+    """The month's last day."""
+    step: Annotated[int, Field(ge=1, le=2)]
+    """1: somebody proposes it and nothing is closed yet; 2: another person closes it."""
+    closed_by: UUID
+    last_entry_no: Annotated[int, Field(ge=0, le=2**53 - 1)]
+    """Of everything recorded so far: later entries are of the open months, whatever they correct."""
+    balances: tuple[FundBalance, ...] = ()
+    role: Role
+    closed_at: Instant
+
+
+BookEvent = EntryPosted | EntryReversed | EntryRefused | HoldPlaced | HoldReleased | PeriodClosed

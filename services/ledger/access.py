@@ -13,6 +13,7 @@ from services.ledger.commands import (
     AmendAid,
     ApplyAid,
     ApproveAid,
+    ClosePeriod,
     ConfirmAidReceipt,
     ConfirmSigningKey,
     CorrectEntry,
@@ -97,6 +98,8 @@ def build_access() -> AccessTable:
     table.rule(RefundDonation, Role.CASHIER, unless=["pledged"])
     table.rule(CorrectEntry, Role.FUND_CLERK)
     _allow_aid(table)
+    for role in (Role.FUND_CLERK, Role.FUND_APPROVER, Role.SUPERVISOR, Role.HOURS_AUDITOR):
+        table.rule(ClosePeriod, role)
     _allow_goods(table)
     _allow_markets(table)
     # The fund's books are open to everybody who can sign in; they name nobody.

@@ -94,6 +94,10 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
         "这个账户里的钱不够。",
         "{account} of {fund} holds {balance_fen} 分; move money there first.",
     ),
+    "period_closed": (409, "这个月已经结账。", "The book is closed through {closed_through}."),
+    "closed_already": (409, "这个月已经结过账。", "The book is closed through {closed_through} already."),
+    "month_not_over": (409, "这个月还没有过完。", "The month runs until {last_day}."),
+    "closed_by_you": (409, "提出结账的和确认的要是两个人。", "You proposed it; another person closes it."),
     "places_equal": (422, "钱没有换地方。", "The money lies there already."),
     # things given
     "lot_unknown": (404, "没有这批物资。", "There is no such lot."),

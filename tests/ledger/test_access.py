@@ -40,6 +40,7 @@ EXPECTED: dict[str, dict[Role, set[str]]] = {
     **dict.fromkeys(("ApproveAid", "RejectAid", "ReverseAid"), everybody(Role.FUND_APPROVER)),
     **dict.fromkeys(("DisburseAid", "ReturnAid", "MoveMoney"), everybody(Role.CASHIER)),
     "ConfirmAidReceipt": {Role.RESIDENT: {"own"}, Role.PROXY: {"proxy"}} | everybody(Role.GRID_WORKER),
+    "ClosePeriod": everybody(Role.FUND_CLERK, Role.FUND_APPROVER, Role.SUPERVISOR, Role.HOURS_AUDITOR),
     "FollowUpAid": everybody(Role.SOCIAL_WORKER, Role.GRID_WORKER),
     "RegisterSigningKey": everybody(Role.FUND_APPROVER),
     "ConfirmSigningKey": everybody(Role.SUPERVISOR, Role.ADMIN),

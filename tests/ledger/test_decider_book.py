@@ -10,6 +10,7 @@ import pytest
 from contracts.command import SYSTEM, Role
 from services.ledger.commands import (
     BOOK_COMMANDS,
+    ClosePeriod,
     CorrectEntry,
     EraseVaultData,
     HoursFacts,
@@ -192,6 +193,7 @@ COMMANDS = {
     "PostProceeds": post_proceeds(),
     "CorrectEntry": CORRECT,
     "PostRefund": post_refund(),
+    "ClosePeriod": ClosePeriod(by=by(CLERK, Role.FUND_CLERK), at=NOON, book="fund", period="2026-02"),
     "RefuseEntry": REFUSE,
 }
 REFUSALS = {
@@ -212,6 +214,7 @@ EVENTS = {
     "ReverseEntry": ("EntryReversed",),
     "RefuseEntry": ("EntryRefused",),
     "PlaceHold": ("HoldPlaced",),
+    "ClosePeriod": ("PeriodClosed",),
     "ReleaseHold": ("HoldReleased",),
     "PayAid": ("HoldReleased", "EntryPosted"),
 }
@@ -249,7 +252,7 @@ def test_every_command_in_every_state(state: str, command: str):
         return
     before = story.state.entry_no
     event = story.when(COMMANDS[command]).then(*EVENTS.get(command, ("EntryPosted",)))
-    if event.type in {"EntryRefused", "HoldPlaced", "HoldReleased"}:
+    if event.type in {"EntryRefused", "HoldPlaced", "HoldReleased", "PeriodClosed"}:
         assert story.state.entry_no == before
     else:
         assert event.entry_no == story.state.entry_no == before + 1

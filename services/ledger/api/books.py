@@ -7,13 +7,14 @@ from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 
 from contracts.ledger import Book
+from eventstore.executor import Plan
 from servicekit.definition import Runtime
-from servicekit.http import Reading
+from servicekit.http import Commanding, Reading, command
 from services.ledger import access
 from services.ledger.api.aid_shared import EXPLANATION
-from services.ledger.api.shared import AsOfQuery, Limit, Running, as_json
+from services.ledger.api.shared import AsOfQuery, Limit, Running, as_json, turn
 from services.ledger.chart_of_accounts import chart
-from services.ledger.commands import FUND
+from services.ledger.commands import FUND, ClosePeriod, ClosePeriodAsk
 from services.ledger.policy import host_charity
 from services.ledger.read_models import queries
 from services.ledger.read_models.queries import EntryFilter
@@ -119,3 +120,26 @@ async def read_minutes(volunteer_id: UUID, caller: Reading, runtime: Running, as
         caller.by(access.READ_MINUTES, relations)
         by_grade = await queries.minutes_of(connection, volunteer_id, as_of)
     return as_json({"volunteer_id": volunteer_id, "minutes": sum(by_grade.values()), "by_grade": by_grade})
+
+
+@router.get("/books/{book}")
+async def read_book(book: Book, caller: Reading, runtime: Running) -> JSONResponse:
+    """How many entries a book has, up to which day it is closed, and which month somebody proposed to close."""
+    caller.by(access.READ_ACCOUNTS)
+    async with runtime.log.queries() as connection:
+        row = await queries.book_row(connection, book)
+    empty = {"last_entry_no": 0, "closed_through": None, "closing": None}
+    return as_json({"book": book, **(empty if row is None else {name: row[name] for name in empty})})
+
+
+@router.post("/books/{book}/close")
+async def close_period(book: Book, ask: ClosePeriodAsk, context: Commanding) -> JSONResponse:
+    """Propose to close a month that is over, or as another person close it. Nothing takes effect in it any more."""
+
+    async def build() -> Plan:
+        by, at = context.by(ClosePeriod), context.runtime.clock.now()
+        closing = ClosePeriod(by=by, at=at, book=book, period=ask.period)
+        return Plan([closing], {"book": book}, expected_versions=context.expecting(closing.stream))
+
+    async with turn(context.runtime):
+        return await command(context, build, ClosePeriod)

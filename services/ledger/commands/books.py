@@ -216,6 +216,18 @@ class PostProceeds(BookCommand):
     voucher_sha256: tuple[Digest, ...]
 
 
+class ClosePeriodAsk(Ask):
+    """Which month, `2026-10`."""
+
+    period: Annotated[str, Field(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$")]
+
+
+class ClosePeriod(BookCommand):
+    """Close a month of a book: proposed by one person, closed by another (会计法 §17)."""
+
+    period: Annotated[str, Field(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$")]
+
+
 class RefuseEntry(BookCommand):
     """Say that an event heard could not be posted."""
 
@@ -228,7 +240,7 @@ class RefuseEntry(BookCommand):
 
 BOOK_COMMANDS: tuple[type[BookCommand], ...] = (
     PostHours, PostDonation, ReverseEntry, CorrectEntry, PlaceHold, ReleaseHold, PayAid, TakeAidBack, MoveMoney,
-    PostGoods, PostProceeds, PostRefund, RefuseEntry,
+    PostGoods, PostProceeds, PostRefund, ClosePeriod, RefuseEntry,
 )  # fmt: skip
 AnyBookCommand = (
     PostHours
@@ -243,5 +255,6 @@ AnyBookCommand = (
     | PostGoods
     | PostProceeds
     | PostRefund
+    | ClosePeriod
     | RefuseEntry
 )

@@ -13,6 +13,7 @@ from contracts.command import Refused
 from contracts.ledger import BookEvent, EntryPosted, EntryRefused, EntryReversed, HoursEntry
 from services.ledger.commands import (
     AnyBookCommand,
+    ClosePeriod,
     CorrectEntry,
     MoveMoney,
     PayAid,
@@ -27,7 +28,7 @@ from services.ledger.commands import (
     ReverseEntry,
     TakeAidBack,
 )
-from services.ledger.decider import book_goods, book_money
+from services.ledger.decider import book_goods, book_money, book_period
 from services.ledger.decider.book_money import AID_PAID, AID_REVERSED, MONEY_MOVED
 from services.ledger.decider.book_state import BookState, Pot, evolve, initial, require_funds
 from services.ledger.decider.two_signatures import correction_facts, require_two
@@ -59,7 +60,11 @@ Events = Sequence[BookEvent]
 
 
 def decide(command: AnyBookCommand, book: BookState) -> Events:
-    """The events that a command comes to. Raises Refused."""
+    """The events that a command comes to, none of them in a closed month. Raises Refused."""
+    return [book_period.in_open_month(event, book) for event in _decide(command, book)]
+
+
+def _decide(command: AnyBookCommand, book: BookState) -> Events:
     match command:
         case PostHours():
             return _post_hours(command, book)
@@ -85,6 +90,8 @@ def decide(command: AnyBookCommand, book: BookState) -> Events:
             return book_money.post_refund(command, book)
         case PostProceeds():
             return book_goods.post_proceeds(command, book)
+        case ClosePeriod():
+            return book_period.close(command, book)
         case RefuseEntry():
             return [_refused(command, command.reason_code, command.conflicts_with)]
         case _:

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from types import MappingProxyType
 from typing import assert_never
 from uuid import UUID
 
 from contracts.command import Refused
-from contracts.ledger import BookEvent, EntryPosted, EntryRefused, EntryReversed, HoldPlaced, HoldReleased
+from contracts.ledger import BookEvent, EntryPosted, EntryRefused, EntryReversed, HoldPlaced, HoldReleased, PeriodClosed
 from services.ledger.commands import FUND
 from services.ledger.posting_rules import Postings, asset_changes, fund_changes, hold_parts, pot_changes
 
@@ -40,6 +41,10 @@ class BookState:
     holds: Mapping[UUID, HoldPlaced] = field(default_factory=lambda: MappingProxyType({}))
     """What is set aside and not paid yet, by hold."""
     reversed: frozenset[UUID] = frozenset()
+    closed_through: date | None = None
+    """The last day of the last closed month."""
+    closing: PeriodClosed | None = None
+    """A month that one person proposed to close."""
 
 
 def initial() -> BookState:
@@ -72,6 +77,10 @@ def evolve(book: BookState, event: BookEvent) -> BookState:
             return replace(_entered(book, event), reversed=book.reversed | {event.reverses})
         case EntryRefused():
             return book
+        case PeriodClosed():
+            if event.step == 1:
+                return replace(book, closing=event)
+            return replace(book, closing=None, closed_through=event.closed_through)
         case HoldPlaced():
             return replace(_held(book, event, 1), holds=MappingProxyType({**book.holds, event.hold_id: event}))
         case HoldReleased():

@@ -21,6 +21,7 @@ from contracts.ledger import (
     HoursEntry,
     InKindFact,
     MarketFact,
+    PeriodClosed,
     ReceiptWaived,
     SigningKeyFact,
 )
@@ -37,14 +38,15 @@ class LedgerModel(ReadModel):
 
     source: ClassVar[str] = "ledger"
     metadata: ClassVar[sa.MetaData] = t.metadata
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     ddl: ClassVar[tuple[str, ...]] = t.DDL
 
     def needs(self, recorded: Recorded) -> Iterable[tuple[sa.Table, Any]]:
         """The counter of the book and the balances of the funds: their CHECKs must see the sum, not a change."""
         event = recorded.event
-        if isinstance(event, EntryPosted | EntryReversed):
+        if isinstance(event, EntryPosted | EntryReversed | PeriodClosed):
             yield t.books, event.book
+        if isinstance(event, EntryPosted | EntryReversed):
             for fund in fund_changes(event.postings):
                 yield t.fund_balances, fund
             for pot in pot_changes(event.postings):
@@ -80,6 +82,8 @@ class LedgerModel(ReadModel):
                 _refusal(recorded, event, rows)
             case HoldPlaced() | HoldReleased() as event:
                 _hold(event, rows)
+            case PeriodClosed() as event:
+                _period(event, rows)
             case AidFact() as event:
                 apply_aid(recorded, event, rows)
             case SigningKeyFact() as event:
@@ -146,6 +150,12 @@ def _entry(recorded: Recorded, event: EntryPosted | EntryReversed, rows: Rows) -
         rows.upsert(t.fund_balances, fund=fund, balance_fen=before + change)
     for (fund, name), change in pot_changes(event.postings).items():
         _pot(fund, name, rows, balance_fen=change)
+
+
+def _period(event: PeriodClosed, rows: Rows) -> None:
+    book = rows.get(t.books, event.book) or {"entries": 0, "last_entry_no": 0}
+    closed = {"closing": event.period} if event.step == 1 else {"closing": None, "closed_through": event.closed_through}
+    rows.upsert(t.books, book=event.book, entries=book["entries"], last_entry_no=book["last_entry_no"], **closed)
 
 
 def _pot(fund: str, name: str, rows: Rows, *, balance_fen: int = 0, held_fen: int = 0) -> None:

@@ -243,3 +243,8 @@ async def relations_to(connection: AsyncConnection, actor_id: UUID, subject_id: 
         sa.or_(*[c.scope.contains([scope]) for scope in PROXY_SCOPES]),
     )
     return frozenset({"proxy"}) if await one(connection, acts_for) is not None else frozenset()
+
+
+async def book_row(connection: AsyncConnection, book: Book) -> Row | None:
+    """A book's counter and its closed months; None before its first entry."""
+    return await one(connection, sa.select(t.books).where(t.books.c.book == book))

@@ -14,6 +14,8 @@ books = sa.Table(
     sa.Column("book", sa.Text, primary_key=True),
     sa.Column("entries", sa.BigInteger, nullable=False),
     sa.Column("last_entry_no", sa.BigInteger, nullable=False),
+    sa.Column("closed_through", sa.Date),
+    sa.Column("closing", sa.Text),
     # As many entries as the last number says: with the unique numbers below, none is missing (会计法 §15).
     sa.CheckConstraint("entries = last_entry_no", name="books_without_gaps"),
 )
