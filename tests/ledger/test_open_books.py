@@ -17,6 +17,7 @@ from eventstore.tlog_proof import TlogProof
 from eventstore.trust_policy import read_trust_policy
 from servicekit.signing import sign
 from services import ledger
+from services.ledger.policy import host_charity
 from tests.ledger.aid_examples import APPROVER, SECOND
 from tests.ledger.counter import DONOR, Counter, logged
 from tests.ledger.examples import ANNA
@@ -182,3 +183,24 @@ PUBLISHED = {
 def test_what_is_vendored_is_what_was_published():
     vendor = Path(ledger.__file__).parent / "pages" / "vendor"
     assert {file.name: sha256(file.read_bytes()).hexdigest() for file in vendor.glob("*.js")} == PUBLISHED
+
+
+async def test_the_host_charity_stands_there_when_there_is_one_and_nothing_of_giving_otherwise(
+    counter: Counter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    await counter.given()
+    await publish(counter)
+    assert "捐款，到" not in (await got(counter, "/")).text
+    file = tmp_path / "host.yaml"
+    file.write_text(
+        'name: 示例慈善总会\ncertificate_no: "53120000500000000A"\nfiling_no: "53120000500000000AB12345"\n'
+        f'agreement_sha256: {"ab" * 32}\naccount_tail: "0042"\nplatform_url: https://platform.example/fund\n'
+    )
+    monkeypatch.setenv("CHAOYANGLI_HOST_CHARITY", str(file))
+    host_charity.cache_clear()
+    try:
+        page = (await got(counter, "/")).text
+    finally:
+        host_charity.cache_clear()
+    for words in ("示例慈善总会", "53120000500000000A", "尾号 0042", "https://platform.example/fund"):
+        assert words in page

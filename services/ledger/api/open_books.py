@@ -25,6 +25,7 @@ from servicekit.http import not_found
 from servicekit.publishing import read_published
 from services.ledger.api.shared import Running, as_json
 from services.ledger.chart_of_accounts import chart
+from services.ledger.policy import host_charity
 from services.ledger.read_models import open_books as books
 from services.ledger.read_models.open_books import Line
 
@@ -121,6 +122,7 @@ async def read_fund_page(runtime: Running) -> Response:
         more=len(lines) > SHOWN,
         witnesses=head.witnesses,
         vkey=str(runtime.signer.verifier_key),
+        host=host_charity(),
     )
     return HTMLResponse(page, headers=A_WHILE)
 
