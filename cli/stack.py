@@ -27,6 +27,8 @@ READY_SECONDS = 60.0
 RESTART_SECONDS = (0.5, 1.0, 2.0, 5.0, 15.0)
 """Pauses before a dead service is started again; the last one repeats."""
 LASTING_SECONDS = 30.0
+FOR_AN_OPERATOR = ("chaoyangli recover", "chaoyangli checkpoint adopt", "adopt a head")
+"""Whoever is told to run these would wait in vain for a service that says so."""
 
 
 class ServiceServer(Server):
@@ -64,11 +66,24 @@ class ServiceServer(Server):
         connection = http.client.HTTPConnection(HOST, self.port, timeout=2)
         try:
             connection.request("GET", "/readyz")
-            return connection.getresponse().status == http.HTTPStatus.OK
+            answer = connection.getresponse()
+            said = answer.read()
         except OSError:
             return False
         finally:
             connection.close()
+        self._refuse_to_wait(said)
+        return answer.status == http.HTTPStatus.OK
+
+    def _refuse_to_wait(self, readiness: bytes) -> None:
+        """Raises EmbeddedError with the service's own words when it waits for an operator, and for nothing else."""
+        try:
+            reasons = json.loads(readiness)["reasons"]
+        except (ValueError, KeyError, TypeError):
+            return  # it is being started or ended
+        for reason in reasons:
+            if any(command in reason for command in FOR_AN_OPERATOR):
+                raise EmbeddedError(f"{self.service} takes no commands: {reason.partition(': ')[2]}")
 
 
 class Stack:

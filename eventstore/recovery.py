@@ -9,7 +9,6 @@ append (architecture.md §3, "Recovery").
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from uuid import UUID
 
 import asyncpg
 
@@ -200,26 +199,35 @@ async def move_heard(connection: asyncpg.Connection, tail: Tail, sources: Sequen
     """Put the consumers' positions where the tail shows that they were, inside the caller's transaction.
 
     An event that was recorded because another was heard (`causationid`) proves that its source was heard up to there:
-    heard again, it would be acted upon twice. `connection` is a superuser's, who sees the logs of the sources, the
-    tails of which are in them by now. Returns source → new position, of those that moved.
+    heard again, it would be acted upon twice. `connection` is a superuser's, who sees the logs of `sources`, with
+    their tails in them by now. Returns source → new position, of those that moved. Raises TailRefused when an event was
+    caused by one that none of them has: its source must be recovered together with this log.
     """
-    causes: list[UUID] = [event.causation_id for event in tail.events if event.causation_id is not None]
-    moved = {}
+    causes = {event.causation_id for event in tail.events if event.causation_id is not None}
+    missing, moved = set(causes), {}
     for source in sources:
-        if not await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", f"{source}.events"):
+        if not causes or not await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", f"{source}.events"):
             continue
-        last = await connection.fetchval(
-            f"SELECT coalesce(max(position), 0) FROM {source}.events WHERE event_id = ANY($1)", causes
+        rows = await connection.fetch(
+            f"SELECT event_id, position FROM {source}.events WHERE event_id = ANY($1)", [*causes]
         )
+        if not rows:
+            continue
+        missing -= {row["event_id"] for row in rows}
         position = await connection.fetchval(
             f"""INSERT INTO {tail.config.schema}.heard AS h (source, position) VALUES ($1, $2)
                 ON CONFLICT (source) DO UPDATE SET position = excluded.position WHERE h.position < excluded.position
                 RETURNING position""",
             source,
-            last,
+            max(row["position"] for row in rows),
         )
         if position:
             moved[source] = position
+    if missing:
+        raise TailRefused(
+            f"{tail.config.service}: {len(missing)} of its missing events were caused by events that their own log"
+            " lacks, too: recover all services at once, by `chaoyangli recover`"
+        )
     return moved
 
 

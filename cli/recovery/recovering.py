@@ -110,7 +110,7 @@ async def _write(
         tell("put back", number, len(tails))
     for tail in tails:
         service = tail.config.service
-        moved = await move_heard(connection, tail, sorted(definition_of(service).sources))
+        moved = await move_heard(connection, tail, [source for source in SERVICES if source != service])
         found[service].heard = dict(moved)
 
 

@@ -56,7 +56,7 @@ def lived(place: Path) -> Iterator[Lived]:
         with running("up", "--data", data, "--json") as up:
             assert up.line()
             assert say("token", "--bootstrap", "--data", data, "--json").code == 0
-            eventually_blocking(lambda: _all_witnessed(data), 90, every=0.5, what="every log is witnessed")
+            eventually_blocking(lambda: _all_witnessed(data), 240, every=0.5, what="every log is witnessed")
             assert say("audit", "export", bundle, "--data", data).code == 0
             assert up.end(signal.SIGTERM) == 0
         yield Lived(data, bundle, f"http://127.0.0.1:{port}")

@@ -61,6 +61,10 @@ def test_the_stream_gives_the_tail_back_and_the_service_goes_on(losses, whole):
     shown = say("checkpoint", "show", "--data", data)
     assert shown.code == CHECK_FAILED
     assert "run `chaoyangli recover volunteers`" in shown.out.decode()
+    with running("up", "--data", data) as refused:
+        assert refused.end() == NO_ANSWER
+        assert "takes no commands: the log has" in refused.words
+        assert "chaoyangli recover" in refused.words
     said = say("recover", "--data", data)
     assert said.code == OK, said
     text = said.out.decode()
@@ -182,6 +186,10 @@ def test_what_is_not_the_tail_of_this_log_is_refused_and_nothing_is_written(loss
         assert why in said.err
         assert sizes(data) == before
         head.write_bytes(text)
+    alone = say("recover", "notify", "--from-bundle", losses.bundle, "--data", data)
+    assert alone.code == CHECK_FAILED
+    assert "recover all services at once" in alone.err
+    assert sizes(data) == before
     assert say("recover", "shop", "--data", data).code == USAGE
     assert say("recover", "--data", data / "nowhere").code == NOT_THERE
 

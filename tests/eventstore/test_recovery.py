@@ -207,4 +207,7 @@ async def test_what_the_tail_shows_to_have_been_acted_upon_counts_as_heard(datab
         assert await connection.fetchval("SELECT position FROM volunteers.heard WHERE source = 'orders'") == 6
         async with connection.transaction():
             assert await move_heard(connection, tail, ["orders"]) == {}
+        with pytest.raises(TailRefused, match=r"2 of its missing events .* recover all services at once"):
+            async with connection.transaction():
+                await move_heard(connection, tail, ["volunteers", "ledger"])
     await asyncio.to_thread(postgres_server.drop_database, old.name)
