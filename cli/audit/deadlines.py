@@ -97,5 +97,13 @@ def _owed(recorded: Recorded) -> Iterator[tuple[str, UUID, _Due | None]]:
         case "HoursSampled":
             due = None if event.due_at is None else _Due(event.due_at, "a call")
             yield "random check", event.claim_id, due
+        case "MarketSessionOpened":
+            yield "market", event.market_id, _Due(event.due_at, "a disclosure")
+        case "MarketDisclosed":
+            yield "market", event.market_id, None
+        case "MarketReconciled" if event.due_at is not None and event.counted_fen:
+            yield "count of market", event.market_id, _Due(event.due_at, "a deposit")
+        case "ProceedsDeposited":
+            yield "count of market", event.market_id, None
         case _:
             pass  # nothing is due of it

@@ -7,6 +7,7 @@ from cli.audit.breaches import Check
 from cli.audit.credits import Credits
 from cli.audit.deadlines import Deadlines
 from cli.audit.duties import Duties
+from cli.audit.goods import Goods
 from cli.audit.lifecycle import Lifecycle
 from cli.audit.people import People
 from cli.audit.promises import Promises
@@ -30,6 +31,7 @@ def checks(*, open_allowed: bool = False) -> Sequence[Check]:
         Credits(),
         People(),
         Aid(),
+        Goods(),
     )
 
 

@@ -3,6 +3,7 @@
 The approvers sign with keys of their own. Theirs are made from words, for they are invented: nobody else's may be.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,6 +24,7 @@ APPROVERS = 3
 STANDARD = "aid-standard-1"
 POSTED_DAYS = 3
 LAPSE_DAYS = 31
+LOOKS_MAX, LOOK_SECONDS = 300, 0.1
 
 
 def stories(days: Days) -> list[Coroutine[Any, Any, None]]:
@@ -191,6 +193,20 @@ class Case:
         await self.post()
         await self.approve(1, 2)
 
+    async def until_lapsed(self) -> None:
+        """The service's own deadline comes in real time, while business time stands still: wait for it."""
+        client = self.office.story.days.town.client
+
+        async def do(_key: str) -> str:
+            for _ in range(LOOKS_MAX):
+                found = await client.query("ledger", f"/v1{self.path}", actor=self.clerk)
+                if found["state"] == "PUBLICIZED":
+                    return "lapsed"
+                await asyncio.sleep(LOOK_SECONDS)
+            raise AssertionError(f"the approvals of {self.path} did not lapse")
+
+        await self.office.story.steps.take("lapse", self.office.story.now, do)
+
     def tell(self, words: str) -> None:
         self.office.story.tell(f"救助  {words}")
 
@@ -258,6 +274,7 @@ async def _lapsed(case: Case) -> None:
     """Nobody pays for a month: the approvals are void, the money is free, and the case is turned down."""
     await case.until_approved(150, "hardship", "想换个旧冰箱。")
     await case.office.story.pause(days=LAPSE_DAYS)
+    await case.until_lapsed()
     await case.step("reject", {"reason_code": "withdrawn"}, case.office.approver(2))
     case.tell(f"{case.name}：一个月没来领，审批作废，后来说不用了")
 
