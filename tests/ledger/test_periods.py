@@ -90,3 +90,9 @@ async def test_hours_that_come_late_are_posted_and_not_lost(office: Office):
     assert isinstance(posted, EntryPosted)
     assert posted.effective_date == date(2026, 3, 1)
     assert sum(isinstance(event, PeriodClosed) for event in await counter.events()) == 2
+
+
+async def test_a_month_of_no_calendar_is_refused(office: Office):
+    for period in ("0000-01", "2026-13", "2026-1", "26-01"):
+        body = {"period": period}
+        await office.counter.refused(422, "invalid_request", "/books/fund/close", body, *AS_CLERK)

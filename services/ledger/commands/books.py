@@ -219,13 +219,13 @@ class PostProceeds(BookCommand):
 class ClosePeriodAsk(Ask):
     """Which month, `2026-10`."""
 
-    period: Annotated[str, Field(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$")]
+    period: Annotated[str, Field(pattern=r"^[1-9][0-9]{3}-(0[1-9]|1[0-2])$")]
 
 
 class ClosePeriod(BookCommand):
     """Close a month of a book: proposed by one person, closed by another (会计法 §17)."""
 
-    period: Annotated[str, Field(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$")]
+    period: Annotated[str, Field(pattern=r"^[1-9][0-9]{3}-(0[1-9]|1[0-2])$")]
 
 
 class RefuseEntry(BookCommand):
