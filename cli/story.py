@@ -1,6 +1,7 @@
 """One thing's whole story: every event of every log that belongs to it, in order, with who and why."""
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -13,9 +14,10 @@ from contracts.envelope import Recorded, decode
 ROUNDS_MAX = 6
 DEADLINES = frozenset({"due_at", "next_due_at", "expires_at", "attempted_at"})
 """Times of an event that are not when it happened itself."""
-OWN_STREAMS = ("order-", "inquiry-", "claim-", "notification-", "donation-")
+OWN_STREAMS = ("order-", "inquiry-", "claim-", "notification-", "donation-", "aid-", "in_kind-", "market-")
 """Streams that belong to one story as a whole; a person's or a book's belongs to many."""
 _ORDER_NO = re.compile(r"\d{4}[- ]?\d{4}")
+_ENTRY_NO = re.compile(r"(fund|hours)/([1-9]\d{0,14})")
 
 
 class NothingFound(Exception):
@@ -23,7 +25,7 @@ class NothingFound(Exception):
 
 
 class NotAnId(ValueError):
-    """What was asked for is neither an id nor an order's number."""
+    """What was asked for is neither an id, nor an order's number, nor an entry's."""
 
 
 def happened_at(recorded: Recorded) -> datetime:
@@ -63,7 +65,7 @@ class Step:
 
 
 async def trail(place: Place, asked: str) -> list[Step]:
-    """The story of an order (by id or 8-digit number), or of anything else that events name by its id.
+    """The story of an order (by id or number), of an entry (`fund/12`), or of what else events name by its id.
 
     Begins with the events that hold the id and follows causes and correlations through all logs.
     Raises NothingFound, NotAnId.
@@ -71,11 +73,14 @@ async def trail(place: Place, asked: str) -> list[Step]:
     connections = {service: await place.connect(service) for service in SERVICES}
     try:
         found: dict[tuple[str, int], Recorded] = {}
-        needles = [await _subject(connections["orders"], asked)]
+        needles = [await _subject(connections, asked)]
         for service, connection in connections.items():
             await _holding(service, connection, needles, found)
         if not found:
             raise NothingFound(f"no event of any log names {asked}")
+        # Of an entry the whole business behind it: the case or the gift that it names.
+        behind = sorted(_behind(found.values()) - set(needles))
+        await _holding("ledger", connections["ledger"], behind, found)
         for _ in range(ROUNDS_MAX):
             size = len(found)
             for service, connection in connections.items():
@@ -89,22 +94,43 @@ async def trail(place: Place, asked: str) -> list[Step]:
     return [Step(recorded, _why(recorded)) for recorded in ordered]
 
 
-async def _subject(orders: asyncpg.Connection, asked: str) -> str:
-    """The id to look for. An order's number is turned into the order's id."""
+async def _subject(connections: Mapping[str, asyncpg.Connection], asked: str) -> str:
+    """The id to look for. The number of an order or of an entry is turned into its id."""
     try:
         return str(UUID(asked))
     except ValueError:
         pass
+    if (entry := _ENTRY_NO.fullmatch(asked.strip())) is not None:
+        return await _entry(connections["ledger"], entry[1], entry[2])
     if not _ORDER_NO.fullmatch(asked.strip()):
-        raise NotAnId(f"{asked!r} is neither an id nor an order number of 4-4 digits")
+        raise NotAnId(f"{asked!r} is neither an id, nor an order number of 4-4 digits, nor an entry such as fund/12")
     digits = re.sub(r"\D", "", asked)
-    row = await orders.fetchrow(
+    row = await connections["orders"].fetchrow(
         "SELECT body FROM orders.events WHERE type = 'OrderPlaced' AND position($1::bytea IN body) > 0 LIMIT 1",
         f'"order_no":"{digits}"'.encode(),
     )
     if row is None:
         raise NothingFound(f"no order has the number {digits[:4]}-{digits[4:]}")
     return str(decode(row["body"]).event.order_id)  # type: ignore[attr-defined]
+
+
+def _behind(found: Iterable[Recorded]) -> set[str]:
+    """The cases and gifts that entries among these events were posted for."""
+    entries = [recorded.event for recorded in found if recorded.type in {"EntryPosted", "EntryReversed"}]
+    named = {getattr(entry, name) for entry in entries for name in ("case_id", "donation_id")}
+    return {str(one) for one in named if one is not None}
+
+
+async def _entry(ledger: asyncpg.Connection, book: str, number: str) -> str:
+    """The id of an entry of this number. Raises NothingFound."""
+    row = await ledger.fetchrow(
+        """SELECT body FROM ledger.events
+           WHERE type IN ('EntryPosted', 'EntryReversed') AND position($1::bytea IN body) > 0 LIMIT 1""",
+        f'"book":"{book}","entry_no":{number},'.encode(),
+    )
+    if row is None:
+        raise NothingFound(f"the book {book} has no entry {number}")
+    return str(decode(row["body"]).event.entry_id)  # type: ignore[attr-defined]
 
 
 async def _holding(

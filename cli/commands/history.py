@@ -55,11 +55,13 @@ def _print(recorded: Recorded, *, as_json: bool) -> None:
 
 
 def _trail(
-    asked: Annotated[str, typer.Argument(metavar="ID", help="An order's id or 8-digit number, or any other id.")],
+    asked: Annotated[
+        str, typer.Argument(metavar="ID", help="An order's id or number, an entry (fund/12), any other id.")
+    ],
     data: Data = None,
     as_json: Json = False,
 ) -> None:
-    """Tell one order's whole story across all services, in order, with who and why."""
+    """Tell the whole story of an order, a case of aid, a gift or an entry, across all services, with who and why."""
     with located(data) as place:
         try:
             steps = asyncio.run(trail(place, asked))

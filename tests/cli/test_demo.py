@@ -109,6 +109,19 @@ def test_verify_says_of_each_log_what_it_is(data, result):
         assert one["stream_identical"] is True
 
 
+def test_an_entry_leads_to_the_whole_case_behind_it(data, events):
+    paid = next(e["data"] for e in events if e["type"] == "EntryPosted" and e["data"]["kind"] == "aid_paid")
+    by_number = say("trail", f"fund/{paid['entry_no']}", "--data", data, "--json").document
+    told = [step["type"] for step in by_number]
+    for kind in ("AidApplied", "AidVerified", "AidPublicized", "AidApproved", "HoldPlaced", "AidDisbursed"):
+        assert kind in told
+    assert {step["data"]["case_id"] for step in by_number if "case_id" in step["data"]} == {paid["case_id"]}
+    by_case = say("trail", paid["case_id"], "--data", data, "--json").document
+    assert {step["event_id"] for step in by_number} == {step["event_id"] for step in by_case}
+    assert say("trail", "fund/999999", "--data", data).code == NOT_THERE
+    assert say("trail", "fund/0", "--data", data).code == USAGE
+
+
 def test_an_order_has_one_story_across_the_services(data, events):
     number = next(event["data"]["order_no"] for event in events if event["type"] == "OrderRated")
     steps = say("trail", f"{number[:4]}-{number[4:]}", "--data", data, "--json").document
