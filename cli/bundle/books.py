@@ -15,7 +15,9 @@ from contracts.ledger import EntryPosted, EntryReversed, Posting
 from services.ledger.chart_of_accounts import Account, chart
 
 Entry = EntryPosted | EntryReversed
-ROOTS = {"assets": "Assets", "income": "Income", "volunteer": "Assets", "community": "Income"}
+ROOTS = {
+    "assets": "Assets", "income": "Income", "expense": "Expenses", "volunteer": "Assets", "community": "Income",
+}  # fmt: skip
 """What the first word of an account is to a bookkeeping program."""
 COMMODITIES = {"fen": "CNY", "minutes": "MIN"}
 BOOKS = ("fund", "hours")

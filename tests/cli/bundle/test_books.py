@@ -10,6 +10,7 @@ import pytest
 
 from cli.bundle import books
 from contracts.ledger import Posting
+from services.ledger.chart_of_accounts import chart
 from tests.cli.bundle.bundles import bodies, numbered
 
 
@@ -93,3 +94,13 @@ def test_amounts_are_whole_and_exact(amount, unit, said):
 def test_an_account_of_nobodys_chart_is_refused():
     with pytest.raises(Exception, match="account_unknown"):
         books.account_name(Posting(account="assets:pocket", fund="fund-relief", amount=1, unit="fen"))
+
+
+@pytest.mark.parametrize("account", chart().accounts, ids=lambda account: account.account)
+def test_every_account_of_the_chart_has_a_name_that_both_programs_take(account):
+    fund = "fund-relief" if account.book == "fund" else None
+    member = "illness" if account.book == "fund" else "01a218b7-019a-7383-8441-49ddaf8218ac"
+    posting = Posting(account=account.account.replace("*", member), fund=fund, amount=1, unit=account.unit)
+    root, *rest = books.account_name(posting).split(":")
+    assert root in {"Assets", "Income", "Expenses"}
+    assert all(part[0].isupper() or part[0].isdigit() for part in rest)
