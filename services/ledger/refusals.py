@@ -54,6 +54,11 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
     "person_unknown": (422, "这个人还没有登记。", "The person is not registered."),
     # aid
     "case_unknown": (404, "没有这件救助。", "There is no such case."),
+    "case_people_lost": (
+        409,
+        "这件救助的当事人信息随数据库丢失了，要重新提出。",
+        "Who is helped was lost with the database that was put back; it is applied for anew.",
+    ),
     "applied_already": (409, "这件救助已经提出过了。", "The case is {state}; it was applied for already."),
     "case_ended": (409, "这件救助已经办结。", "The case is {state}; it is ended."),
     "paid_already": (409, "这件救助已经发放。", "The case is {state}; it was paid already."),

@@ -325,3 +325,19 @@ async def test_a_visit_by_the_same_person_twice_is_one_visit(office: Office):
         409, "visitors_equal", f"/aid-cases/{case_id}/verify", saw, VISITOR, Role.SOCIAL_WORKER
     )
     await office.counter.done(f"/aid-cases/{case_id}/verify", saw, OTHER_VISITOR, Role.BUILDING_LEAD)
+
+
+async def test_a_case_whose_people_were_lost_with_a_database_is_shown_and_decided_no_more(office: Office):
+    case_id = await office.ready()
+    runtime = office.counter.runtime
+    applied = next(event for event in await office.counter.events() if event.type == "AidApplied")
+    # What a log that was put back from the stream has no longer: its vault.
+    await runtime.log.pool.execute("DELETE FROM ledger.vault_entries WHERE ref = $1", applied.beneficiary_ref)
+    assert (await office.counter.read(f"/aid-cases/{case_id}", *AS_CLERK))["state"] == "PUBLICIZED"
+    assert (await office.counter.get(f"/aid-cases/{case_id}", *AS_NEIGHBOUR)).status_code == 403
+    body = {"amount_fen": 60_000}
+    await office.counter.refused(409, "case_people_lost", f"/aid-cases/{case_id}/amend", body, *AS_CLERK)
+    await office.counter.refused(409, "case_people_lost", f"/aid-cases/{case_id}/reject", REJECTED, *AS_THIRD)
+
+
+REJECTED, AS_THIRD = {"reason_code": "incomplete"}, (THIRD, Role.FUND_APPROVER)

@@ -97,7 +97,7 @@ def _approvals(case: AidCase) -> tuple[EntryApproval, ...]:
 async def confirm_aid_receipt(case_id: UUID, ask: ConfirmAidReceiptAsk, context: Commanding) -> JSONResponse:
     """Say that the money arrived: who was helped, or who speaks for them; a grid worker from a signed paper."""
     found = await find(context.runtime, case_id)
-    standing = await relations(context.runtime, context.actor_id, found)
+    standing = await relations(context.runtime, context.actor_id, found.beneficiary_id)
 
     async def build() -> Plan:
         again, by = await asked(context, case_id, ConfirmAidReceipt)

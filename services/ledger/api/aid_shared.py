@@ -34,25 +34,41 @@ class Found:
     applicant_id: UUID
 
 
-async def find(runtime: Runtime, case_id: UUID) -> Found:
-    """The case. Raises Refused("case_unknown")."""
+async def row_of(runtime: Runtime, case_id: UUID) -> Row:
+    """The case's row. Raises Refused("case_unknown")."""
     async with runtime.log.queries() as connection:
         row = await aid_queries.aid_case(connection, case_id)
     if row is None:
         raise Refused("case_unknown")
+    return row
+
+
+async def people_of(runtime: Runtime, row: Row) -> tuple[UUID, UUID] | None:
+    """Who is helped and who asked for it; None when the vault lost them with a database that was put back."""
+    # Kept as long as the vouchers are, also after an erasure: whose case it is keeps duties apart.
+    people = await runtime.vault.open(row["beneficiary_ref"])
+    if people is None or BENEFICIARY not in people:
+        return None
+    return UUID(people[BENEFICIARY]), UUID(people[APPLICANT])
+
+
+async def find(runtime: Runtime, case_id: UUID) -> Found:
+    """The case. Raises Refused (case_unknown, case_people_lost): nobody decides of whom nobody knows who it is."""
+    row = await row_of(runtime, case_id)
+    people = await people_of(runtime, row)
+    if people is None:
+        raise Refused("case_people_lost")
     _, case = await runtime.executor.state(aid_stream(case_id))
     assert isinstance(case, AidCase)
-    # Kept as long as the vouchers are, also after an erasure: whose case it is keeps duties apart.
-    people = await runtime.vault.open(row["beneficiary_ref"]) or {}
-    return Found(row, case, UUID(people[BENEFICIARY]), UUID(people[APPLICANT]))
+    return Found(row, case, *people)
 
 
-async def relations(runtime: Runtime, actor_id: UUID, found: Found) -> frozenset[str]:
-    """How the actor stands to a case: `own`, or `proxy` by an authorisation in force."""
-    if actor_id == found.beneficiary_id:
+async def relations(runtime: Runtime, actor_id: UUID, beneficiary_id: UUID) -> frozenset[str]:
+    """How the actor stands to whoever is helped: `own`, or `proxy` by an authorisation in force."""
+    if actor_id == beneficiary_id:
         return frozenset({"own"})
     async with runtime.log.queries() as connection:
-        speaks = await independence.is_proxy(connection, actor_id, found.beneficiary_id, runtime.clock.now())
+        speaks = await independence.is_proxy(connection, actor_id, beneficiary_id, runtime.clock.now())
     return frozenset({"proxy"}) if speaks else frozenset()
 
 
@@ -63,7 +79,7 @@ async def asked(context: CommandContext, case_id: UUID, command_class: type) -> 
     except Refused:
         context.by(command_class)
         raise
-    return found, context.by(command_class, await relations(context.runtime, context.actor_id, found))
+    return found, context.by(command_class, await relations(context.runtime, context.actor_id, found.beneficiary_id))
 
 
 async def facts(context: CommandContext, found: Found, by: By) -> dict[str, Any]:
