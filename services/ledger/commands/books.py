@@ -69,18 +69,23 @@ class PostHours(BookCommand):
     reason_code: Code | None = None
 
 
-class PostDonation(BookCommand):
-    """Post a gift that arrived: Dr assets, Cr donations, in its fund."""
+class FundPosting(BookCommand):
+    """A command that posts an entry of the fund's book: which, on what day, on what papers."""
 
     book: Book = FUND
     entry_id: UUID
+    effective_date: date
+    voucher_sha256: tuple[Digest, ...] = ()
+
+
+class PostDonation(FundPosting):
+    """Post a gift that arrived: Dr assets, Cr donations, in its fund."""
+
     donation_id: UUID
     fund: Code
     purpose: Code | None = None
     method: DonationMethod
     amount_fen: AmountFen
-    effective_date: date
-    voucher_sha256: tuple[Digest, ...] = ()
     donor_commitment: Digest | None = None
 
 
@@ -108,19 +113,15 @@ class CorrectEntry(ReverseEntry):
     """Who posted the entry, and who asks for its reversal."""
 
 
-class PostRefund(BookCommand):
+class PostRefund(FundPosting):
     """Post money that goes back to its donor: Dr the income it was, Cr where it is paid from."""
 
-    book: Book = FUND
-    entry_id: UUID
     donation_id: UUID
     original_entry_id: UUID
     fund: Code
     purpose: Code | None
     method: DonationMethod
     amount_fen: AmountFen
-    effective_date: date
-    voucher_sha256: tuple[Digest, ...]
     approvals: tuple[EntryApproval, ...]
     reason_code: Code
 
@@ -144,52 +145,38 @@ class ReleaseHold(BookCommand):
     cause: HoldCause
 
 
-class PayAid(BookCommand):
+class PayAid(FundPosting):
     """Pay what was set aside: the hold ends, Dr aid, Cr where the money was."""
 
-    book: Book = FUND
     hold_id: UUID
-    entry_id: UUID
     case_id: UUID
     method: DonationMethod
-    effective_date: date
-    voucher_sha256: tuple[Digest, ...]
     approvals: tuple[EntryApproval, ...]
     payee_commitment: Digest
 
 
-class TakeAidBack(BookCommand):
+class TakeAidBack(FundPosting):
     """Post paid aid that came back: to the pot it was paid from, what was given for the purpose first."""
 
-    book: Book = FUND
-    entry_id: UUID
     paid: EntryPosted
     returned_before_fen: int
     amount_fen: AmountFen
     method: DonationMethod
-    effective_date: date
-    voucher_sha256: tuple[Digest, ...]
     reason_code: Code
 
 
-class MoveMoney(BookCommand):
+class MoveMoney(FundPosting):
     """Post that a fund's money lies elsewhere now: cash paid in at the bank, a cheque cashed."""
 
-    book: Book = FUND
-    entry_id: UUID
     fund: Code
     origin: DonationMethod
     target: DonationMethod
     amount_fen: AmountFen
-    effective_date: date
-    voucher_sha256: tuple[Digest, ...]
 
 
-class PostGoods(BookCommand):
+class PostGoods(FundPosting):
     """Post what became of things given, at their declared value; what was sold, with its price."""
 
-    book: Book = FUND
-    entry_id: UUID
     lot_id: UUID
     what: GoodsMove
     fund: Code
@@ -198,22 +185,16 @@ class PostGoods(BookCommand):
     value_fen: AmountFen
     price_fen: AmountFen | None = None
     method: DonationMethod | None = None
-    effective_date: date
-    voucher_sha256: tuple[Digest, ...] = ()
     donation_id: UUID | None = None
     reason_code: Code | None = None
 
 
-class PostProceeds(BookCommand):
+class PostProceeds(FundPosting):
     """Post a market's proceeds: Dr the bank, Cr the market's income, unrestricted in its fund."""
 
-    book: Book = FUND
-    entry_id: UUID
     market_id: UUID
     fund: Code
     amount_fen: AmountFen
-    effective_date: date
-    voucher_sha256: tuple[Digest, ...]
 
 
 class ClosePeriodAsk(Ask):

@@ -30,7 +30,7 @@ from services.ledger.commands import (
 )
 from services.ledger.decider import book_goods, book_money, book_period
 from services.ledger.decider.book_money import AID_PAID, AID_REVERSED, MONEY_MOVED
-from services.ledger.decider.book_state import BookState, Pot, evolve, initial, require_funds
+from services.ledger.decider.book_state import BookState, Pot, evolve, initial, posted, require_funds
 from services.ledger.decider.two_signatures import correction_facts, require_two
 from services.ledger.posting_rules import donation_postings, hours_postings, mirrored, require_balance
 from services.ledger.signatures import ENTRY_REVERSAL
@@ -140,19 +140,14 @@ def _obstacle(command: PostHours) -> tuple[str | None, UUID | None]:
 
 def _post_donation(command: PostDonation, book: BookState) -> Events:
     postings = donation_postings(command.method, command.fund, command.purpose, command.amount_fen)
-    require_balance(postings)
     require_funds(book, postings)
-    entry = EntryPosted(
-        entry_id=command.entry_id,
-        book=command.book,
-        entry_no=book.entry_no + 1,
-        kind=DONATION_RECEIVED,
-        effective_date=command.effective_date,
-        postings=postings,
-        voucher_sha256=command.voucher_sha256,
+    entry = posted(
+        command,
+        book,
+        DONATION_RECEIVED,
+        postings,
         subject_commit=() if command.donor_commitment is None else (command.donor_commitment,),
         donation_id=command.donation_id,
-        posted_at=command.at,
     )
     return [entry]
 

@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 
-from contracts.ledger import BookEvent, EntryPosted
-from services.ledger.commands import FUND, PostGoods, PostProceeds
-from services.ledger.decider.book_state import BookState, require_funds, require_there
+from contracts.ledger import BookEvent
+from services.ledger.commands import PostGoods, PostProceeds
+from services.ledger.decider.book_state import BookState, posted, require_funds, require_there
 from services.ledger.posting_rules import (
     IN_KIND_SALES,
     MARKET,
     goods_postings,
-    require_balance,
     sale_postings,
 )
 
@@ -25,21 +24,16 @@ def post_goods(command: PostGoods, book: BookState) -> Events:
         assert command.price_fen is not None
         assert command.method is not None
         postings += sale_postings(command.method, IN_KIND_SALES, command.fund, command.price_fen)
-    require_balance(postings)
     require_there(book, postings)
     require_funds(book, postings)
-    entry = EntryPosted(
-        entry_id=command.entry_id,
-        book=FUND,
-        entry_no=book.entry_no + 1,
-        kind=f"goods_{command.what}",
-        effective_date=command.effective_date,
-        postings=postings,
-        voucher_sha256=command.voucher_sha256,
+    entry = posted(
+        command,
+        book,
+        f"goods_{command.what}",
+        postings,
         donation_id=command.donation_id,
         lot_id=command.lot_id,
         reason_code=command.reason_code,
-        posted_at=command.at,
     )
     return [entry]
 
@@ -47,16 +41,5 @@ def post_goods(command: PostGoods, book: BookState) -> Events:
 def post_proceeds(command: PostProceeds, book: BookState) -> Events:
     """Post what a market earned, where it was paid in. Raises Refused."""
     postings = sale_postings("bank_transfer", MARKET, command.fund, command.amount_fen)
-    require_balance(postings)
-    entry = EntryPosted(
-        entry_id=command.entry_id,
-        book=FUND,
-        entry_no=book.entry_no + 1,
-        kind=MARKET_PROCEEDS,
-        effective_date=command.effective_date,
-        postings=postings,
-        voucher_sha256=command.voucher_sha256,
-        market_id=command.market_id,
-        posted_at=command.at,
-    )
+    entry = posted(command, book, MARKET_PROCEEDS, postings, market_id=command.market_id)
     return [entry]

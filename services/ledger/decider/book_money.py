@@ -3,16 +3,15 @@
 from collections.abc import Sequence
 
 from contracts.command import Refused
-from contracts.ledger import BookEvent, EntryPosted, HoldPlaced, HoldReleased
-from services.ledger.commands import FUND, MoveMoney, PayAid, PlaceHold, PostRefund, ReleaseHold, TakeAidBack
-from services.ledger.decider.book_state import BookState, Pot, evolve, require_funds, require_there
+from contracts.ledger import BookEvent, HoldPlaced, HoldReleased
+from services.ledger.commands import MoveMoney, PayAid, PlaceHold, PostRefund, ReleaseHold, TakeAidBack
+from services.ledger.decider.book_state import BookState, Pot, evolve, posted, require_funds, require_there
 from services.ledger.posting_rules import (
     UNRESTRICTED,
     aid_postings,
     mirrored,
     moved_postings,
     refund_postings,
-    require_balance,
 )
 
 AID_PAID = "aid_paid"
@@ -75,21 +74,16 @@ def pay_aid(command: PayAid, book: BookState) -> Events:
     postings = aid_postings(
         command.method, released.fund, released.purpose, released.amount_fen, released.restricted_fen
     )
-    require_balance(postings)
     require_there(book, postings)
     require_funds(evolve(book, released), postings)
-    entry = EntryPosted(
-        entry_id=command.entry_id,
-        book=FUND,
-        entry_no=book.entry_no + 1,
-        kind=AID_PAID,
-        effective_date=command.effective_date,
-        postings=postings,
+    entry = posted(
+        command,
+        book,
+        AID_PAID,
+        postings,
         approvals=command.approvals,
-        voucher_sha256=command.voucher_sha256,
         subject_commit=(command.payee_commitment,),
         case_id=command.case_id,
-        posted_at=command.at,
     )
     return [released, entry]
 
@@ -105,19 +99,7 @@ def take_aid_back(command: TakeAidBack, book: BookState) -> Events:
     purpose, fund = costs[0].account.rpartition(":")[2], costs[0].fund
     assert fund is not None
     postings = mirrored(aid_postings(command.method, fund, purpose, command.amount_fen, min(left, command.amount_fen)))
-    require_balance(postings)
-    entry = EntryPosted(
-        entry_id=command.entry_id,
-        book=FUND,
-        entry_no=book.entry_no + 1,
-        kind=AID_RETURNED,
-        effective_date=command.effective_date,
-        postings=postings,
-        voucher_sha256=command.voucher_sha256,
-        case_id=paid.case_id,
-        reason_code=command.reason_code,
-        posted_at=command.at,
-    )
+    entry = posted(command, book, AID_RETURNED, postings, case_id=paid.case_id, reason_code=command.reason_code)
     return [entry]
 
 
@@ -126,21 +108,16 @@ def post_refund(command: PostRefund, book: BookState) -> Events:
     if command.original_entry_id in book.reversed:
         raise Refused("reversed_already")
     postings = refund_postings(command.method, command.fund, command.purpose, command.amount_fen)
-    require_balance(postings)
     require_there(book, postings)
     require_funds(book, postings)
-    entry = EntryPosted(
-        entry_id=command.entry_id,
-        book=FUND,
-        entry_no=book.entry_no + 1,
-        kind=DONATION_REFUNDED,
-        effective_date=command.effective_date,
-        postings=postings,
+    entry = posted(
+        command,
+        book,
+        DONATION_REFUNDED,
+        postings,
         approvals=command.approvals,
-        voucher_sha256=command.voucher_sha256,
         donation_id=command.donation_id,
         reason_code=command.reason_code,
-        posted_at=command.at,
     )
     return [entry]
 
@@ -150,16 +127,6 @@ def move_money(command: MoveMoney, book: BookState) -> Events:
     postings = moved_postings(command.fund, command.origin, command.target, command.amount_fen)
     if postings[0].account == postings[1].account:
         raise Refused("places_equal")
-    require_balance(postings)
     require_there(book, postings)
-    entry = EntryPosted(
-        entry_id=command.entry_id,
-        book=FUND,
-        entry_no=book.entry_no + 1,
-        kind=MONEY_MOVED,
-        effective_date=command.effective_date,
-        postings=postings,
-        voucher_sha256=command.voucher_sha256,
-        posted_at=command.at,
-    )
+    entry = posted(command, book, MONEY_MOVED, postings)
     return [entry]

@@ -4,13 +4,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from types import MappingProxyType
-from typing import assert_never
+from typing import TypedDict, Unpack, assert_never
 from uuid import UUID
 
 from contracts.command import Refused
-from contracts.ledger import BookEvent, EntryPosted, EntryRefused, EntryReversed, HoldPlaced, HoldReleased, PeriodClosed
-from services.ledger.commands import FUND
-from services.ledger.posting_rules import Postings, asset_changes, fund_changes, hold_parts, pot_changes
+from contracts.ledger import (
+    BookEvent,
+    EntryApproval,
+    EntryPosted,
+    EntryRefused,
+    EntryReversed,
+    HoldPlaced,
+    HoldReleased,
+    PeriodClosed,
+)
+from services.ledger.commands import FUND, FundPosting
+from services.ledger.posting_rules import (
+    Postings,
+    asset_changes,
+    fund_changes,
+    hold_parts,
+    pot_changes,
+    require_balance,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +74,34 @@ def require_funds(book: BookState, postings: Postings) -> None:
         available = book.pots.get((fund, name), Pot()).available_fen
         if change < 0 and available + change < 0:
             raise Refused("fund_insufficient", fund=fund, balance_fen=available, asked_fen=-change)
+
+
+class About(TypedDict, total=False):
+    """What caused an entry, and what it carries besides its postings: fields of EntryPosted."""
+
+    approvals: tuple[EntryApproval, ...]
+    subject_commit: tuple[str, ...]
+    donation_id: UUID | None
+    case_id: UUID | None
+    lot_id: UUID | None
+    market_id: UUID | None
+    reason_code: str | None
+
+
+def posted(command: FundPosting, book: BookState, kind: str, postings: Postings, **about: Unpack[About]) -> EntryPosted:
+    """The next entry of the fund's book, in balance; `about` is its cause and its papers. Raises Refused."""
+    require_balance(postings)
+    return EntryPosted(
+        entry_id=command.entry_id,
+        book=FUND,
+        entry_no=book.entry_no + 1,
+        kind=kind,
+        effective_date=command.effective_date,
+        postings=postings,
+        voucher_sha256=command.voucher_sha256,
+        posted_at=command.at,
+        **about,
+    )
 
 
 def require_there(book: BookState, postings: Postings) -> None:
