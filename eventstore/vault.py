@@ -59,6 +59,14 @@ class Erasure:
     kept: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A sealed value with its salt: whoever has both can show what a commitment stands for."""
+
+    value: str
+    salt: bytes
+
+
 def commitment(salt: bytes, field: str, value: str) -> str:
     """HMAC-SHA256 over the field's name and value under the entry's salt, in hex."""
     return hmac.digest(salt, field.encode() + b"\x00" + value.encode(), "sha256").hex()
@@ -119,17 +127,34 @@ class Vault:
 
     async def open_many(self, refs: Iterable[UUID]) -> dict[UUID, dict[str, str]]:
         """The readable ones of `refs`, with their fields. Raises Tampered when a ciphertext is not its row's."""
+        opened: dict[UUID, dict[str, str]] = {}
+        for ref, field, opening in await self._openings(list(refs)):
+            opened.setdefault(ref, {})[field] = opening.value
+        return opened
+
+    async def openings(self, ref: UUID) -> dict[str, Opening]:
+        """The readable fields sealed under `ref`, each with the salt of its commitment. Raises Tampered."""
+        return {field: opening for _, field, opening in await self._openings([ref])}
+
+    async def owner_of(self, ref: UUID) -> UUID | None:
+        """Whose data is sealed under `ref`; None when nothing is."""
+        row = await self._pool.fetchrow(
+            f"SELECT person_id FROM {self._service}.vault_entries WHERE ref = $1 LIMIT 1", ref
+        )
+        return None if row is None else row["person_id"]
+
+    async def _openings(self, refs: Sequence[UUID]) -> list[tuple[UUID, str, Opening]]:
         rows = await self._pool.fetch(
             f"""SELECT e.ref, e.field, e.person_id, e.purpose, e.nonce, e.ciphertext, k.wrapped
                 FROM {self._service}.vault_entries e JOIN {self._service}.vault_keys k USING (person_id, purpose)
                 WHERE e.ref = ANY($1::uuid[]) AND k.wrapped IS NOT NULL""",
-            list(refs),
+            refs,
         )
-        opened: dict[UUID, dict[str, str]] = {}
-        for row in rows:
-            salted = self._decrypt(row)
-            opened.setdefault(row["ref"], {})[row["field"]] = salted[SALT_BYTES:].decode()
-        return opened
+        found = [(row, self._decrypt(row)) for row in rows]
+        return [
+            (row["ref"], row["field"], Opening(salted[SALT_BYTES:].decode(), salted[:SALT_BYTES]))
+            for row, salted in found
+        ]
 
     async def matches(self, ref: UUID, field: str, expected_commitment: str) -> bool:
         """Whether the sealed value is the one an event committed to. False when it is erased or another."""

@@ -50,6 +50,7 @@ READ_FUND_ENTRIES = "read_fund_entries"
 READ_HOURS_ENTRIES = "read_hours_entries"
 READ_DONATION = "read_donation"
 REVEAL_DONOR = "reveal_donor"
+TAKE_RECEIPT = "take_receipt"
 READ_MINUTES = "read_minutes"
 READ_STANDARD = "read_standard"
 READ_CASES = "read_cases"
@@ -108,6 +109,11 @@ def build_access() -> AccessTable:
     _allow(table, READ_HOURS_ENTRIES, WATCH)
     _allow(table, READ_DONATION, (*FUND_DESK, Role.FUND_APPROVER, Role.SUPERVISOR, Role.AUDITOR))
     _allow(table, REVEAL_DONOR, FUND_DESK)
+    # At the counter, or with the donor's own token.
+    _allow(table, TAKE_RECEIPT, FUND_DESK)
+    for role in (Role.RESIDENT, Role.VOLUNTEER):
+        table.rule(TAKE_RECEIPT, role, "own")
+    table.rule(TAKE_RECEIPT, Role.PROXY, "proxy")
     for role in (Role.RESIDENT, Role.VOLUNTEER):
         table.rule(READ_MINUTES, role, "own")
     table.rule(READ_MINUTES, Role.PROXY, "proxy")

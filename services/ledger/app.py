@@ -20,7 +20,7 @@ from services.ledger.commands import (
     EraseVaultData,
 )
 from services.ledger.decider import aid, book, donation, erasure, goods, keys, market
-from services.ledger.policy import POLICY, host_charity
+from services.ledger.policy import POLICY, fund_url, host_charity
 from services.ledger.reactions import reactions
 from services.ledger.read_models.copies import VolunteersCopy
 from services.ledger.read_models.own import LedgerModel
@@ -37,7 +37,9 @@ ERASURE = Aggregate("erasure", erasure.initial, erasure.decide, erasure.evolve, 
 
 
 def _routes(_runtime: Runtime) -> Sequence[APIRouter]:
-    host_charity()  # read at start: a wrong file stops the service before it answers anybody
+    # Read at start: what is wrong stops the service before it answers anybody.
+    host_charity()
+    fund_url()
     return ROUTERS
 
 

@@ -53,6 +53,20 @@ class HostCharitySource(BaseSettings):
     host_charity: Path | None = None
 
 
+class FundPage(BaseSettings):
+    """CHAOYANGLI_FUND_URL: where people reach the fund's page, `https://…/fund/`; printed on receipts, if it is set."""
+
+    model_config = SettingsConfigDict(env_prefix="CHAOYANGLI_", extra="ignore", frozen=True)
+
+    fund_url: Annotated[str, Field(pattern=r"^https?://[^\s#?]{1,200}/$")] | None = None
+
+
+@cache
+def fund_url() -> str | None:
+    """The fund's page as people reach it, read once, at start. Raises ValidationError."""
+    return FundPage().fund_url
+
+
 @cache
 def host_charity() -> HostCharity | None:
     """The charity of the file that is named, read once, at start; None without one. Raises PolicyInvalid."""

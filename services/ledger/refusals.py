@@ -19,6 +19,12 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
     "corrected_elsewhere": (409, "这笔分录由它的业务来更正。", "An entry {kind} is corrected by its own business."),
     "receipt_settled": (409, "这笔捐赠的票据已经办结。", "The gift is {state}; its receipt is settled."),
     "receipt_no_taken": (409, "这个票据号码已经用过。", "Another gift has this receipt number."),
+    "receipt_not_yet": (
+        409,
+        "检查点还没有包含这笔分录，过一分钟再取。",
+        "The published head does not reach the entry yet; ask again in a minute.",
+    ),
+    "donor_unnamed": (409, "这笔捐赠没有登记捐赠人的姓名。", "The gift was recorded without a donor's name."),
     "same_hands": (403, "登记、收款和开票要由不同的人办。", "Pledge, money and receipt take different people."),
     "fund_unknown": (422, "没有这个基金。", "There is no fund {fund}."),
     "purpose_unknown": (422, "这个基金没有这个用途。", "The fund {fund} has no purpose {purpose}."),

@@ -77,6 +77,12 @@ class Counter:
         document: dict[str, Any] = answer.json()
         return document
 
+    async def refused_reading(self, status: int, reason_code: str, donation_id: str, *who: Any, **params: Any) -> None:
+        """Ask for a gift's receipt in every shape, in vain."""
+        for kind in ("pdf",) if params else ("pdf", "tlog-proof", "entry"):
+            answer = await self.get(f"/donations/{donation_id}/ledger-receipt.{kind}", *who, **params)
+            assert (answer.status_code, answer.json()["reason_code"]) == (status, reason_code), answer.text
+
     async def pledged(self, **changes: Any) -> str:
         """A gift that is promised; its id."""
         donation_id: str = (await self.done("/donations", {**GIFT, **changes}, *AS_CLERK))["donation_id"]

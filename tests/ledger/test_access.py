@@ -77,6 +77,8 @@ EXPECTED: dict[str, dict[Role, set[str]]] = {
     "read_hours_entries": everybody(Role.HOURS_AUDITOR, Role.SUPERVISOR, Role.AUDITOR),
     "read_donation": everybody(Role.FUND_CLERK, Role.CASHIER, Role.FUND_APPROVER, Role.SUPERVISOR, Role.AUDITOR),
     "reveal_donor": everybody(Role.FUND_CLERK, Role.CASHIER),
+    "take_receipt": {Role.RESIDENT: {"own"}, Role.VOLUNTEER: {"own"}, Role.PROXY: {"proxy"}}
+    | everybody(Role.FUND_CLERK, Role.CASHIER),
     "read_minutes": {Role.RESIDENT: {"own"}, Role.VOLUNTEER: {"own"}, Role.PROXY: {"proxy"}} | everybody(*DESK, *WATCH),
 }
 UNLESS = {

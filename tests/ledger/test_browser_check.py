@@ -5,6 +5,7 @@ import contextlib
 import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -155,3 +156,32 @@ async def test_the_pages_fit_a_phone_and_can_be_read(books: Books, tmp_path: Pat
         )
         assert small == 0
         await page.screenshot(path=tmp_path / "page.png", full_page=True)
+
+
+async def scanned(books: Books, tmp_path: Path, number: int) -> str:
+    files = await books.files(tmp_path, number)
+    return files["tlog-proof"].read_text() + files["json"].read_text()
+
+
+@pytest.mark.parametrize("host", BY_HTTPS_OR_NOT)
+async def test_what_was_scanned_from_a_paper_is_believed_and_its_amount_told(books: Books, tmp_path: Path, host: str):
+    text = await scanned(books, tmp_path, 2)
+    async with browsing(books, "/check", host) as page:
+        await page.fill("#scanned", text)
+        words = await said(page)
+        assert words.startswith("✓ 第 2 号分录在这本账里，金额 200.00 元")
+        await page.fill("#scanned", text.replace('"amount":20000', '"amount":90000'))
+        await page.evaluate("document.querySelector('output').textContent = ''")
+        assert "分录和回执对不上" in await said(page)
+        await page.fill("#scanned", "c2sp.org/tlog-proof@v1")
+        await page.evaluate("document.querySelector('output').textContent = ''")
+        assert "这不是一张存证回执" in await said(page)
+
+
+async def test_the_symbol_of_a_paper_leads_to_its_entry_and_to_no_other(books: Books, tmp_path: Path):
+    entry = (await books.files(tmp_path, 2))["json"].read_bytes()
+    leaf = sha256(b"\x00" + entry).hexdigest()
+    async with browsing(books, f"/check#2.{leaf}") as page:
+        assert (await said(page)).startswith("✓ 第 2 号分录在这本账里")
+    async with browsing(books, f"/check#3.{leaf}") as page:
+        assert "和纸上印的散列不一样" in await said(page)

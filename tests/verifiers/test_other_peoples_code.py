@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+from tests.support.go import built
+
 PAGES = Path(__file__).parents[2] / "services" / "ledger" / "pages"
-GO_MODULES = Path("/usr/share/gocode/src/golang.org/x/mod/sumdb/tlog")
 SIZES = (1, 2, 3, 64, 127, 128, 129, 200)
 WITNESS = Ed25519PrivateKey.from_private_bytes(bytes([7] * 32))
 
@@ -19,26 +19,7 @@ WITNESS = Ed25519PrivateKey.from_private_bytes(bytes([7] * 32))
 @pytest.fixture(scope="session")
 def go(tmp_path_factory):
     """The Go program of the examples, built without any network."""
-    if shutil.which("go") is None or not GO_MODULES.exists():
-        pytest.skip("needs Debian's golang-go and golang-golang-x-mod-dev")
-    place = tmp_path_factory.mktemp("go")
-    environment = {
-        "PATH": "/usr/bin:/bin",
-        "HOME": str(place),
-        "GOCACHE": str(place / "cache"),
-        "GOFLAGS": "-mod=mod",
-        "GOPROXY": "off",
-        "GONOSUMDB": "*",
-        "GOTOOLCHAIN": "local",
-    }
-    for name in ("main.go", "go.mod"):
-        shutil.copy(EXAMPLES / "go" / name, place / name)
-    subprocess.run(["go", "build", "-o", "check", "."], cwd=place, env=environment, check=True, timeout=300)
-
-    def run(*arguments):
-        return subprocess.run([place / "check", *arguments], capture_output=True, text=True, timeout=60)
-
-    return run
+    return built(tmp_path_factory.mktemp("go"))
 
 
 @pytest.fixture(scope="session")

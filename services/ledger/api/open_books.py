@@ -5,9 +5,7 @@ published head. The hours' entries would publish everybody's days for ever; audi
 Whatever is under `entries/` never changes once it is there, so it can be copied to any static host.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from importlib import resources
 from typing import Annotated, Any
 from uuid import UUID
@@ -16,13 +14,11 @@ from fastapi import APIRouter, Path
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from jinja2 import DictLoader, Environment, StrictUndefined
 
-from eventstore.checkpoint import Checkpoint
-from eventstore.note import NoteError, open_note, parse_note
 from eventstore.proofs import prove_inclusion
 from eventstore.tlog_proof import make_receipt
 from servicekit.definition import Runtime
 from servicekit.http import not_found
-from servicekit.publishing import read_published
+from services.ledger.api.head import Head, published_head
 from services.ledger.api.shared import Running, as_json
 from services.ledger.chart_of_accounts import chart
 from services.ledger.policy import host_charity
@@ -69,31 +65,6 @@ _TEMPLATES = Environment(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The published head: everything here is as of it."""
-
-    note: str
-    size: int
-    witnesses: tuple[str, ...]
-
-
-async def _head(runtime: Runtime) -> Head | None:
-    note = await asyncio.to_thread(read_published, runtime.settings.published_path)
-    if note is None:
-        return None
-    names = tuple(witness.name for witness in runtime.witnesses.witnesses if _signed(note, witness.key))
-    return Head(note, Checkpoint.parse(parse_note(note).text).size, names)
-
-
-def _signed(note: str, key: Any) -> bool:
-    try:
-        open_note(note, [key])
-    except NoteError:
-        return False
-    return True
-
-
 @router.get("", response_class=RedirectResponse, include_in_schema=False)
 async def read_fund() -> Response:
     """What the page names beside itself is found from `/fund/`."""
@@ -103,7 +74,7 @@ async def read_fund() -> Response:
 @router.get("/", response_class=HTMLResponse, include_in_schema=False)
 async def read_fund_page(runtime: Running) -> Response:
     """The fund's balances and latest entries, in plain Chinese, without a script."""
-    head = await _head(runtime)
+    head = await published_head(runtime)
     if head is None:
         return HTMLResponse(NOTHING_YET, headers=A_WHILE)
     async with runtime.log.queries() as connection:
@@ -152,7 +123,7 @@ async def _explanations(runtime: Runtime, lines: Sequence[Line]) -> dict[UUID, s
 @router.get("/entries.json")
 async def read_open_entries(runtime: Running) -> JSONResponse:
     """Every entry of the fund's book up to the published head: its number, position, day, kind and money."""
-    head = await _head(runtime)
+    head = await published_head(runtime)
     if head is None:
         raise not_found(origin=runtime.signer.origin)
     async with runtime.log.queries() as connection:
@@ -178,7 +149,7 @@ async def read_open_entries(runtime: Running) -> JSONResponse:
 
 async def _position(runtime: Runtime, entry_no: int) -> tuple[int, Head]:
     """Where an entry stands, if the published head reaches it. Raises 404 otherwise."""
-    head = await _head(runtime)
+    head = await published_head(runtime)
     async with runtime.log.queries() as connection:
         position = await books.position_of(connection, entry_no)
     if head is None or position is None or position > head.size:

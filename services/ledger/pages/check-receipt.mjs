@@ -35,7 +35,7 @@ async function openHead (vkey, note) {
   return { origin, size: BigInt(size), root: bytes(root) }
 }
 
-// The head under which the entry stands, and its position from 1. Throws what is wrong.
+// The head under which the entry stands, its position from 1 and its leaf hash. Throws what is wrong.
 export async function checkReceipt (vkey, receipt, entry) {
   const cut = receipt.indexOf('\n\n')
   const [first, ...lines] = receipt.slice(0, cut).split('\n')
@@ -44,7 +44,8 @@ export async function checkReceipt (vkey, receipt, entry) {
   const index = BigInt(lines.shift().replace(/^index /, ''))
   const head = await openHead(vkey, receipt.slice(cut + 2))
   if (index >= head.size) throw new Error('the head does not reach this entry')
-  let node = await hash([0], entry)
+  const leaf = await hash([0], entry)
+  let node = leaf
   let fn = index
   let sn = head.size - 1n
   for (const sibling of lines.map(bytes)) {
@@ -57,7 +58,7 @@ export async function checkReceipt (vkey, receipt, entry) {
     sn >>= 1n
   }
   if (sn !== 0n || !equal(node, head.root)) throw new Error('the entry does not lead to the root')
-  return { origin: head.origin, size: head.size, position: index + 1n }
+  return { origin: head.origin, size: head.size, position: index + 1n, leaf }
 }
 
 if (globalThis.process?.argv[1]?.endsWith('check-receipt.mjs')) {

@@ -1,5 +1,6 @@
-// The form of check.html: a receipt and its entry are read from files, or both from this site by the entry's number.
-// Everything is checked here, in the browser.
+// The form of check.html: a receipt and its entry are read from files, from the symbols of a paper (the last line is the
+// entry), or both from this site by the entry's number. A paper's own symbol leads here with #number.leafhash: what the
+// site gives must then be that entry. Everything is checked here, in the browser.
 
 import { checkReceipt, use } from './check-receipt.mjs'
 
@@ -36,6 +37,10 @@ async function fromSite (number) {
 
 async function given () {
   const number = form.number.value.trim()
+  const scanned = form.scanned.value.trim()
+  const cut = scanned.lastIndexOf('\n') + 1
+  if (scanned && !cut) throw new Error(WHY['not a receipt'])
+  if (scanned) return [scanned.slice(0, cut), new TextEncoder().encode(scanned.slice(cut))]
   const [receipt, entry] = [form.receipt.files[0], form.entry.files[0]]
   if (receipt && entry) return [await receipt.text(), new Uint8Array(await entry.arrayBuffer())]
   if (receipt || entry) throw new Error('回执和分录两个文件都要选。')
@@ -43,14 +48,25 @@ async function given () {
   return fromSite(number)
 }
 
+const hex = (bytes) => [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('')
+
+function yuan (postings) {
+  const fen = (postings ?? []).filter((one) => one.unit === 'fen' && one.amount > 0).reduce((sum, one) => sum + one.amount, 0)
+  return fen ? `，金额 ${Math.floor(fen / 100)}.${String(fen % 100).padStart(2, '0')} 元` : ''
+}
+
+const printed = /^#([1-9][0-9]{0,9})\.([0-9a-f]{64})$/.exec(globalThis.location.hash)
+if (printed) form.number.value = printed[1]
+
 form.addEventListener('submit', async (event) => {
   event.preventDefault()
   try {
     const [receipt, entry] = await given()
     const found = await checkReceipt(form.vkey.value.trim(), receipt, entry)
+    if (printed && printed[1] === form.number.value.trim() && printed[2] !== hex(found.leaf)) throw new Error('这笔分录和纸上印的散列不一样。')
     const told = JSON.parse(new TextDecoder().decode(entry)).data ?? {}
     const what = told.entry_no ? `第 ${told.entry_no} 号分录` : `第 ${found.position} 个事件`
-    say(true, `${what}在这本账里，位置 ${found.position}，检查点包含 ${found.size} 个事件。`)
+    say(true, `${what}在这本账里${yuan(told.postings)}，位置 ${found.position}，检查点包含 ${found.size} 个事件。`)
   } catch (error) {
     say(false, WHY[error.message] ?? error.message)
   }
