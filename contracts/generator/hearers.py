@@ -89,6 +89,26 @@ _ARROWS: list[tuple[str, tuple[str, ...], str, str]] = [
     ("ledger", ("EntryPosted",), "notify", "tells the volunteer of their minutes"),
     ("ledger", ("EntryRefused",), "volunteers", "puts the claim in doubt: CorrectionRequested"),
     ("ledger", ("DonationReceived", "DonationReceipted"), "notify", "thanks the donor, by donor_ref"),
+    ("ledger", ("ProceedsDeposited",), "notify", "tells the station that discloses it"),
+    (
+        "ledger",
+        ("AidApplied", "AidVerified", "AidAmended"),
+        "notify",
+        "tells the next role, and the applicant by case_id",
+    ),
+    ("ledger", ("AidPublicized", "AidApprovalLapsed"), "notify", "tells the approvers"),
+    ("ledger", ("AidApproved",), "notify", "with the last approval, tells the cashier"),
+    ("ledger", ("AidRejected",), "notify", "cancels what is pending; tells the applicant until when they may object"),
+    ("ledger", ("AidDisbursed",), "notify", "asks the applicant whether it is there; tells who looks in again"),
+    (
+        "ledger",
+        (
+            *("DonationRefunded", "MarketDisclosed", "AidReceiptConfirmed", "AidFollowedUp", "AidReturned"),
+            "AidReversed",
+        ),
+        "notify",
+        "cancels what is pending",
+    ),
 ]
 
 

@@ -1,7 +1,7 @@
 """Who may ask notify what: role × command × relation, as data.
 
 Relations are looked up in this service's own copies: `own` (the ref is the caller), `proxy` (a live authorisation of
-the ref's person) and `donation` (the ref is the donor of a gift, and no person).
+the ref's person), `donation` (the ref is the donor of a gift, and no person) and `case` (a case of aid, and no person).
 """
 
 from contracts.command import Role
@@ -16,6 +16,7 @@ READ_NOTICES = "read_notices"
 DESK = (Role.STATION_MANAGER, Role.GRID_WORKER, Role.SOCIAL_WORKER, Role.DISPATCHER)
 """Who takes down at the door and by phone how people can be reached."""
 CALLERS = (*DESK, Role.REVIEWER)
+OF_THE_FUND = ("donation", "case")
 PEOPLE = tuple(role for role in Role if role not in {Role.SYSTEM, Role.PROXY})
 
 
@@ -25,16 +26,18 @@ def build_access() -> AccessTable:
     for command in (SetContact, RemoveContact, READ_CONTACTS):
         _own(table, command)
         for role in DESK:
-            table.rule(command, role, unless=("donation",))
-        # Whoever registers somebody says how they are reached; the donors' refs are the fund clerk's alone.
-        table.rule(command, Role.ADMIN, unless=("donation",))
-        table.rule(command, Role.FUND_CLERK, "donation")
+            table.rule(command, role, unless=OF_THE_FUND)
+        # Whoever registers somebody says how they are reached; donors' refs and cases are the fund clerk's alone.
+        table.rule(command, Role.ADMIN, unless=OF_THE_FUND)
+        table.rule(command, Role.FUND_CLERK, *OF_THE_FUND)
     _own(table, READ_INBOX)
-    table.rule(READ_INBOX, Role.FUND_CLERK, "donation")
+    table.rule(READ_INBOX, Role.FUND_CLERK, *OF_THE_FUND)
     for role in CALLERS:
         table.rule(READ_PHONE_LIST, role)
-        # Nobody says of themselves that they were called.
-        table.rule(RecordCall, role, unless=("own",))
+        # Nobody says of themselves that they were called; who calls in a case of aid learns who was helped.
+        table.rule(RecordCall, role, unless=("own", "case"))
+    table.rule(READ_PHONE_LIST, Role.FUND_CLERK)
+    table.rule(RecordCall, Role.FUND_CLERK, unless=("own",))
     for role in (*CALLERS, Role.FUND_CLERK, Role.ADMIN, Role.AUDITOR, Role.SUPERVISOR):
         table.rule(READ_NOTICES, role)
     return table

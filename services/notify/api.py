@@ -17,7 +17,7 @@ from eventstore.model import VaultChange
 from eventstore.vault import PersonIsErased
 from servicekit.definition import Runtime
 from servicekit.http import Caller, Commanding, Reading, command, not_found
-from services.notify.access import CALLERS, READ_CONTACTS, READ_INBOX, READ_NOTICES, READ_PHONE_LIST
+from services.notify.access import CALLERS, OF_THE_FUND, READ_CONTACTS, READ_INBOX, READ_NOTICES, READ_PHONE_LIST
 from services.notify.commands import (
     CallOutcomeAsk,
     ContactChannel,
@@ -70,8 +70,11 @@ async def set_contact(ask: SetContactAsk, context: Commanding) -> JSONResponse:
     async def build() -> Plan:
         relations = await _relations(runtime, context.caller, ref)
         by = context.by(SetContact, relations)
-        if ask.person_id is not None and "donation" not in relations:
+        if ask.person_id is not None and relations.isdisjoint(OF_THE_FUND):
             raise Refused("person_not_taken", ref=str(ref))
+        if ask.address is not None and ask.person_id is None and "case" in relations:
+            # Who applies is registered: their number goes when they are erased.
+            raise Refused("person_required", ref=str(ref))
         changes: tuple[VaultChange, ...] = ()
         fields: dict[str, Any] = {}
         _, known = await runtime.executor.state(contact_stream(ref))
@@ -200,7 +203,10 @@ async def read_phone_list(caller: Reading, runtime: Running, limit: Limit = 50) 
 
 
 def _calls_for(role: Role) -> tuple[Role, ...]:
-    """Whose calls a role makes: its own; the dispatchers' desk and the stations stand in for every other."""
+    """Whose calls a role makes: its own; the dispatchers' desk and the stations stand in for every other.
+
+    Not for the fund clerk: whom aid reached is no desk's business.
+    """
     return CALLERS if role in {Role.DISPATCHER, Role.STATION_MANAGER} else (role,)
 
 

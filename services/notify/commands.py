@@ -24,14 +24,16 @@ CallOutcome = Literal["reached", "no_answer", "wrong_number", "not_needed"]
 
 
 class SetContactAsk(Ask):
-    """How somebody can be reached. `ref`: a person, or the donor_ref of a gift. Only `phone` takes an address."""
+    """How somebody can be reached. `ref`: a person, the donor_ref of a gift, or the case_id of a case of aid. Only
+    `phone` takes an address.
+    """
 
     ref: UUID
     channel: ContactChannel
     address: PhoneNumber | None = None
     person_id: UUID | None = None
-    """Whose address it is, where `ref` is a gift's and the donor is registered: it is destroyed with that person's
-    data. Kept in the vault only; no event joins a gift to a person."""
+    """Whose address it is, where `ref` is a case's, or a gift's and the donor is registered: it is destroyed with that
+    person's data. Kept in the vault only; no event joins a gift or a case to a person."""
 
 
 class RemoveContactAsk(Ask):

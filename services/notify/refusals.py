@@ -4,7 +4,12 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
     "person_erased": (409, "这个人的信息已删除。", "This person's data was erased."),
     "address_required": (422, "写上电话号码。", "The channel {channel} needs an address."),
     "address_not_taken": (422, "这种方式不用写号码。", "The channel {channel} takes no address."),
-    "person_not_taken": (422, "只有捐款的联系方式要写明是谁的。", "Only the contact of a gift says whose it is."),
+    "person_not_taken": (
+        422,
+        "只有捐款和救助的联系方式要写明是谁的。",
+        "Only the contact of a gift or a case says whose it is.",
+    ),
+    "person_required": (422, "写明这个号码是谁的。", "The contact of a case says whose it is."),
     "contact_unknown": (404, "没有登记过这种联系方式。", "No contact on the channel {channel} is set."),
     "notice_unknown": (404, "没有这条通知。", "There is no such notice."),
     "notice_ended": (409, "这件事已经有结果了。", "The notice is {state}; that is final."),

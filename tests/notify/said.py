@@ -253,9 +253,9 @@ def pledged() -> ledger.DonationPledged:
     return ledger.DonationPledged(**GIFT, pledged_at=NOON)
 
 
-def received() -> ledger.DonationReceived:
+def received(method: Any = "cash") -> ledger.DonationReceived:
     return ledger.DonationReceived(
-        **GIFT, method="cash", effective_date=date(2026, 11, 24), due_at=DUE, received_at=NOON
+        **GIFT, method=method, effective_date=date(2026, 11, 24), due_at=DUE, received_at=NOON
     )
 
 

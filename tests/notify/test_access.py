@@ -8,7 +8,7 @@ from contracts.command import Role
 from services.notify.access import build_access
 
 TABLE = build_access()
-RELATIONS = ("own", "proxy", "donation")
+RELATIONS = ("own", "proxy", "donation", "case")
 STANDINGS = [frozenset(some) for size in range(3) for some in combinations(RELATIONS, size)]
 DESK = {Role.STATION_MANAGER, Role.GRID_WORKER, Role.SOCIAL_WORKER, Role.DISPATCHER}
 CALLERS = DESK | {Role.REVIEWER}
@@ -19,16 +19,19 @@ def expected(command: str, role: Role, held: frozenset[str]) -> bool:
     if role is Role.SYSTEM:
         return False
     by_standing = "proxy" in held if role is Role.PROXY else "own" in held
-    donors = role is Role.FUND_CLERK and "donation" in held
+    of_the_fund = not held.isdisjoint({"donation", "case"})
+    clerks = role is Role.FUND_CLERK and of_the_fund
     match command:
         case "SetContact" | "RemoveContact" | "read_contacts":
-            return by_standing or donors or (role in DESK | {Role.ADMIN} and "donation" not in held)
+            return by_standing or clerks or (role in DESK | {Role.ADMIN} and not of_the_fund)
         case "read_inbox":
-            return by_standing or donors
+            return by_standing or clerks
         case "read_phone_list":
-            return role in CALLERS
+            return role in CALLERS | {Role.FUND_CLERK}
         case "RecordCall":
-            return role in CALLERS and "own" not in held
+            if "own" in held:
+                return False
+            return role is Role.FUND_CLERK or (role in CALLERS and "case" not in held)
         case "read_notices":
             return role in CALLERS | {Role.FUND_CLERK, Role.ADMIN, Role.AUDITOR, Role.SUPERVISOR}
         case _:

@@ -29,10 +29,16 @@ def test_a_notice_claims_nothing_blames_nobody_and_is_about_nobody_else(code: st
 
 DISPUTES = {"dispute_raised", "dispute_appealed", "dispute_decided", "dispute_final"}
 """They need not be about an order."""
+CASES = {"asked", "asked_urgently", "asked_visited", "asked_amended", "asked_refused", "asked_withdrawn", "asked_done"}
+"""Told to whoever applied for aid."""
+OF_THE_FUND = CASES | {code for code in CODES if code.startswith("aid_")} | {"market_to_disclose"}
+"""They are about a case or a market, and no order."""
 MINUTES = {"minutes_credited", "minutes_corrected", "minutes_voided"}
 
 
-@pytest.mark.parametrize("code", [code for code in CODES if templates.template(code).to != "donor"])
+@pytest.mark.parametrize(
+    "code", [code for code in CODES if templates.template(code).to != "donor" and code not in OF_THE_FUND]
+)
 def test_it_says_what_and_when_and_the_order_number(code: str) -> None:
     text = templates.render(code, PARAMS)
     if code in DISPUTES:
@@ -45,6 +51,30 @@ def test_it_says_what_and_when_and_the_order_number(code: str) -> None:
     if code not in {*MINUTES, "pool_digest"}:
         assert "11月25日 星期三 上午9点到10点" in text.body
         assert "理发" in text.body
+
+
+@pytest.mark.parametrize("code", sorted(OF_THE_FUND))
+def test_nobody_reads_over_a_shoulder_who_is_helped_with_what(code: str) -> None:
+    """An applicant's notice names neither a hardship nor money; staff read no amount of a case, and nobody a name."""
+    chosen = templates.template(code)
+    text = templates.render(code, PARAMS)
+    if code != "market_to_disclose":
+        assert chosen.fields <= {"due"}
+        assert "120.50" not in text.title + text.body
+    if code in CASES:
+        assert not re.search("救助|困难|补助|贫|病|钱|款|元|基金|公示", text.title + text.body)
+        assert chosen.to == "resident"
+    else:
+        assert chosen.to == "staff"
+
+
+def test_a_notice_never_says_please_as_an_order_does() -> None:
+    assert [code for code in OF_THE_FUND if "请" in templates.render(code, PARAMS).body.replace("申请", "")] == []
+
+
+def test_things_are_no_money() -> None:
+    assert "元" not in templates.render("gift_goods_thanks", PARAMS).body
+    assert "款" not in templates.render("gift_goods_thanks", PARAMS).body
 
 
 def test_params_hold_only_codes_numbers_and_times() -> None:

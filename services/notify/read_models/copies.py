@@ -1,11 +1,13 @@
-"""Copies of what others said: who holds which role, who acts for whom, which gifts there are, how orders stand."""
+"""Copies of what others said: who holds which role, who acts for whom, which gifts and cases there are, how orders
+stand.
+"""
 
 from typing import ClassVar
 
 import sqlalchemy as sa
 
 from contracts.envelope import Recorded
-from contracts.ledger import DonationPledged, DonationReceived
+from contracts.ledger import AidApplied, DonationPledged, DonationReceived
 from contracts.orders import OrderFact, OrderPlaced
 from contracts.volunteers import (
     ConsentGiven,
@@ -54,6 +56,11 @@ ledger_donors = sa.Table(
     _ledger,
     sa.Column("donor_ref", sa.Uuid, primary_key=True),
     sa.Column("donation_id", sa.Uuid, nullable=False),
+)
+ledger_cases = sa.Table(
+    "ledger_cases",
+    _ledger,
+    sa.Column("case_id", sa.Uuid, primary_key=True),
 )
 orders_states = sa.Table(
     "orders_states",
@@ -108,17 +115,19 @@ class VolunteersCopy(ReadModel):
 
 
 class LedgerCopy(ReadModel):
-    """Which refs are donors of a gift: a FUND_CLERK may say how these are reached."""
+    """Which refs are donors of a gift, or cases of aid: a FUND_CLERK may say how these are reached."""
 
     source: ClassVar[str] = "ledger"
     metadata: ClassVar[sa.MetaData] = _ledger
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def apply(self, recorded: Recorded, rows: Rows) -> None:
         """See the class."""
         event = recorded.event
         if isinstance(event, DonationPledged | DonationReceived):
             rows.upsert(ledger_donors, donor_ref=event.donor_ref, donation_id=event.donation_id)
+        elif isinstance(event, AidApplied):
+            rows.upsert(ledger_cases, case_id=event.case_id)
 
 
 class OrdersCopy(ReadModel):

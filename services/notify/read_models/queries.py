@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from contracts.command import Role
 from servicekit.reference import reference
 from services.notify.read_models.copies import (
+    ledger_cases,
     ledger_donors,
     orders_states,
     volunteers_left_in_peace,
@@ -85,7 +86,7 @@ async def acts_for(connection: AsyncConnection, proxy_id: UUID, principal_id: UU
 
 
 async def relations_to(connection: AsyncConnection, actor_id: UUID, ref: UUID, at: datetime) -> frozenset[str]:
-    """How the actor stands to a ref: own, proxy, donation (it is a gift's donor, no person)."""
+    """How the actor stands to a ref: own, proxy, donation (it is a gift's donor, no person), case (of aid)."""
     if actor_id == ref:
         return frozenset({"own"})
     relations = set()
@@ -93,6 +94,8 @@ async def relations_to(connection: AsyncConnection, actor_id: UUID, ref: UUID, a
         relations.add("proxy")
     if await one(connection, sa.select(ledger_donors.c.donor_ref).where(ledger_donors.c.donor_ref == ref)) is not None:
         relations.add("donation")
+    if await one(connection, sa.select(ledger_cases.c.case_id).where(ledger_cases.c.case_id == ref)) is not None:
+        relations.add("case")
     return frozenset(relations)
 
 
