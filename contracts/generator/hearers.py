@@ -80,7 +80,7 @@ _ARROWS: list[tuple[str, tuple[str, ...], str, str]] = [
         "orders",
         ("DisputeResolved",),
         "volunteers",
-        "releases or rejects what was held, and puts credited hours in doubt that should change",
+        "releases or rejects what was held, doubts credited hours that should change, ends a suspension found wrong",
     ),
     ("orders", ("OrderRatingAmended",), "notify", "at two stars or fewer, puts a call to the resident on the list"),
     ("orders", ("OrderUnfulfilled",), "notify", "puts a call to the resident on the list"),

@@ -73,6 +73,8 @@ class DisputeResolved(DisputeFact, service="orders", audience="internal"):
     decision: DisputeDecision
     consequences: Annotated[tuple[DisputeConsequence, ...], Field(max_length=9)] = ()
     raised_by: UUID
+    raised_at: Instant | None = None
+    """When it was raised; absent where the dispute is decided in the order's stream."""
     resolved_by: UUID
     words_ref: UUID | None = None
     words_commitment: Digest | None = None

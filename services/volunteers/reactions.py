@@ -22,6 +22,7 @@ from contracts.orders import (
 from contracts.volunteers import Grade
 from eventstore.consumer import ReactionContext, Reactions, derived_id
 from eventstore.consumer.reactions import RefusalOutcome
+from services.volunteers.commands.helping import ReinstateVolunteer
 from services.volunteers.commands.hours import (
     ClaimHours,
     ConfirmHours,
@@ -31,8 +32,10 @@ from services.volunteers.commands.hours import (
     ReleaseHours,
     RequestCorrection,
 )
-from services.volunteers.commands.words import claim_id_of, claim_stream
+from services.volunteers.commands.words import claim_id_of, claim_stream, volunteer_stream
+from services.volunteers.decider.helping import APPEAL_UPHELD
 from services.volunteers.decider.hours import Claim, ClaimState
+from services.volunteers.decider.volunteer import Volunteer, VolunteerState
 from services.volunteers.policy import correction_due, current_policy, review_due
 from services.volunteers.read_models import hours_queries as queries
 from services.volunteers.read_models.queries import relations_to
@@ -231,6 +234,33 @@ async def on_dispute_resolved(recorded: Recorded, context: ReactionContext) -> S
                 )
                 commands.append(release)
     return commands
+
+
+@orders.on(DisputeResolved, blocks=False, refusals={"not_suspended": "ignore"})
+async def on_suspension_appeal_upheld(recorded: Recorded, context: ReactionContext) -> Sequence[Command]:
+    """ReinstateVolunteer, when the volunteer themselves disputed their standing after the suspension, and was right.
+
+    Somebody else's complaint about the volunteer is the opposite, and what was raised before the suspension is about
+    something else. Found right in part, or settled: two people say what becomes of it.
+    """
+    event = recorded.event
+    assert isinstance(event, DisputeResolved)
+    own = event.about == "conduct" and event.order_id is None and event.subject_id == event.raised_by
+    if not own or event.decision != "upheld" or event.raised_at is None:
+        return []
+    volunteer: Volunteer = await context.state(volunteer_stream(event.raised_by))
+    if volunteer.state is not VolunteerState.SUSPENDED or volunteer.suspended_at is None:
+        return []
+    if event.raised_at < volunteer.suspended_at:
+        return []
+    reinstate = ReinstateVolunteer(
+        by=SYSTEM,
+        at=max(context.now(), event.resolved_at),
+        volunteer_id=event.raised_by,
+        reason_code=APPEAL_UPHELD,
+        upheld_by=event.resolved_by,
+    )
+    return [reinstate]
 
 
 def _confirmations(recorded: Recorded) -> list[ConfirmHours]:

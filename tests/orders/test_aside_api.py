@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from contracts.command import Role
-from contracts.orders import DisputeResolved, FollowUpClosed, FollowUpOpened, WelfareCheckEscalated
+from contracts.orders import DisputeRaised, DisputeResolved, FollowUpClosed, FollowUpOpened, WelfareCheckEscalated
 from contracts.volunteers import VolunteerSuspended
 from tests.orders.aside import QIN, SONG, TAN
 from tests.orders.quarter import TOMORROW, Quarter, iso
@@ -202,6 +202,10 @@ async def test_an_appeal_against_a_suspension_is_decided_by_somebody_who_did_not
     for suspender in (SONG, ZHAN):
         await quarter.refused(403, "involved_decides", path, {"decision": "rejected"}, suspender, MEDIATOR)
     await quarter.done(path, {"decision": "upheld"}, RUI, MEDIATOR)
+    raised, resolved = [one.event for one in await quarter.runtime.log.read(0, 10_000)][-2:]
+    assert isinstance(raised, DisputeRaised)
+    assert isinstance(resolved, DisputeResolved)
+    assert (resolved.subject_id, resolved.raised_by, resolved.raised_at) == (ANNA, ANNA, raised.raised_at)
 
 
 async def test_who_is_said_not_to_have_come_is_heard_for_a_week_and_not_by_who_said_it(quarter: Quarter) -> None:

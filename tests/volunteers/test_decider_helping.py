@@ -270,8 +270,14 @@ def test_an_appeal_is_upheld_by_neither_of_the_two_who_suspended():
     for person in (LEE, ZHAO):
         own = upheld.model_copy(update={"by": by(person, Role.SOCIAL_WORKER)})
         story_in("SUSPENDED").refuses(own, "another_person_required")
+        heard = upheld.model_copy(update={"by": by(None, Role.SYSTEM), "upheld_by": person})
+        story_in("SUSPENDED").refuses(heard, "another_person_required")
     another = upheld.model_copy(update={"by": by(BO, Role.SOCIAL_WORKER)})
     story_in("SUSPENDED").when(another).then("VolunteerReinstated")
+    heard = upheld.model_copy(update={"by": by(None, Role.SYSTEM), "upheld_by": BO})
+    assert story_in("SUSPENDED").when(heard).then("VolunteerReinstated").reason_code == "appeal_upheld"
+    unsaid = upheld.model_copy(update={"by": by(None, Role.SYSTEM)})
+    story_in("SUSPENDED").refuses(unsaid, "not_due")
 
 
 def test_a_suspension_does_not_end_a_rest_that_is_not_over():

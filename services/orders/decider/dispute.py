@@ -117,6 +117,7 @@ def _resolve(command: ResolveDispute, state: OwnDispute) -> Events:
         **_shared(state),
         role=command.by.role,
         **resolution(command, state.dispute, command.policy.appeal_days),
+        raised_at=state.raised.raised_at,
         assignments=state.raised.assignments,
     )
     return [resolved_event]

@@ -279,9 +279,11 @@ class SuspendVolunteer(VolunteerCommand):
 
 
 class ReinstateVolunteer(VolunteerCommand):
-    """End a suspension: SYSTEM when it ran out, a person before."""
+    """End a suspension: SYSTEM when it ran out, or when somebody upheld the appeal against it; a person before."""
 
     reason_code: Code | None = None
+    upheld_by: UUID | None = None
+    """Who decided the appeal, where SYSTEM does what follows."""
     statement_ref: UUID | None = None
     statement_commitment: Digest | None = None
 

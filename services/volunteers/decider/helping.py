@@ -202,11 +202,13 @@ def _suspend(command: SuspendVolunteer) -> Events:
 
 def _reinstate(command: ReinstateVolunteer, volunteer: Volunteer) -> Events:
     """SYSTEM when it ran out; before, a person; an appeal is upheld by neither of the two who suspended."""
-    if command.by.actor_id == command.volunteer_id:
+    decided_by = command.upheld_by or command.by.actor_id
+    if decided_by == command.volunteer_id:
         raise Refused("self_verification")
-    if command.by.role is Role.SYSTEM and (volunteer.barred_until is None or command.at < volunteer.barred_until):
+    is_over = volunteer.barred_until is not None and command.at >= volunteer.barred_until
+    if command.by.role is Role.SYSTEM and command.upheld_by is None and not is_over:
         raise Refused("not_due", due_at=volunteer.barred_until)
-    if command.reason_code == APPEAL_UPHELD and command.by.actor_id in volunteer.suspended_by:
+    if command.reason_code == APPEAL_UPHELD and decided_by in volunteer.suspended_by:
         raise Refused("another_person_required")
     reinstated = VolunteerReinstated(
         volunteer_id=command.volunteer_id,

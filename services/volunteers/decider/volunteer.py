@@ -70,6 +70,7 @@ class Volunteer:
     rest: Rest | None = None
     barred_until: datetime | None = None
     """The end of the last suspension, which a withdrawal does not shorten."""
+    suspended_at: datetime | None = None
     suspended_by: frozenset[UUID] = frozenset()
     """The two who stand for the suspension."""
     skills: Mapping[str, int] = field(default_factory=dict)
@@ -105,10 +106,21 @@ def evolve(volunteer: Volunteer, event: VolunteerEvent) -> Volunteer:
             return replace(volunteer, state=VolunteerState.PAUSED, rest=Rest(event.due_at))
         case VolunteerSuspended():
             pair = frozenset(one for one in (event.suspended_by, event.seconded_by) if one is not None)
-            return replace(volunteer, state=VolunteerState.SUSPENDED, barred_until=event.due_at, suspended_by=pair)
+            return replace(
+                volunteer,
+                state=VolunteerState.SUSPENDED,
+                barred_until=event.due_at,
+                suspended_at=event.suspended_at,
+                suspended_by=pair,
+            )
         case VolunteerReinstated():
             return replace(
-                volunteer, state=VolunteerState.ACTIVE, rest=None, barred_until=None, suspended_by=frozenset()
+                volunteer,
+                state=VolunteerState.ACTIVE,
+                rest=None,
+                barred_until=None,
+                suspended_at=None,
+                suspended_by=frozenset(),
             )
         case VolunteerRejected():
             return replace(volunteer, state=VolunteerState.REJECTED)
