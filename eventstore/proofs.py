@@ -1,6 +1,6 @@
 """Proofs about a stored log, computed from its tiles: a few rows are read however long the log is."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from eventstore.errors import Tampered
@@ -28,6 +28,15 @@ async def prove_inclusion(connection: Connection, schema: str, position: int, si
     """Return the proof that the event at `position` (from 1) is in the tree of `size` events. Raises ProofError."""
     hashes = await fetch_parts(connection, schema, parts_needed_for_inclusion(position - 1, size))
     return inclusion_proof(position - 1, size, hashes)
+
+
+async def prove_inclusions(
+    connection: Connection, schema: str, positions: Sequence[int], size: int
+) -> dict[int, list[bytes]]:
+    """Position → its proof in the tree of `size` events, all from one statement. Raises ProofError."""
+    parts = {part for position in positions for part in parts_needed_for_inclusion(position - 1, size)}
+    hashes = await fetch_parts(connection, schema, parts)
+    return {position: inclusion_proof(position - 1, size, hashes) for position in positions}
 
 
 async def prove_consistency(connection: Connection, schema: str, old_size: int, new_size: int) -> list[bytes]:
@@ -111,6 +120,7 @@ __all__ = [
     "fetch_parts",
     "prove_consistency",
     "prove_inclusion",
+    "prove_inclusions",
     "read_entries",
     "read_tile",
     "root_at",

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,9 +16,12 @@ from cli.place import DEFAULT_DATA, SERVICES
 from eventstore.checkpoint import Checkpoint, load_key_file
 from eventstore.note import NoteError, VerifierKey, open_note
 from eventstore.trust_policy import TrustPolicy
-from servicekit.publishing import WITNESSES_FILE, WitnessesUnreadable, read_published, read_witnesses
+from servicekit.publishing import WITNESSES_FILE, WitnessesUnreadable, cosigners, read_published, read_witnesses
 from witness.app import describe, serve
 from witness.directory import WitnessDirectory
+
+if TYPE_CHECKING:
+    from services.ledger.paper.gift import Setting
 
 CHECK_FAILED = 1
 NOBODY = "尚无外部见证 · no outside witness has signed"
@@ -108,6 +111,18 @@ def policy_text(data: Path | None) -> str:
 def witnesses_of(data: Path | None) -> TrustPolicy:
     """The witnesses that this place names, none where it names none. Raises StackError."""
     return _witnesses(_kept(data))
+
+
+def setting_of(data: Path | None, note: str) -> tuple["Setting", list[str]]:
+    """What the ledger's papers say of this place, and the names of those who witnessed this head."""
+    from services.ledger.paper.gift import Setting
+    from services.ledger.policy import fund_url, host_charity
+
+    kept = _kept(data)
+    witnesses = _witnesses(kept)
+    signed = cosigners(note, witnesses)
+    names = [one.name for one in witnesses.witnesses if one.key in signed]
+    return Setting(kept.community, str(kept.log_key("ledger")), host_charity(), fund_url()), names
 
 
 @dataclass(frozen=True, slots=True)

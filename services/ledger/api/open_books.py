@@ -21,6 +21,7 @@ from servicekit.http import not_found
 from services.ledger.api.head import Head, published_head
 from services.ledger.api.shared import Running, as_json
 from services.ledger.chart_of_accounts import chart
+from services.ledger.paper.kinds import KINDS
 from services.ledger.policy import host_charity
 from services.ledger.read_models import open_books as books
 from services.ledger.read_models.open_books import Line
@@ -31,21 +32,6 @@ FOR_EVER = {"cache-control": "public, max-age=31536000, immutable"}
 A_WHILE = {"cache-control": "public, max-age=10"}
 SHOWN = 50
 """So many entries stand on the page; all are in entries.json."""
-KINDS: Mapping[str, str] = {
-    "donation_received": "收到捐款",
-    "donation_reversed": "捐款冲销",
-    "donation_refunded": "退还捐款",
-    "aid_paid": "发放救助",
-    "aid_returned": "救助款退回",
-    "aid_reversed": "救助冲销",
-    "money_moved": "款项转存",
-    "goods_received": "收到物资",
-    "goods_delivered": "发放物资",
-    "goods_written_off": "核销物资",
-    "goods_sold": "变卖物资",
-    "market_proceeds": "集市义卖所得",
-}
-"""What an entry's kind is called; another is shown as it is written."""
 NOTHING_YET = "基金的账还没有公布：服务启动后一分钟内公布第一个检查点。"
 _FILES = {"style.css": "text/css", "check-receipt.mjs": "text/javascript", "page.mjs": "text/javascript"}
 _VENDOR = ("noble-ed25519.js", "sha2.js", "_md.js", "_u64.js", "utils.js")

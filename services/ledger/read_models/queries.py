@@ -198,13 +198,6 @@ async def donation(connection: AsyncConnection, donation_id: UUID) -> Row | None
     return await one(connection, statement.select_from(joined).where(t.donations.c.donation_id == donation_id))
 
 
-async def reversed_no(connection: AsyncConnection, entry_id: UUID) -> int | None:
-    """The number of the entry that reversed this one; None while it stands."""
-    e = t.entries.c
-    row = await one(connection, sa.select(e.entry_no).where(e.reverses == entry_id))
-    return None if row is None else int(row["entry_no"])
-
-
 async def donations(connection: AsyncConnection, state: str | None, fund: str | None, limit: int) -> Sequence[Row]:
     """Gifts, those whose receipt is due first at the top, then the newest."""
     c = t.donations.c
