@@ -186,7 +186,7 @@ def _problem(loc: tuple[str | int, ...], kind: str, message: str) -> dict[str, A
 def _field_error(error: Mapping[str, Any]) -> dict[str, str]:
     kind = str(error["type"])
     together = error.get("ctx", {}) if "chinese" in error.get("ctx", {}) else {}
-    loc = [str(part) for part in (*error["loc"], *([together["field"]] if together else ()))]
+    loc = [str(part) for part in (*error["loc"], *([together["field"]] if "field" in together else ()))]
     place, path = (loc[0], loc[1:]) if loc and loc[0] in {"body", "query", "path", "header"} else ("body", loc)
     if place == "body":
         pointer = "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in path)

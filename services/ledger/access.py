@@ -16,6 +16,7 @@ from services.ledger.commands import (
     ClosePeriod,
     ConfirmAidReceipt,
     ConfirmSigningKey,
+    CorrectDisclosure,
     CorrectEntry,
     DeliverGoods,
     DepositProceeds,
@@ -26,6 +27,7 @@ from services.ledger.commands import (
     OpenMarket,
     PledgeDonation,
     PublicizeAid,
+    PublishStatement,
     ReceiptDonation,
     ReceiveDonation,
     ReceiveGoods,
@@ -63,6 +65,7 @@ REVEAL_RECIPIENT = "reveal_recipient"
 READ_MARKETS = "read_markets"
 READ_NOTE = "read_note"
 READ_HOST = "read_host"
+READ_DRAFT = "read_draft"
 
 PEOPLE = tuple(role for role in Role if role is not Role.SYSTEM)
 FUND_DESK = (Role.FUND_CLERK, Role.CASHIER)
@@ -101,6 +104,10 @@ def build_access() -> AccessTable:
     _allow_aid(table)
     for role in (Role.FUND_CLERK, Role.FUND_APPROVER, Role.SUPERVISOR, Role.HOURS_AUDITOR):
         table.rule(ClosePeriod, role)
+    for role in (Role.FUND_CLERK, Role.SUPERVISOR):
+        for statement in (PublishStatement, CorrectDisclosure):
+            table.rule(statement, role)
+    _allow(table, READ_DRAFT, (Role.FUND_CLERK, Role.FUND_APPROVER, Role.CASHIER, Role.SUPERVISOR, Role.AUDITOR))
     _allow_goods(table)
     _allow_markets(table)
     # The fund's books are open to everybody who can sign in; they name nobody.

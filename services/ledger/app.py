@@ -17,9 +17,10 @@ from services.ledger.commands import (
     GOODS_COMMANDS,
     MARKET_COMMANDS,
     SIGNING_KEY_COMMANDS,
+    STATEMENT_COMMANDS,
     EraseVaultData,
 )
-from services.ledger.decider import aid, book, donation, erasure, goods, keys, market
+from services.ledger.decider import aid, book, donation, erasure, goods, keys, market, statement
 from services.ledger.policy import POLICY, fund_url, host_charity
 from services.ledger.reactions import reactions
 from services.ledger.read_models.copies import VolunteersCopy
@@ -33,6 +34,7 @@ AID = Aggregate("aid", aid.initial, aid.decide, aid.evolve, AID_COMMANDS)
 GOODS = Aggregate("in_kind", goods.initial, goods.decide, goods.evolve, GOODS_COMMANDS)
 MARKET = Aggregate("market", market.initial, market.decide, market.evolve, MARKET_COMMANDS)
 SIGNING_KEY = Aggregate("signing_key", keys.initial, keys.decide, keys.evolve, SIGNING_KEY_COMMANDS)
+STATEMENT = Aggregate("fund_statement", statement.initial, statement.decide, statement.evolve, STATEMENT_COMMANDS)
 ERASURE = Aggregate("erasure", erasure.initial, erasure.decide, erasure.evolve, (EraseVaultData,))
 
 
@@ -47,7 +49,7 @@ definition = ServiceDefinition(
     name="ledger",
     title="Two books, hours (minutes) and fund (分), balanced, without gaps; gifts in three hands, aid by signatures.",
     read_models=(LedgerModel(), VolunteersCopy()),
-    aggregates=(BOOK, DONATION, AID, GOODS, MARKET, SIGNING_KEY, ERASURE),
+    aggregates=(BOOK, DONATION, AID, GOODS, MARKET, SIGNING_KEY, STATEMENT, ERASURE),
     access=build_access(),
     build_app=_routes,
     policy=POLICY,

@@ -3,18 +3,21 @@
 The charity's words are no figures and are in no event: they stand in a file of their own, which the host answers for.
 """
 
+import json
+from datetime import date
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from contracts.event import Digest
+from contracts.event import Code, Digest
 from contracts.ledger import PolicyAdopted
 from servicekit.policy import PolicyInvalid, PolicySection
-from services.ledger.commands import LedgerPolicy
+from services.ledger.chart_of_accounts import chart
+from services.ledger.commands import LedgerPolicy, Span
 
 POLICY = PolicySection("ledger", LedgerPolicy, PolicyAdopted)
 
@@ -22,6 +25,27 @@ POLICY = PolicySection("ledger", LedgerPolicy, PolicyAdopted)
 def current_policy() -> LedgerPolicy:
     """The figures in force."""
     return POLICY.current
+
+
+class Campaign(BaseModel):
+    """A campaign to raise money, as its plan is filed (慈善法 §24): its days and the fund that it is for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    code: Annotated[str, Field(pattern=r"^[a-z][a-z0-9\-]{2,39}$")]
+    filing_no: Annotated[str, Field(pattern=r"^[0-9A-Z]{8,40}$")]
+    fund: Code
+    first_day: date
+    last_day: date
+    emergency: bool = False
+    """For a sudden event: what came in is told every five days (慈善法 §72)."""
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Self:
+        if self.last_day < self.first_day:
+            raise ValueError("it ends before it begins")
+        chart().fund(self.fund)
+        return self
 
 
 class HostCharity(BaseModel):
@@ -43,6 +67,7 @@ class HostCharity(BaseModel):
     """The last four digits of its account: never more."""
     platform_url: Annotated[str, Field(pattern=r"^https://[a-z0-9.\-]+(/[^\s]*)?$", max_length=300)]
     """The fund's page on a designated platform: gifts are made there, never here."""
+    campaigns: tuple[Campaign, ...] = ()
 
 
 class HostCharitySource(BaseSettings):
@@ -78,9 +103,17 @@ def read_host_charity(path: Path) -> HostCharity:
     """The charity that a file describes, whole. Raises PolicyInvalid, a line for everything that is wrong."""
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return HostCharity.model_validate(document, strict=True)
+        # Days and lists as YAML has them; what must be text is not taken from a number.
+        return HostCharity.model_validate_json(json.dumps(document, default=str), strict=True)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise PolicyInvalid(f"{path}: cannot be read: {error}") from None
     except ValidationError as error:
         lines = [f"{path}: {'.'.join(map(str, one['loc'])) or 'the file'}: {one['msg']}" for one in error.errors()]
         raise PolicyInvalid("\n".join(lines)) from None
+
+
+def campaigns() -> dict[str, Span]:
+    """The campaigns of the host charity's papers, by code, as spans that a statement can be about."""
+    host = host_charity()
+    known = () if host is None else host.campaigns
+    return {one.code: Span("campaign", one.code, one.first_day, one.last_day, one.fund) for one in known}

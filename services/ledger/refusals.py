@@ -145,6 +145,23 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
     "note_needed": (422, "有差额，写明原因。", "Taken and written down differ by {variance_fen} 分; say why."),
     "nothing_to_deposit": (409, "没有钱要缴存。", "There is nothing to pay in."),
     "not_paid_in": (409, "先缴存，再公示。", "What was counted is paid in first."),
+    # statements
+    "statement_period_unknown": (
+        422,
+        "没有这样的期间。",
+        "There is no such span: 2026-10, 2026-q3, 2026, or two days.",
+    ),
+    "span_not_over": (409, "这段时间还没有过完。", "The span runs until {last_day}."),
+    "span_not_closed": (409, "先结账，再公布。", "The fund's book is not closed through {last_day} yet."),
+    "published_already": (409, "已经公布过了，有错就更正。", "It is published; what is wrong in it is corrected."),
+    "drafted_already": (409, "已经起草，等监督员公布。", "The draft {statement_sha256} waits for a supervisor."),
+    "nothing_drafted": (409, "还没有人起草。", "Nobody has drafted it."),
+    "drafted_by_you": (403, "起草的和公布的要是两个人。", "You drafted it; another person publishes."),
+    "draft_outdated": (409, "账有变动，重新起草。", "The books say something else by now; it is drafted anew."),
+    "draft_unread": (409, "先看草稿，再公布。", "Name the draft that you have read: {statement_sha256}."),
+    "not_published": (409, "还没有公布过。", "Nothing is published of this span."),
+    "nothing_to_correct": (409, "公布的和账上一致，不用更正。", "What is published is what the books say."),
+    "head_not_signed": (409, "检查点没有签成，稍后再试。", "The log's head could not be signed; try again."),
     # books
     "account_unknown": (404, "没有这个科目。", "There is no account {account}."),
     "posting_impossible": (409, "科目和单位不相符。", "The account {account} is not kept in this unit."),

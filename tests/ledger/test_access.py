@@ -13,6 +13,7 @@ from services.ledger.commands import (
     GOODS_COMMANDS,
     MARKET_COMMANDS,
     SIGNING_KEY_COMMANDS,
+    STATEMENT_COMMANDS,
     CorrectEntry,
     LapseAidApproval,
     MoveMoney,
@@ -58,6 +59,8 @@ EXPECTED: dict[str, dict[Role, set[str]]] = {
     "ReconcileMarket": everybody(Role.CASHIER, Role.SUPERVISOR),
     "DepositProceeds": everybody(Role.CASHIER),
     "DiscloseMarket": everybody(Role.FUND_CLERK, Role.STATION_MANAGER),
+    **dict.fromkeys(("PublishStatement", "CorrectDisclosure"), everybody(Role.FUND_CLERK, Role.SUPERVISOR)),
+    "read_draft": everybody(Role.FUND_CLERK, Role.FUND_APPROVER, Role.CASHIER, Role.SUPERVISOR, Role.AUDITOR),
     "read_goods": everybody(
         Role.FUND_CLERK, Role.STATION_MANAGER, Role.SUPERVISOR, Role.CASHIER, Role.FUND_APPROVER, Role.AUDITOR
     ),
@@ -96,7 +99,7 @@ def test_the_table_lists_every_command_that_people_may_ask_for_and_no_other():
     # Things that were promised are taken in by ReceiveGoods, which may be asked for.
     gifts = set(DONATION_COMMANDS) - {ReceivePledgedGoods}
     aid = set(AID_COMMANDS) - {LapseAidApproval}
-    for commands in (gifts, SIGNING_KEY_COMMANDS, aid, GOODS_COMMANDS, MARKET_COMMANDS):
+    for commands in (gifts, SIGNING_KEY_COMMANDS, aid, GOODS_COMMANDS, MARKET_COMMANDS, STATEMENT_COMMANDS):
         assert {command.__name__ for command in commands} <= set(EXPECTED)
 
 

@@ -1,5 +1,6 @@
 """What can be done with the fund's money, and every table of the ledger folded anew: the same rows."""
 
+from datetime import timedelta
 from typing import Any
 
 import nats
@@ -80,6 +81,19 @@ async def live_a_little(office: Office) -> None:
     await hold_a_market(office)
     await give_things(office)
     await give_back(office)
+    await tell_everybody(office)
+
+
+async def tell_everybody(office: Office) -> None:
+    """A statement, a gift entered late, the correction; and the draft of another."""
+    counter, days = office.counter, "{0}..{0}".format((office.now - timedelta(days=1)).date())
+    late = {"effective_date": days[:10]}
+    for path, said in (("publish", {}), ("correct", {"reason_code": "late_entry", "explanation": WORDS})):
+        drafted = await counter.done(f"/statements/{days}/{path}", said, *AS_CLERK)
+        read = {"statement_sha256": drafted["statement_sha256"]}
+        await counter.done(f"/statements/{days}/{path}", read, WATCHER, Role.SUPERVISOR)
+        await counter.given(receive=late)
+    await counter.done(f"/statements/{days}/correct", {"reason_code": "late_entry", "explanation": WORDS}, *AS_CLERK)
 
 
 async def hold_a_market(office: Office) -> None:
@@ -146,6 +160,7 @@ async def test_replaying_gives_the_same_rows(office: Office, nats_server: TestNa
         "AidDisbursed", "AidReceiptConfirmed", "AidFollowedUp", "AidReturned", "AidReversed", "HoldPlaced",
         "HoldReleased", "SigningKeyRegistered", "SigningKeyConfirmed", "SigningKeyRevoked",
     }  # fmt: skip
+    assert {"FundStatementPublished", "DisclosureCorrected"} <= said
     client = await nats.connect(nats_server.url)
     try:
         stream = client.jetstream()
@@ -161,3 +176,4 @@ async def test_replaying_gives_the_same_rows(office: Office, nats_server: TestNa
     filled = {table.name for table in report.tables if table.rows}
     assert {"aid_cases", "signing_keys", "holds", "fund_pots", "volunteers_relations"} <= filled
     assert {"goods_lots", "goods_stock", "goods_allocations", "markets", "market_stalls", "market_sales"} <= filled
+    assert {"fund_statements", "statement_drafts"} <= filled

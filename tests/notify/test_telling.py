@@ -305,6 +305,7 @@ SILENT = {
         "HoldPlaced", "HoldReleased", "PeriodClosed", "SigningKeyRegistered", "SigningKeyConfirmed",
         "SigningKeyRevoked", "InKindReceived", "InKindAllocated", "InKindDelivered", "InKindWrittenOff", "InKindSold",
         "MarketSessionOpened", "SaleRecorded", "SaleVoided", "MarketReconciled",
+        "FundStatementPublished", "DisclosureCorrected",
     },
 }  # fmt: skip
 """Nobody is told of these here: domain.md §4.9 has no arrow from them to notify, or they only fill a copy. Whoever gave

@@ -4,8 +4,36 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter
 
-from services.ledger.api import aid, aid_paying, books, donations, goods, keys, markets, open_books, receipts, refunds
+from services.ledger.api import (
+    aid,
+    aid_paying,
+    books,
+    donations,
+    goods,
+    keys,
+    markets,
+    open_books,
+    open_statements,
+    receipts,
+    refunds,
+    statements,
+)
 
 ROUTERS: Sequence[APIRouter] = tuple(
-    part.router for part in (donations, receipts, refunds, goods, markets, keys, aid, aid_paying, books, open_books)
+    part.router
+    for part in (
+        donations,
+        receipts,
+        refunds,
+        goods,
+        markets,
+        keys,
+        aid,
+        aid_paying,
+        books,
+        statements,
+        # Before the pages' files, which answer for every other name under /fund/.
+        open_statements,
+        open_books,
+    )
 )

@@ -34,7 +34,7 @@ async def read_host(caller: Reading) -> JSONResponse:
     """The charity that the fund's money lies with, and where gifts are made; null: nothing is said of raising money."""
     caller.by(access.READ_HOST)
     host = host_charity()
-    return as_json({"host_charity": None if host is None else host.model_dump()})
+    return as_json({"host_charity": None if host is None else host.model_dump(mode="json", exclude_defaults=True)})
 
 
 @router.get("/balances")

@@ -5,20 +5,26 @@ published head. The hours' entries would publish everybody's days for ever; audi
 Whatever is under `entries/` never changes once it is there, so it can be copied to any static host.
 """
 
-from collections.abc import Mapping, Sequence
-from importlib import resources
+from collections.abc import Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Path
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
-from jinja2 import DictLoader, Environment, StrictUndefined
 
 from eventstore.proofs import prove_inclusion
 from eventstore.tlog_proof import make_receipt
 from servicekit.definition import Runtime
 from servicekit.http import not_found
 from services.ledger.api.head import Head, published_head
+from services.ledger.api.open_shared import (
+    A_WHILE,
+    FOR_EVER,
+    TEMPLATES,
+    page_file,
+    public_words,
+    yuan,
+)
 from services.ledger.api.shared import Running, as_json
 from services.ledger.chart_of_accounts import chart
 from services.ledger.paper.kinds import KINDS
@@ -28,27 +34,12 @@ from services.ledger.read_models.open_books import Line
 
 router = APIRouter(prefix="/fund", tags=["open books"])
 
-FOR_EVER = {"cache-control": "public, max-age=31536000, immutable"}
-A_WHILE = {"cache-control": "public, max-age=10"}
 SHOWN = 50
 """So many entries stand on the page; all are in entries.json."""
 NOTHING_YET = "基金的账还没有公布：服务启动后一分钟内公布第一个检查点。"
 _FILES = {"style.css": "text/css", "check-receipt.mjs": "text/javascript", "page.mjs": "text/javascript"}
 _VENDOR = ("noble-ed25519.js", "sha2.js", "_md.js", "_u64.js", "utils.js")
 Number = Annotated[int, Path(ge=1, le=2**53)]
-
-
-def _page_file(*names: str) -> bytes:
-    return resources.files("services.ledger").joinpath("pages", *names).read_bytes()
-
-
-_TEMPLATES = Environment(
-    loader=DictLoader({name: _page_file(name).decode() for name in ("fund.html", "check.html")}),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
 
 
 @router.get("", response_class=RedirectResponse, include_in_schema=False)
@@ -66,12 +57,12 @@ async def read_fund_page(runtime: Running) -> Response:
     async with runtime.log.queries() as connection:
         totals = await books.totals(connection, head.size)
         lines = await books.lines(connection, head.size, SHOWN + 1)
-    words = await _explanations(runtime, lines)
+    words = await public_words(runtime, [line.explanation_ref for line in lines])
     funds = [
-        {"name": fund.name, **{name: _yuan(value) for name, value in totals.of(fund.code).items()}}
+        {"name": fund.name, **{name: yuan(value) for name, value in totals.of(fund.code).items()}}
         for fund in chart().funds
     ]
-    page = _TEMPLATES.get_template("fund.html").render(
+    page = TEMPLATES.get_template("fund.html").render(
         community=runtime.settings.community,
         size=head.size,
         funds=funds,
@@ -89,21 +80,9 @@ def _shown(line: Line, words: Mapping[UUID, str]) -> dict[str, Any]:
         "no": line.entry_no,
         "day": line.effective_date.isoformat(),
         "what": KINDS.get(line.kind, line.kind),
-        "money": _yuan(line.money_fen),
+        "money": yuan(line.money_fen),
         "explanation": words.get(line.explanation_ref) if line.explanation_ref is not None else None,
     }
-
-
-def _yuan(fen: int) -> str:
-    sign = "−" if fen < 0 else ""
-    return f"{sign}{abs(fen) // 100:,}.{abs(fen) % 100:02d}"
-
-
-async def _explanations(runtime: Runtime, lines: Sequence[Line]) -> dict[UUID, str]:
-    """The public words of corrections (令81 §16): they lie in the vault under a commitment."""
-    refs = [line.explanation_ref for line in lines if line.explanation_ref is not None]
-    opened = await runtime.vault.open_many(refs)
-    return {ref: fields["explanation"] for ref, fields in opened.items() if "explanation" in fields}
 
 
 @router.get("/entries.json")
@@ -114,7 +93,7 @@ async def read_open_entries(runtime: Running) -> JSONResponse:
         raise not_found(origin=runtime.signer.origin)
     async with runtime.log.queries() as connection:
         lines = await books.lines(connection, head.size, None)
-    words = await _explanations(runtime, lines)
+    words = await public_words(runtime, [line.explanation_ref for line in lines])
     entries = [
         {
             "entry_no": line.entry_no,
@@ -162,18 +141,18 @@ async def read_open_receipt(entry_no: Number, runtime: Running) -> Response:
 @router.get("/check", response_class=HTMLResponse, include_in_schema=False)
 async def read_check_page(runtime: Running) -> Response:
     """The page that checks a receipt in the reader's own browser."""
-    page = _TEMPLATES.get_template("check.html").render(
+    page = TEMPLATES.get_template("check.html").render(
         community=runtime.settings.community, vkey=str(runtime.signer.verifier_key)
     )
     return HTMLResponse(page, headers=A_WHILE)
 
 
 @router.get("/{name}", response_class=Response, include_in_schema=False)
-async def read_page_file(name: str) -> Response:
+async def readpage_file(name: str) -> Response:
     """The pages' style and scripts."""
     if name not in _FILES:
         raise not_found(path=name[:80])
-    return Response(_page_file(name), media_type=_FILES[name], headers=A_WHILE)
+    return Response(page_file(name), media_type=_FILES[name], headers=A_WHILE)
 
 
 @router.get("/vendor/{name}", response_class=Response, include_in_schema=False)
@@ -181,4 +160,4 @@ async def read_vendored_file(name: str) -> Response:
     """The library that checks signatures where the browser has none."""
     if name not in _VENDOR:
         raise not_found(path=name[:80])
-    return Response(_page_file("vendor", name), media_type="text/javascript", headers=A_WHILE)
+    return Response(page_file("vendor", name), media_type="text/javascript", headers=A_WHILE)

@@ -147,7 +147,6 @@ from services.ledger.commands.policy import (
 )
 from services.ledger.commands.refunds import (
     CorrectionReason,
-    Explanation,
     RefundDonationAsk,
     ReverseEntryAsk,
 )
@@ -155,6 +154,20 @@ from services.ledger.commands.signed import (
     SignatureAsk,
     Signed,
     TwoSignatures,
+)
+from services.ledger.commands.statements import (
+    STATEMENT_COMMANDS,
+    AnyStatementCommand,
+    CorrectDisclosure,
+    CorrectDisclosureAsk,
+    PublicWords,
+    PublishStatement,
+    PublishStatementAsk,
+    Span,
+    StatementCommand,
+    months,
+    span_of,
+    statements_stream,
 )
 
 __all__ = [
@@ -170,6 +183,7 @@ __all__ = [
     "MARKET_COMMANDS",
     "SHANGHAI",
     "SIGNING_KEY_COMMANDS",
+    "STATEMENT_COMMANDS",
     "AidCommand",
     "AllocateGoods",
     "AllocateGoodsAsk",
@@ -181,6 +195,7 @@ __all__ = [
     "AnyGoodsCommand",
     "AnyMarketCommand",
     "AnySigningKeyCommand",
+    "AnyStatementCommand",
     "ApplyAid",
     "ApplyAidAsk",
     "ApproveAid",
@@ -192,6 +207,8 @@ __all__ = [
     "ConfirmAidReceiptAsk",
     "ConfirmSigningKey",
     "ConfirmSigningKeyAsk",
+    "CorrectDisclosure",
+    "CorrectDisclosureAsk",
     "CorrectEntry",
     "CorrectionReason",
     "DeliverGoods",
@@ -205,7 +222,6 @@ __all__ = [
     "DonationCommand",
     "Donor",
     "EraseVaultData",
-    "Explanation",
     "FollowUpAid",
     "FollowUpAidAsk",
     "FundPosting",
@@ -235,8 +251,11 @@ __all__ = [
     "PostHours",
     "PostProceeds",
     "PostRefund",
+    "PublicWords",
     "PublicizeAid",
     "PublicizeAidAsk",
+    "PublishStatement",
+    "PublishStatementAsk",
     "ReceiptDonation",
     "ReceiptDonationAsk",
     "ReceiveDonation",
@@ -270,6 +289,8 @@ __all__ = [
     "Signed",
     "SigningKey",
     "SigningKeyCommand",
+    "Span",
+    "StatementCommand",
     "TakeAidBack",
     "TwoSignatures",
     "VerifyAid",
@@ -291,5 +312,8 @@ __all__ = [
     "goods_stream",
     "kept_until",
     "market_stream",
+    "months",
     "signing_key_stream",
+    "span_of",
+    "statements_stream",
 ]

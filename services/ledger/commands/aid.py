@@ -23,6 +23,7 @@ from contracts.ledger import (
 )
 from services.ledger.commands.donations import PersonName
 from services.ledger.commands.policy import LedgerPolicy
+from services.ledger.commands.statements import PublicWords
 
 AID_STANDARD = "aid-standard-1"
 """The version of the standard in force: what who applies must have been shown (慈善法 §81)."""
@@ -155,7 +156,7 @@ class ReverseAidAsk(Ask):
     """A signature over the reversal text (`GET …/reversal-request`), and the public words of the correction."""
 
     reason_code: ReversalReason
-    explanation: Words | None = None
+    explanation: PublicWords | None = None
     """更正说明: needed with the first signature."""
     key_id: KeyId
     sig: Ed25519Signature

@@ -24,6 +24,7 @@ from contracts.ledger import (
     PeriodClosed,
     ReceiptWaived,
     SigningKeyFact,
+    StatementFact,
 )
 from eventstore.read_model import ReadModel
 from eventstore.rows import Rows
@@ -31,6 +32,7 @@ from services.ledger.posting_rules import fund_changes, hold_parts, pot_changes
 from services.ledger.read_models import goods, markets
 from services.ledger.read_models import tables as t
 from services.ledger.read_models.aid import apply_aid, apply_key
+from services.ledger.read_models.statements import apply_statement
 
 
 class LedgerModel(ReadModel):
@@ -38,7 +40,7 @@ class LedgerModel(ReadModel):
 
     source: ClassVar[str] = "ledger"
     metadata: ClassVar[sa.MetaData] = t.metadata
-    version: ClassVar[int] = 6
+    version: ClassVar[int] = 7
     ddl: ClassVar[tuple[str, ...]] = t.DDL
 
     def needs(self, recorded: Recorded) -> Iterable[tuple[sa.Table, Any]]:
@@ -92,6 +94,8 @@ class LedgerModel(ReadModel):
                 goods.apply_goods(recorded, event, rows)
             case MarketFact() as event:
                 markets.apply_market(recorded, event, rows)
+            case StatementFact() as event:
+                apply_statement(recorded, event, rows)
             case DonationFact():
                 _donation(recorded, rows)
             case _:
