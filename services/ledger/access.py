@@ -13,6 +13,7 @@ from services.ledger.commands import (
     AmendAid,
     ApplyAid,
     ApproveAid,
+    AttestStatement,
     ClosePeriod,
     ConfirmAidReceipt,
     ConfirmSigningKey,
@@ -31,6 +32,7 @@ from services.ledger.commands import (
     ReceiptDonation,
     ReceiveDonation,
     ReceiveGoods,
+    ReconcileBank,
     ReconcileMarket,
     RecordSale,
     RefundDonation,
@@ -40,6 +42,7 @@ from services.ledger.commands import (
     ReverseAid,
     RevokeSigningKey,
     SellGoods,
+    SettleItem,
     VerifyAid,
     VoidSale,
     WaiveReceipt,
@@ -66,6 +69,8 @@ READ_MARKETS = "read_markets"
 READ_NOTE = "read_note"
 READ_HOST = "read_host"
 READ_DRAFT = "read_draft"
+READ_BANK = "read_bank"
+REVEAL_BANK_WORDS = "reveal_bank_words"
 
 PEOPLE = tuple(role for role in Role if role is not Role.SYSTEM)
 FUND_DESK = (Role.FUND_CLERK, Role.CASHIER)
@@ -110,6 +115,7 @@ def build_access() -> AccessTable:
     _allow(table, READ_DRAFT, (Role.FUND_CLERK, Role.FUND_APPROVER, Role.CASHIER, Role.SUPERVISOR, Role.AUDITOR))
     _allow_goods(table)
     _allow_markets(table)
+    _allow_bank(table)
     # The fund's books are open to everybody who can sign in; they name nobody.
     for query in (READ_BALANCES, READ_ACCOUNTS, READ_FUND_ENTRIES, READ_HOST):
         _allow(table, query, PEOPLE)
@@ -184,6 +190,18 @@ def _allow_markets(table: AccessTable) -> None:
         table.rule(DiscloseMarket, role)
     _allow(table, READ_MARKETS, PEOPLE)
     _allow(table, READ_NOTE, (Role.FUND_CLERK, Role.CASHIER, Role.FUND_APPROVER, Role.SUPERVISOR, Role.AUDITOR))
+
+
+def _allow_bank(table: AccessTable) -> None:
+    """The bank account. Who handed in or settled does not reconcile: the decider's to say, from its stream."""
+    for role in FUND_DESK:
+        table.rule(AttestStatement, role)
+        table.rule(SettleItem, role)
+    # Never the cashier (会计法 §35), whose money it is that is looked at.
+    for role in (Role.FUND_APPROVER, Role.SUPERVISOR):
+        table.rule(ReconcileBank, role)
+    _allow(table, READ_BANK, (*FUND_DESK, Role.FUND_APPROVER, Role.SUPERVISOR, Role.AUDITOR))
+    _allow(table, REVEAL_BANK_WORDS, (*FUND_DESK, Role.FUND_APPROVER))
 
 
 def _allow(table: AccessTable, name: str, roles: tuple[Role, ...]) -> None:

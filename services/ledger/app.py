@@ -12,6 +12,7 @@ from services.ledger.api.donations import ACCOUNTING
 from services.ledger.commands import (
     ACCOUNTING_BASIS,
     AID_COMMANDS,
+    BANK_COMMANDS,
     BOOK_COMMANDS,
     DONATION_COMMANDS,
     GOODS_COMMANDS,
@@ -20,7 +21,7 @@ from services.ledger.commands import (
     STATEMENT_COMMANDS,
     EraseVaultData,
 )
-from services.ledger.decider import aid, book, donation, erasure, goods, keys, market, statement
+from services.ledger.decider import aid, bank, book, donation, erasure, goods, keys, market, statement
 from services.ledger.policy import POLICY, fund_url, host_charity
 from services.ledger.reactions import reactions
 from services.ledger.read_models.copies import VolunteersCopy
@@ -33,6 +34,7 @@ DONATION = Aggregate("donation", donation.initial, donation.decide, donation.evo
 AID = Aggregate("aid", aid.initial, aid.decide, aid.evolve, AID_COMMANDS)
 GOODS = Aggregate("in_kind", goods.initial, goods.decide, goods.evolve, GOODS_COMMANDS)
 MARKET = Aggregate("market", market.initial, market.decide, market.evolve, MARKET_COMMANDS)
+BANK = Aggregate("bank", bank.initial, bank.decide, bank.evolve, BANK_COMMANDS)
 SIGNING_KEY = Aggregate("signing_key", keys.initial, keys.decide, keys.evolve, SIGNING_KEY_COMMANDS)
 STATEMENT = Aggregate("fund_statement", statement.initial, statement.decide, statement.evolve, STATEMENT_COMMANDS)
 ERASURE = Aggregate("erasure", erasure.initial, erasure.decide, erasure.evolve, (EraseVaultData,))
@@ -49,7 +51,7 @@ definition = ServiceDefinition(
     name="ledger",
     title="Two books, hours (minutes) and fund (分), balanced, without gaps; gifts in three hands, aid by signatures.",
     read_models=(LedgerModel(), VolunteersCopy()),
-    aggregates=(BOOK, DONATION, AID, GOODS, MARKET, SIGNING_KEY, STATEMENT, ERASURE),
+    aggregates=(BOOK, DONATION, AID, GOODS, MARKET, BANK, SIGNING_KEY, STATEMENT, ERASURE),
     access=build_access(),
     build_app=_routes,
     policy=POLICY,

@@ -80,7 +80,7 @@ def test_what_is_about_people_is_internal(cls: type[Event]) -> None:
 
 NOBODY = {
     "order_id", "item_id", "offer_ids[]", "donation_id", "donor_ref", "policy_id", "words_ref", "lot_id", "market_id",
-    "entry_id",
+    "entry_id", "statement_id", "oldest_lines[].statement_id",
 }  # fmt: skip
 """Ids that stand for a thing, or for one gift alone: who knows them knows no person and cannot follow one."""
 IN_OFFICE = {"counted_by[]"}

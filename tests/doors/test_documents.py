@@ -59,6 +59,7 @@ OPEN_TO_ALL = {
     "/metrics",
     "/checkpoint",
     "/tile/{path}",
+    "/fund/bank.json",
     "/fund/entries.json",
     "/fund/entries/{entry_no}.json",
     "/fund/entries/{entry_no}.tlog-proof",

@@ -8,6 +8,7 @@ from contracts.command import Role
 from services.ledger.access import DESK, PEOPLE, VISITORS, WATCH, build_access
 from services.ledger.commands import (
     AID_COMMANDS,
+    BANK_COMMANDS,
     BOOK_COMMANDS,
     DONATION_COMMANDS,
     GOODS_COMMANDS,
@@ -61,6 +62,10 @@ EXPECTED: dict[str, dict[Role, set[str]]] = {
     "DiscloseMarket": everybody(Role.FUND_CLERK, Role.STATION_MANAGER),
     **dict.fromkeys(("PublishStatement", "CorrectDisclosure"), everybody(Role.FUND_CLERK, Role.SUPERVISOR)),
     "read_draft": everybody(Role.FUND_CLERK, Role.FUND_APPROVER, Role.CASHIER, Role.SUPERVISOR, Role.AUDITOR),
+    **dict.fromkeys(("AttestStatement", "SettleItem"), everybody(Role.FUND_CLERK, Role.CASHIER)),
+    "ReconcileBank": everybody(Role.FUND_APPROVER, Role.SUPERVISOR),
+    "read_bank": everybody(Role.FUND_CLERK, Role.CASHIER, Role.FUND_APPROVER, Role.SUPERVISOR, Role.AUDITOR),
+    "reveal_bank_words": everybody(Role.FUND_CLERK, Role.CASHIER, Role.FUND_APPROVER),
     "read_goods": everybody(
         Role.FUND_CLERK, Role.STATION_MANAGER, Role.SUPERVISOR, Role.CASHIER, Role.FUND_APPROVER, Role.AUDITOR
     ),
@@ -99,7 +104,15 @@ def test_the_table_lists_every_command_that_people_may_ask_for_and_no_other():
     # Things that were promised are taken in by ReceiveGoods, which may be asked for.
     gifts = set(DONATION_COMMANDS) - {ReceivePledgedGoods}
     aid = set(AID_COMMANDS) - {LapseAidApproval}
-    for commands in (gifts, SIGNING_KEY_COMMANDS, aid, GOODS_COMMANDS, MARKET_COMMANDS, STATEMENT_COMMANDS):
+    for commands in (
+        gifts,
+        SIGNING_KEY_COMMANDS,
+        aid,
+        GOODS_COMMANDS,
+        MARKET_COMMANDS,
+        STATEMENT_COMMANDS,
+        BANK_COMMANDS,
+    ):
         assert {command.__name__ for command in commands} <= set(EXPECTED)
 
 

@@ -79,6 +79,7 @@ async def live_a_little(office: Office) -> None:
     key_id = SIGNERS[THIRD].key.key_id
     await counter.done(f"/signing-keys/{key_id}/revoke", ended, THIRD, Role.FUND_APPROVER)
     await hold_a_market(office)
+    await reconcile_the_bank(office)
     await give_things(office)
     await give_back(office)
     await tell_everybody(office)
@@ -119,6 +120,24 @@ async def hold_a_market(office: Office) -> None:
             await counter.done(f"{path}/deposit", {"voucher_sha256": ["cd" * 32]}, *AS_CASHIER)
 
 
+async def reconcile_the_bank(office: Office) -> None:
+    """A statement that is handed in wrongly and anew, an item settled on each side, and what another person found."""
+    counter = office.counter
+    lines = [{"booked_on": "2026-03-18", "amount_fen": amount_fen} for amount_fen in (100_000, 7, 8)]
+    body: Fields = {
+        "file_sha256": "ab" * 32, "from_on": "2026-03-18", "until_on": "2026-03-31",
+        "opening_fen": 0, "closing_fen": 100_015, "lines": lines,
+    }  # fmt: skip
+    wrong = (await counter.done("/bank/statements", body, *AS_CLERK))["statement_id"]
+    statement_id = (await counter.done("/bank/statements", {**body, "replaces": wrong}, *AS_CLERK))["statement_id"]
+    line: Fields = {"statement_id": statement_id, "line_no": 2, "reason_code": "interest", "note": "季度利息。"}
+    await counter.done("/bank/settlements", line, *AS_CASHIER)
+    (missing, *_) = (await counter.read("/bank/open"))["entries"]
+    entry = {"entry_no": missing["entry_no"], "reason_code": "in_transit"}
+    await counter.done("/bank/settlements", entry, *AS_CLERK)
+    await counter.done(f"/bank/statements/{statement_id}/reconcile", {}, WATCHER, Role.SUPERVISOR)
+
+
 async def give_back(office: Office) -> None:
     """A gift of which part goes back, one that goes back whole, one that never came."""
     counter = office.counter
@@ -155,6 +174,7 @@ async def test_replaying_gives_the_same_rows(office: Office, nats_server: TestNa
         "InKindReceived", "InKindAllocated", "InKindDelivered", "InKindWrittenOff", "InKindSold",
         "MarketSessionOpened", "SaleRecorded", "SaleVoided", "MarketReconciled", "ProceedsDeposited", "MarketDisclosed",
     }  # fmt: skip
+    assert said >= {"BankStatementAttested", "BankItemSettled", "FundReconciled"}
     assert {kind for kind in said if kind.startswith(("Aid", "Hold", "SigningKey"))} == {
         "AidApplied", "AidVerified", "AidPublicized", "AidAmended", "AidApproved", "AidApprovalLapsed", "AidRejected",
         "AidDisbursed", "AidReceiptConfirmed", "AidFollowedUp", "AidReturned", "AidReversed", "HoldPlaced",

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from services.ledger.api import (
     aid,
     aid_paying,
+    bank,
     books,
     donations,
     goods,
@@ -30,6 +31,7 @@ ROUTERS: Sequence[APIRouter] = tuple(
         keys,
         aid,
         aid_paying,
+        bank,
         books,
         statements,
         # Before the pages' files, which answer for every other name under /fund/.

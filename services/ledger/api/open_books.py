@@ -29,6 +29,7 @@ from services.ledger.api.shared import Running, as_json
 from services.ledger.chart_of_accounts import chart
 from services.ledger.paper.kinds import KINDS
 from services.ledger.policy import host_charity
+from services.ledger.read_models import bank_queries
 from services.ledger.read_models import open_books as books
 from services.ledger.read_models.open_books import Line
 
@@ -57,6 +58,7 @@ async def read_fund_page(runtime: Running) -> Response:
     async with runtime.log.queries() as connection:
         totals = await books.totals(connection, head.size)
         lines = await books.lines(connection, head.size, SHOWN + 1)
+        reconciled = await bank_queries.last_reconciled(connection, head.size)
     words = await public_words(runtime, [line.explanation_ref for line in lines])
     funds = [
         {"name": fund.name, **{name: yuan(value) for name, value in totals.of(fund.code).items()}}
@@ -71,8 +73,39 @@ async def read_fund_page(runtime: Running) -> Response:
         witnesses=head.witnesses,
         vkey=str(runtime.signer.verifier_key),
         host=host_charity(),
+        bank={
+            "words": bank_words(None if reconciled is None else reconciled["reconciled"]),
+            "found": reconciled is not None,
+        },
     )
     return HTMLResponse(page, headers=A_WHILE)
+
+
+def bank_words(found: Mapping[str, Any] | None) -> str:
+    """What the last reconciliation found, in one Chinese sentence (会计法 §17)."""
+    if found is None:
+        return "银行对账：还没有对过账。"
+    asked, explained = found["unexplained"], found["open_lines"] + found["open_entries"] - found["unexplained"]
+    parts = [f"{asked} 笔待查"] if asked else []
+    if explained:
+        parts.append(f"{explained} 笔已说明原因")
+    if found["difference_fen"]:
+        parts.append(f"账面和银行还差 {yuan(found['difference_fen'])} 元")
+    return f"银行对账：至 {found['until_on']}，{'，'.join(parts) or '全部相符'}。"
+
+
+@router.get("/bank.json")
+async def read_open_reconciliation(runtime: Running) -> JSONResponse:
+    """What the last reconciliation found, up to the published head: figures and open items; null: none yet."""
+    head = await published_head(runtime)
+    if head is None:
+        raise not_found(origin=runtime.signer.origin)
+    async with runtime.log.queries() as connection:
+        row = await bank_queries.last_reconciled(connection, head.size)
+    found = None if row is None else {"position": row["reconciled_position"], **row["reconciled"]}
+    answer = as_json({"origin": runtime.signer.origin, "size": head.size, "reconciled": found})
+    answer.headers.update(A_WHILE)
+    return answer
 
 
 def _shown(line: Line, words: Mapping[UUID, str]) -> dict[str, Any]:

@@ -41,6 +41,9 @@ class LedgerPolicy(BaseModel):
     market_disclose_days: Annotated[int, Field(ge=1, le=90)] = 7
     """From a market's opening to its disclosure (domain.md §4.6)."""
 
+    bank_match_days: Annotated[int, Field(ge=0, le=31)] = 5
+    """So far apart the bank and the book may have the same money, for it to be seen as the same."""
+
     @model_validator(mode="after")
     def _is_possible(self) -> Self:
         if self.cash_alone_fen_max > self.amount_fen_max:

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from contracts.envelope import Recorded
 from contracts.ledger import (
     AidFact,
+    BankFact,
     DonationFact,
     DonationPledged,
     DonationReceipted,
@@ -29,7 +30,7 @@ from contracts.ledger import (
 from eventstore.read_model import ReadModel
 from eventstore.rows import Rows
 from services.ledger.posting_rules import fund_changes, hold_parts, pot_changes
-from services.ledger.read_models import goods, markets
+from services.ledger.read_models import bank, goods, markets
 from services.ledger.read_models import tables as t
 from services.ledger.read_models.aid import apply_aid, apply_key
 from services.ledger.read_models.statements import apply_statement
@@ -40,7 +41,7 @@ class LedgerModel(ReadModel):
 
     source: ClassVar[str] = "ledger"
     metadata: ClassVar[sa.MetaData] = t.metadata
-    version: ClassVar[int] = 7
+    version: ClassVar[int] = 8
     ddl: ClassVar[tuple[str, ...]] = t.DDL
 
     def needs(self, recorded: Recorded) -> Iterable[tuple[sa.Table, Any]]:
@@ -62,6 +63,8 @@ class LedgerModel(ReadModel):
             yield from goods.needed(event)
         elif isinstance(event, MarketFact):
             yield from markets.needed(event)
+        elif isinstance(event, BankFact):
+            yield from bank.needed(event)
 
     def apply(self, recorded: Recorded, rows: Rows) -> None:
         """See the module."""
@@ -96,6 +99,8 @@ class LedgerModel(ReadModel):
                 markets.apply_market(recorded, event, rows)
             case StatementFact() as event:
                 apply_statement(recorded, event, rows)
+            case BankFact() as event:
+                bank.apply_bank(recorded, event, rows)
             case DonationFact():
                 _donation(recorded, rows)
             case _:
