@@ -2,14 +2,14 @@
 
 Of the ledger's log only the fund's entries are here, as the exact bytes that were hashed, each with its way to the
 published head. The hours' entries would publish everybody's days for ever; auditors get them as tiles (`published`).
-Whatever is under `entries/` never changes once it is there, so it can be copied to any static host.
+An entry's bytes and a full page of entries never change once they are there, so they can be copied to any static host.
 """
 
 from collections.abc import Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 
 from eventstore.proofs import prove_inclusion
@@ -36,7 +36,9 @@ from services.ledger.read_models.open_books import Line
 router = APIRouter(prefix="/fund", tags=["open books"])
 
 SHOWN = 50
-"""So many entries stand on the page; all are in entries.json."""
+"""So many entries stand on the page; all are in entries.json and its pages."""
+PAGE_ENTRIES = 256
+"""So many entries are in a full page, which never changes, like the full tiles of a log (C2SP tlog-tiles)."""
 NOTHING_YET = "基金的账还没有公布：服务启动后一分钟内公布第一个检查点。"
 _FILES = {"style.css": "text/css", "check-receipt.mjs": "text/javascript", "page.mjs": "text/javascript"}
 _VENDOR = ("noble-ed25519.js", "sha2.js", "_md.js", "_u64.js", "utils.js")
@@ -50,14 +52,15 @@ async def read_fund() -> Response:
 
 
 @router.get("/", response_class=HTMLResponse, include_in_schema=False)
-async def read_fund_page(runtime: Running) -> Response:
-    """The fund's balances and latest entries, in plain Chinese, without a script."""
+async def read_fund_page(runtime: Running, before: Annotated[int, Query(ge=2, le=2**53)] = 2**53) -> Response:
+    """The fund's balances and its latest entries, or those `before` a number: in plain Chinese, without a script."""
     head = await published_head(runtime)
     if head is None:
         return HTMLResponse(NOTHING_YET, headers=A_WHILE)
     async with runtime.log.queries() as connection:
         totals = await books.totals(connection, head.size)
-        lines = await books.lines(connection, head.size, SHOWN + 1)
+        last_no = min(await books.count(connection, head.size), before - 1)
+        lines = list(reversed(await books.lines(connection, last_no - SHOWN + 1, last_no)))
         reconciled = await bank_queries.last_reconciled(connection, head.size)
     words = await public_words(runtime, [line.explanation_ref for line in lines])
     funds = [
@@ -68,8 +71,8 @@ async def read_fund_page(runtime: Running) -> Response:
         community=runtime.settings.community,
         size=head.size,
         funds=funds,
-        entries=[_shown(line, words) for line in lines[:SHOWN]],
-        more=len(lines) > SHOWN,
+        entries=[_shown(line, words) for line in lines],
+        before=last_no - SHOWN + 1,
         witnesses=head.witnesses,
         vkey=str(runtime.signer.verifier_key),
         host=host_charity(),
@@ -120,27 +123,73 @@ def _shown(line: Line, words: Mapping[UUID, str]) -> dict[str, Any]:
 
 @router.get("/entries.json")
 async def read_open_entries(runtime: Running) -> JSONResponse:
-    """Every entry of the fund's book up to the published head: its number, position, day, kind and money."""
+    """How many entries of the fund's book the published head reaches, and those after the last full page, with words.
+
+    `full_pages` of `page_entries` entries each lie at `entries/pages/<number>.json`, counted from 1.
+    """
     head = await published_head(runtime)
     if head is None:
         raise not_found(origin=runtime.signer.origin)
     async with runtime.log.queries() as connection:
-        lines = await books.lines(connection, head.size, None)
+        count = await books.count(connection, head.size)
+        full_pages = count // PAGE_ENTRIES
+        lines = await books.lines(connection, full_pages * PAGE_ENTRIES + 1, count)
     words = await public_words(runtime, [line.explanation_ref for line in lines])
     entries = [
-        {
-            "entry_no": line.entry_no,
-            "position": line.position,
-            "entry_id": line.entry_id,
-            "kind": line.kind,
-            "effective_date": line.effective_date,
-            "money_fen": line.money_fen,
-            "reverses_no": line.reverses_no,
-            "explanation": words.get(line.explanation_ref) if line.explanation_ref is not None else None,
-        }
-        for line in reversed(lines)
+        {**_listed(line), "explanation": words.get(line.explanation_ref) if line.explanation_ref is not None else None}
+        for line in lines
     ]
-    answer = as_json({"origin": runtime.signer.origin, "size": head.size, "entries": entries})
+    answer = as_json(
+        {
+            "origin": runtime.signer.origin,
+            "size": head.size,
+            "count": count,
+            "page_entries": PAGE_ENTRIES,
+            "full_pages": full_pages,
+            "entries": entries,
+        }
+    )
+    answer.headers.update(A_WHILE)
+    return answer
+
+
+def _listed(line: Line) -> dict[str, Any]:
+    """What of an entry never changes, and what its bytes say of it."""
+    return {
+        "entry_no": line.entry_no,
+        "position": line.position,
+        "entry_id": line.entry_id,
+        "kind": line.kind,
+        "effective_date": line.effective_date,
+        "money_fen": line.money_fen,
+        "reverses_no": line.reverses_no,
+        "explained": line.explanation_ref is not None,
+    }
+
+
+@router.get("/entries/pages/{page_no}.json")
+async def read_open_page(page_no: Number, runtime: Running) -> JSONResponse:
+    """A full page of entries, which never changes; the words of corrections lie beside it, for they can be erased."""
+    head = await published_head(runtime)
+    async with runtime.log.queries() as connection:
+        count = 0 if head is None else await books.count(connection, head.size)
+        if page_no * PAGE_ENTRIES > count:
+            raise not_found(page_no=page_no)
+        lines = await books.lines(connection, (page_no - 1) * PAGE_ENTRIES + 1, page_no * PAGE_ENTRIES)
+    page = {"origin": runtime.signer.origin, "page": page_no, "entries": [_listed(line) for line in lines]}
+    answer = as_json(page)
+    answer.headers.update(FOR_EVER)
+    return answer
+
+
+@router.get("/entries/{entry_no}.explanation.json")
+async def read_open_explanation(entry_no: Number, runtime: Running) -> JSONResponse:
+    """The public words of a correction; nothing where the entry corrects nothing, or its words were erased."""
+    await _position(runtime, entry_no)
+    async with runtime.log.queries() as connection:
+        lines = await books.lines(connection, entry_no, entry_no)
+    words = await public_words(runtime, [line.explanation_ref for line in lines])
+    answer = as_json({"entry_no": entry_no, "explanation": next(iter(words.values()), None)})
     answer.headers.update(A_WHILE)
     return answer
 

@@ -40,33 +40,39 @@ class Totals:
         return {"balance": 0, "held": 0, "income": 0, "spending": 0} | dict(self.by_fund.get(fund, {}))
 
 
-async def lines(connection: AsyncConnection, size: int, limit: int | None) -> Sequence[Line]:
-    """The fund's entries among the first `size` events, the newest first."""
+async def count(connection: AsyncConnection, size: int) -> int:
+    """How many entries of the fund's book are among the first `size` events: its numbers have no gaps."""
+    e = t.entries.c
+    statement = sa.select(e.entry_no).where(e.book == FUND, e.position <= size).order_by(e.entry_no.desc())
+    row = await one(connection, statement)
+    return 0 if row is None else int(row["entry_no"])
+
+
+async def lines(connection: AsyncConnection, first_no: int, last_no: int) -> Sequence[Line]:
+    """The fund's entries with the numbers from `first_no` to `last_no`, both included, in their order."""
     e, p = t.entries.c, t.postings.c
+    chosen = sa.select(t.entries).where(e.book == FUND, e.entry_no.between(first_no, last_no)).subquery("chosen")
+    c = chosen.c
     reversed_ = t.entries.alias("reversed_")
     is_money = sa.and_(p.account.like("assets:%"), p.account != GOODS_ASSETS)
     changed = sa.func.sum(p.amount).filter(is_money)
     moved = sa.func.sum(p.amount).filter(sa.and_(is_money, p.amount > 0))
     sums = (
         sa.select(p.entry_id, changed.label("changed"), moved.label("moved"))
-        .where(p.book == FUND)
+        .where(p.entry_id.in_(sa.select(c.entry_id)))
         .group_by(p.entry_id)
         .subquery()
     )
     statement = (
         sa.select(
-            e.entry_no, e.position, e.entry_id, e.kind, e.effective_date, e.explanation_ref,
+            c.entry_no, c.position, c.entry_id, c.kind, c.effective_date, c.explanation_ref,
             reversed_.c.entry_no.label("reverses_no"), sums.c.changed, sums.c.moved,
         )
         .select_from(
-            t.entries.join(sums, sums.c.entry_id == e.entry_id).outerjoin(
-                reversed_, reversed_.c.entry_id == e.reverses
-            )
+            chosen.join(sums, sums.c.entry_id == c.entry_id).outerjoin(reversed_, reversed_.c.entry_id == c.reverses)
         )
-        .where(e.book == FUND, e.position <= size)
-        .order_by(e.entry_no.desc())
+        .order_by(c.entry_no)
     )  # fmt: skip
-    rows = await many(connection, statement if limit is None else statement.limit(limit))
     return [
         Line(
             entry_no=row["entry_no"],
@@ -78,7 +84,7 @@ async def lines(connection: AsyncConnection, size: int, limit: int | None) -> Se
             reverses_no=row["reverses_no"],
             explanation_ref=row["explanation_ref"],
         )
-        for row in rows
+        for row in await many(connection, statement)
     ]
 
 
