@@ -11,6 +11,7 @@ from cli.audit.goods import Goods
 from cli.audit.lifecycle import Lifecycle
 from cli.audit.people import People
 from cli.audit.promises import Promises
+from cli.audit.statements import Statements
 from cli.output import Tell
 from cli.place import Place
 from cli.reading import read_page
@@ -32,6 +33,7 @@ def checks(*, open_allowed: bool = False) -> Sequence[Check]:
         People(),
         Aid(),
         Goods(),
+        Statements(),
     )
 
 

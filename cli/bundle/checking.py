@@ -1,9 +1,10 @@
-"""Checks a bundle without any server: bytes, hashes, signed heads, and the books that follow from them."""
+"""Checks a bundle without any server: bytes, hashes, signed heads, books and statements that follow from them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cli.audit.statements import Statements
 from cli.bundle import books
 from cli.bundle.exporting import tiles_of
 from cli.place import SERVICES
@@ -65,6 +66,7 @@ def _check_log(
         yield f"{service}: its head cannot be believed: {error}"
         return
     leaves: list[bytes] = []
+    statements = Statements()
     for first in range(0, head.size, TILE_WIDTH):
         path = log / entries_path(first // TILE_WIDTH, min(TILE_WIDTH, head.size - first))
         try:
@@ -73,7 +75,8 @@ def _check_log(
             yield f"{service}: events from {first + 1} on cannot be read: {error}"
             return
         leaves += map(leaf_hash, bodies)
-        yield from _check_events(service, bodies, first, entries)
+        yield from _check_events(service, bodies, first, entries, statements)
+    yield from statements.end()
     if len(leaves) != head.size or root_hash(leaves) != head.root:
         yield f"{service}: the events do not hash to the head of {head.size}"
     yield from _check_tiles(log, service, leaves)
@@ -98,7 +101,9 @@ def _head(log: Path, service: str, policy: TrustPolicy, checked: Checked) -> Che
     return head
 
 
-def _check_events(service: str, bodies: list[bytes], first: int, entries: list[books.Numbered]) -> Iterator[str]:
+def _check_events(
+    service: str, bodies: list[bytes], first: int, entries: list[books.Numbered], statements: Statements
+) -> Iterator[str]:
     for position, body in enumerate(bodies, first + 1):
         try:
             recorded = decode(body)
@@ -109,6 +114,7 @@ def _check_events(service: str, bodies: list[bytes], first: int, entries: list[b
             yield f"{service}/{position}: it says that it is {recorded.service}/{recorded.position}"
         if service == "ledger" and isinstance(recorded.event, EntryPosted | EntryReversed):
             entries.append(books.Numbered(position, recorded.event))
+        yield from statements.hear(recorded)
 
 
 def _check_tiles(log: Path, service: str, leaves: list[bytes]) -> Iterator[str]:
