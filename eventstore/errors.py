@@ -12,6 +12,7 @@ EngineError
 ├── StreamDiverged         JetStream holds something else than the log: stop, raise an alarm
 │   └── LogBehindStream    the stream has events that the log lacks: nothing may be appended any more
 └── Tampered               the log does not hash to what was signed, or has a gap
+    └── UncountedEvent     there is an event after the last that the head counts: nothing may be appended before a look
 """
 
 from typing import Any
@@ -87,3 +88,15 @@ class Tampered(EngineError):
     def __init__(self, message: str, position: int | None = None, **facts: Any) -> None:
         super().__init__(message)
         self.position, self.facts = position, facts
+
+
+class UncountedEvent(Tampered):
+    """An event lies where the next would be recorded. No append leaves one: somebody went past the append function."""
+
+    def __init__(self, service: str, position: int, head_size: int) -> None:
+        super().__init__(
+            f"{service} has an event {position} and its head counts {head_size}: somebody put it there past the"
+            f" service, and nothing is recorded until a person has looked: run `chaoyangli verify --service {service}`",
+            position,
+            head_size=head_size,
+        )

@@ -22,7 +22,15 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from contracts.command import Refused
-from eventstore.errors import EventRefused, KeyReused, LogUnavailable, NotCaughtUp, ReadModelMismatch, VersionConflict
+from eventstore.errors import (
+    EventRefused,
+    KeyReused,
+    LogUnavailable,
+    NotCaughtUp,
+    ReadModelMismatch,
+    UncountedEvent,
+    VersionConflict,
+)
 from servicekit.metrics import Metrics
 from servicekit.tokens import TokenRefused
 from servicekit.validation import field_errors
@@ -55,12 +63,20 @@ SHARED_SENTENCES: dict[str, Sentence] = {
         "系统暂时记不下来，过一会儿再试。",
         "Nothing can be recorded now; retry with the same key.",
     ),
+    "log_in_doubt": (
+        503,
+        "账上有一笔来历不明的记录，核对之前不再记。管理员运行 chaoyangli verify。",
+        "There is an event that nobody recorded; nothing is recorded until it was looked at.",
+    ),
     "busy": (503, "系统正忙，过几秒再试。", "Too many changes at once; retry shortly."),
     "internal_error": (500, "系统出错了，过一会儿再试。", "Something went wrong on our side."),
 }
 """Sentences that every service shares. A service may overrule any of them."""
 
 RETRY_AFTER_SECONDS = 1
+_ENGINE_ERRORS: tuple[type[Exception], ...] = (
+    KeyReused, VersionConflict, NotCaughtUp, LogUnavailable, ReadModelMismatch, EventRefused, UncountedEvent,
+)  # fmt: skip
 STORE_TROUBLE: tuple[type[Exception], ...] = (
     ConnectionError,
     TimeoutError,
@@ -208,7 +224,7 @@ def install(app: FastAPI, sentences: Sentences | None = None, metrics: Metrics |
     app.add_exception_handler(TokenRefused, token)  # type: ignore[arg-type]
     app.add_exception_handler(RequestValidationError, invalid)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, http)  # type: ignore[arg-type]
-    for engine_error in (KeyReused, VersionConflict, NotCaughtUp, LogUnavailable, ReadModelMismatch, EventRefused):
+    for engine_error in _ENGINE_ERRORS:
         app.add_exception_handler(engine_error, engine)
     for trouble in STORE_TROUBLE:
         app.add_exception_handler(trouble, engine)
@@ -229,6 +245,8 @@ def _engine_problem(error: Exception) -> tuple[str, str | None, dict[str, Any]]:
             return "not_caught_up", f"{error.source} is heard up to {error.heard}, not {error.wanted}", facts
         case EventRefused():
             return "event_refused", None, {}
+        case UncountedEvent():
+            return "log_in_doubt", None, {"position": error.position}
         case _:
             return "log_unavailable", None, {}
 

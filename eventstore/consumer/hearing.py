@@ -19,7 +19,14 @@ from eventstore.consumer.failures import Blocked, HandlerFailed, Limits, Wait, d
 from eventstore.consumer.gathering import EventEffects, Gathering
 from eventstore.consumer.reactions import Handler, NotYet, ReactionContext, Reactions
 from eventstore.dead_letters import COPIES, UNREADABLE
-from eventstore.errors import LogUnavailable, NotCaughtUp, ReadModelMismatch, StepConflict, VersionConflict
+from eventstore.errors import (
+    LogUnavailable,
+    NotCaughtUp,
+    ReadModelMismatch,
+    StepConflict,
+    UncountedEvent,
+    VersionConflict,
+)
 from eventstore.executor import RETRIES_MAX, Executor
 from eventstore.log import Log
 from eventstore.model import Append, DeadLetter, Metadata, Step, VaultChange
@@ -100,7 +107,7 @@ class Hearing:
     async def hear(self, messages: Sequence[Message]) -> None:
         """Hear messages that continue `position`. Returns early when another holder heard some of them.
 
-        Raises Wait, and ReadModelMismatch when this program must not write any more.
+        Raises Wait, and ReadModelMismatch and UncountedEvent when this program must not write any more.
         """
         conflicts = 0
         while True:
@@ -230,7 +237,7 @@ class Hearing:
     async def _commit(self, gathering: Gathering) -> None:
         try:
             await self.executor.append(gathering.append(), gathering.streams)
-        except (VersionConflict, StepConflict, LogUnavailable, ReadModelMismatch):
+        except (VersionConflict, StepConflict, LogUnavailable, ReadModelMismatch, UncountedEvent):
             raise
         except Exception as error:
             if gathering.events > 1:

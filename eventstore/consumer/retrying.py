@@ -14,7 +14,7 @@ from eventstore.consumer.gathering import EventEffects, Gathering
 from eventstore.consumer.hearing import Hearing
 from eventstore.consumer.reactions import Handler
 from eventstore.dead_letters import UNREADABLE, Letter
-from eventstore.errors import ReadModelMismatch
+from eventstore.errors import ReadModelMismatch, UncountedEvent
 from eventstore.model import Append, Call, Metadata
 
 _logger = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ async def retry(hearing: Hearing, letter: Letter) -> bool:
     except (Refused, HandlerFailed, UnreadableEvent, UnknownEvent, UnknownVersion) as error:
         await dead_letters.failed_again(log.pool, log.config.schema, letter, describe(error))
         return False
-    except ReadModelMismatch:
+    except (ReadModelMismatch, UncountedEvent):
         raise
     except Exception as error:
         if is_transient(error):

@@ -3,8 +3,19 @@
 from collections.abc import Sequence
 from typing import Any
 
-from eventstore.errors import EngineError, KeyReused, StepConflict, VersionConflict
+import asyncpg
+
+from eventstore.config import LogConfig
+from eventstore.errors import (
+    ConstraintBroken,
+    EngineError,
+    KeyReused,
+    StepConflict,
+    UncountedEvent,
+    VersionConflict,
+)
 from eventstore.log.batch import Waiting
+from eventstore.log.session import Session
 
 
 class Outcome(EngineError):
@@ -25,6 +36,18 @@ def conflict_error(item: Waiting, conflict: dict[str, Any]) -> EngineError:
         case _:
             call = item.append.call
             return KeyReused(call.scope if call else "", call.key if call else "")
+
+
+async def constraint_error(
+    session: Session, config: LogConfig, failure: asyncpg.IntegrityConstraintViolationError
+) -> EngineError:
+    """What a broken constraint means: a rule of a read model, or a log that somebody wrote into past the service."""
+    if (failure.schema_name, failure.table_name) == (config.schema, "events"):
+        uncounted = await session.uncounted()
+        if uncounted is not None:
+            return UncountedEvent(config.service, *uncounted)
+    name = failure.constraint_name or failure.sqlstate or "unnamed"
+    return ConstraintBroken(name, failure.detail or str(failure))
 
 
 def refuse(items: Sequence[Waiting], error: Exception) -> None:

@@ -83,6 +83,16 @@ class Session:
             )
         return reader.stored_head(row)
 
+    async def uncounted(self) -> tuple[int, int] | None:
+        """The first event that the head does not count, and what the head counts; None when there is none."""
+        schema = self._config.schema
+        with _answered():
+            row = await self.connection.fetchrow(
+                f"""SELECT e.position, h.size FROM {schema}.head h JOIN {schema}.events e ON e.position > h.size
+                    ORDER BY e.position LIMIT 1"""
+            )
+        return (row["position"], row["size"]) if row is not None else None
+
     async def models_state(self) -> tuple[str, int] | None:
         """Version and position of the live read models; None when there are none."""
         with _answered():

@@ -14,13 +14,8 @@ import asyncpg
 
 from contracts.envelope import Recorded
 from eventstore.config import LogConfig
-from eventstore.errors import (
-    ConstraintBroken,
-    EngineError,
-    LogUnavailable,
-    ReadModelMismatch,
-)
-from eventstore.log.answers import Outcome, conflict_error, refuse
+from eventstore.errors import EngineError, LogUnavailable, ReadModelMismatch
+from eventstore.log.answers import Outcome, conflict_error, constraint_error, refuse
 from eventstore.log.batch import ItemRefused, Numbered, Waiting, gather, numbered, prepared
 from eventstore.log.folding import ApplyFailed, Folding
 from eventstore.log.head import TreeHead
@@ -369,8 +364,7 @@ class Writer:
             case ApplyFailed() | ItemRefused():
                 refuse([item], failure.cause)
             case asyncpg.IntegrityConstraintViolationError():
-                name = failure.constraint_name or failure.sqlstate or "unnamed"
-                refuse([item], ConstraintBroken(name, failure.detail or str(failure)))
+                refuse([item], await constraint_error(session, self._config, failure))
             case _:
                 refuse([item], EngineError(f"PostgreSQL refused the append: {failure}"))
 

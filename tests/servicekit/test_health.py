@@ -60,6 +60,22 @@ async def test_read_models_of_another_version_make_it_unready(service: Served) -
     assert await service.size() == 0
 
 
+async def test_a_command_is_answered_that_the_log_is_in_doubt(service: Served) -> None:
+    """Somebody with a superuser's rights put an event behind the head: what to do is said, and nothing is recorded."""
+    await service.publish()
+    await _as_superuser(
+        service.world,
+        """SET session_replication_role = replica; ALTER TABLE orders.events DISABLE TRIGGER ALL;
+           INSERT INTO orders.events SELECT position + 1, stream, version + 1000, gen_random_uuid(), type, recorded_at,
+                                            body, leaf_hash FROM orders.events""",
+    )
+    refused = await service.publish("meal")
+    document = refused.json()
+    assert (refused.status_code, document["reason_code"], document["facts"]) == (503, "log_in_doubt", {"position": 2})
+    assert "chaoyangli verify" in document["title_zh"]
+    assert await service.size() == 1
+
+
 async def test_metrics_count_what_was_asked_and_hold_no_ids(service: Served) -> None:
     published = (await service.publish()).json()
     await service.client.post("/v1/items", json={}, headers=service.headers())
