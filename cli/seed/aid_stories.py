@@ -35,19 +35,20 @@ def stories(days: Days) -> list[Coroutine[Any, Any, None]]:
 
 async def open_office(days: Days) -> None:
     """Before the first case: everybody's key."""
-    await days.at(_first_day(days), 8, 30)
+    await days.at(first_day(days), 8, 30)
     office = Office(Story.of(days, "aid-keys"), 0)
     await office.open()
     await office.close_last_month()
 
 
-def _first_day(days: Days) -> int:
+def first_day(days: Days) -> int:
+    """When the office opens, and the month before is closed."""
     return last_day(days) + 1 if days.town.community.scale == "small" else 30
 
 
 async def live(days: Days, number: int, which: int, way: "Way") -> None:
     """One neighbour's case, on its own way."""
-    await days.at(_first_day(days) + number * APART_DAYS, 9 + which, 5)
+    await days.at(first_day(days) + number * APART_DAYS, 9 + which, 5)
     office = Office(Story.of(days, f"aid-{number}-{which}"), number)
     await way(office.case(which))
 

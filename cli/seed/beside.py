@@ -5,7 +5,15 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from cli.client import ProblemError
-from cli.seed import aid_stories, goods_stories, hours_stories, people_stories, star_stories, team_stories
+from cli.seed import (
+    aid_stories,
+    goods_stories,
+    hours_stories,
+    people_stories,
+    star_stories,
+    statement_stories,
+    team_stories,
+)
 from cli.seed.community import Gift, Helper
 from cli.seed.days import Days
 from cli.seed.journal import Steps
@@ -35,7 +43,9 @@ def stories(days: Days) -> list[Coroutine[Any, Any, None]]:
     """Everything beside the orders, each as a life of its own."""
     lives = [give(days, gift, number) for number, gift in enumerate(days.town.community.gifts, 1)]
     others = [forget(days), call_people(days), audit_hours(days), end_ties(days), change_volunteers(days)]
-    parts = (aid_stories, goods_stories, team_stories, people_stories, hours_stories, star_stories)
+    parts = (
+        aid_stories, goods_stories, statement_stories, team_stories, people_stories, hours_stories, star_stories,
+    )  # fmt: skip
     return [*lives, *others, *(story for part in parts for story in part.stories(days))]
 
 

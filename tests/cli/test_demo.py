@@ -19,8 +19,6 @@ OK, USAGE, NOT_THERE, INTERRUPTED = 0, 2, 3, 130
 SERVICES = ["orders", "volunteers", "ledger", "notify"]
 NOT_SHOWN = {
     ("ledger", "EntryRefused"): "a second wall: volunteers credits nothing that the books would refuse",
-    ("ledger", "FundStatementPublished"): "not lived in the demo yet",
-    ("ledger", "DisclosureCorrected"): "not lived in the demo yet",
     ("ledger", "BankStatementAttested"): "the bank's statement: not lived in the demo yet",
     ("ledger", "BankItemSettled"): "the bank's statement: not lived in the demo yet",
     ("ledger", "FundReconciled"): "the bank's statement: not lived in the demo yet",

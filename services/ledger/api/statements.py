@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Path
 from fastapi.responses import JSONResponse
 
-from contracts.command import Refused
+from contracts.command import Refused, Role
 from contracts.ids import uuid7
 from contracts.ledger import statement_digest
 from eventstore.checkpoint import Checkpoint, SignerBusy, SigningRefused
@@ -112,7 +112,7 @@ async def correct_disclosure(period: Period, ask: CorrectDisclosureAsk, context:
         told, runtime = await _told(context.runtime, period), context.runtime
         words: dict[str, Any] = {}
         changes: Any = ()
-        if ask.explanation is not None:
+        if ask.explanation is not None and by.role is not Role.SUPERVISOR:
             # Public, and about nobody: sealed for the statement itself, so no erasure of a person takes it away.
             sealed = await runtime.vault.seal(statement_id, DISCLOSURE, explanation_ref, {EXPLANATION: ask.explanation})
             changes = sealed.changes
