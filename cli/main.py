@@ -13,6 +13,7 @@ from cli.commands import (
     audit,
     care,
     checkpoint,
+    fund,
     history,
     key,
     living,
@@ -56,7 +57,7 @@ app = typer.Typer(
     add_completion=False,
 )
 PARTS = (
-    running, living, history, proof, care, policy, records, receipt, witness, audit, time_travel, key, checkpoint,
+    running, living, history, proof, care, policy, records, fund, receipt, witness, audit, time_travel, key, checkpoint,
     recover,
 )  # fmt: skip
 for part in PARTS:

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import cached_property
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -27,6 +28,7 @@ NEEDED: tuple[FieldName, ...] = ("kind", "volunteer_no", "name", "birth_date")
 """Without these no row says of whom it speaks."""
 Words = Annotated[str, Field(min_length=1, max_length=60)]
 Where = tuple[str | int, ...]
+M = TypeVar("M", bound=BaseModel)
 
 
 class MappingWrong(Exception):
@@ -111,14 +113,17 @@ class Mapping(BaseModel):
 
 def mapping_of(path: Path | None) -> Mapping:
     """The mapping in a file, or the shipped one. Raises MappingWrong with everything that is wrong."""
-    if path is None:
-        name, text = "mapping.yaml", resources.files("cli.records").joinpath("mapping.yaml").read_text("utf-8")
-    else:
-        try:
-            name, text = str(path), path.read_text(encoding="utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-            raise MappingWrong(f"{path}: cannot be read: {why}") from None
+    return loaded(path, resources.files("cli.records").joinpath("mapping.yaml"), Mapping)
+
+
+def loaded(path: Path | None, shipped: Traversable, model: type[M]) -> M:
+    """What a YAML file says; the shipped one when none is named. Raises MappingWrong with everything that is wrong."""
+    try:
+        name = shipped.name if path is None else str(path)
+        text = shipped.read_text("utf-8") if path is None else path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise MappingWrong(f"{path}: cannot be read: {why}") from None
     lines: dict[Where, int] = {}
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -129,7 +134,7 @@ def mapping_of(path: Path | None) -> Mapping:
         raise MappingWrong(f"{name}{where}: not YAML: {getattr(error, 'problem', error)}") from None
     try:
         # From JSON, strictly: `version: "1"` is no number, a list may be a tuple.
-        return Mapping.model_validate_json(json.dumps(values, default=str), strict=True)
+        return model.model_validate_json(json.dumps(values, default=str), strict=True)
     except ValidationError as error:
         told = [f"{name}{_told(one, lines)}" for one in error.errors(include_url=False)]
         raise MappingWrong("\n".join(told)) from None
