@@ -8,7 +8,9 @@ WORKDIR /app
 COPY requirements.lock ./
 RUN python3 -m pip install --no-cache-dir --require-hashes -r requirements.lock
 RUN groupadd --gid 10001 chaoyangli \
-    && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent chaoyangli
+    && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent chaoyangli \
+    # A new volume takes over whose its directory is: a witness writes its own.
+    && mkdir /witness && chown 10001:10001 /witness
 
 # .dockerignore lists what belongs here. The path of a file is its import path: the tree itself is the installation.
 COPY . ./

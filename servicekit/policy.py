@@ -30,7 +30,7 @@ class PolicyInvalid(ValueError):
 class PolicySource(BaseSettings):
     """CHAOYANGLI_POLICY names the community's policy file; without it the shipped figures hold."""
 
-    model_config = SettingsConfigDict(env_prefix="CHAOYANGLI_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="CHAOYANGLI_", extra="ignore", frozen=True, env_ignore_empty=True)
 
     policy: Path | None = None
 

@@ -23,7 +23,11 @@ class ServiceSettings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="CHAOYANGLI_", extra="ignore", frozen=True, ignored_types=(cached_property,)
+        env_prefix="CHAOYANGLI_",
+        extra="ignore",
+        frozen=True,
+        env_ignore_empty=True,  # a deployment passes on what nobody set as an empty word
+        ignored_types=(cached_property,),
     )
 
     service: str = Field(pattern=CODE_PATTERN)

@@ -73,7 +73,7 @@ class HostCharity(BaseModel):
 class HostCharitySource(BaseSettings):
     """CHAOYANGLI_HOST_CHARITY names the charity's file; without it nothing is said of raising money."""
 
-    model_config = SettingsConfigDict(env_prefix="CHAOYANGLI_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="CHAOYANGLI_", extra="ignore", frozen=True, env_ignore_empty=True)
 
     host_charity: Path | None = None
 
@@ -81,7 +81,7 @@ class HostCharitySource(BaseSettings):
 class FundPage(BaseSettings):
     """CHAOYANGLI_FUND_URL: where people reach the fund's page, `https://…/fund/`; printed on receipts, if it is set."""
 
-    model_config = SettingsConfigDict(env_prefix="CHAOYANGLI_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="CHAOYANGLI_", extra="ignore", frozen=True, env_ignore_empty=True)
 
     fund_url: Annotated[str, Field(pattern=r"^https?://[^\s#?]{1,200}/$")] | None = None
 

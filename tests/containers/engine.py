@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COMPOSE_FILE = ROOT / "docker-compose.yml"
 DIRECTED_CLOCK = Path(__file__).with_name("directed-clock.yml")
 SERVICES = tuple(SERVICE_PORTS)
-PUBLISHED = (*SERVICES, "nats")
+PUBLISHED = (*SERVICES, "nats", "witness")
 RUNNING = (*SERVICES, "nats", "postgres")
 UP_SECONDS = 600
 
@@ -50,6 +50,7 @@ class Deployment:
         ports = {name: free_port() for name in PUBLISHED}
         self.urls = {service: f"http://127.0.0.1:{ports[service]}" for service in SERVICES}
         self.nats_url = f"nats://127.0.0.1:{ports['nats']}"
+        self.witness_url = f"http://127.0.0.1:{ports['witness']}"
         self.environment = {
             **os.environ,
             "COMPOSE_PROJECT_NAME": self.project,
@@ -126,7 +127,7 @@ class Deployment:
 
     def remove(self) -> None:
         """Containers, networks, volumes and the image of this deployment; nothing of anybody else's."""
-        self.compose("down", "--volumes", "--remove-orphans", "--timeout", "20", check=False)
+        self.compose("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "20", check=False)
         self._docker("image", "rm", "--force", self.image)
 
     def _docker(self, *words: str) -> str:

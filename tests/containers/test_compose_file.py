@@ -15,6 +15,8 @@ SERVICES = DOCUMENT["services"]
 OURS = tuple(SERVICE_PORTS)
 ONE_SHOTS = ("init", "migrate")
 LONG_RUNNING = ("postgres", "nats", *OURS)
+ELSEWHERE = "witness"
+"""Runs on somebody else's machine; here only if it is named."""
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 
 
@@ -24,7 +26,23 @@ def mounts(service: str) -> dict[str, str]:
 
 
 def test_these_services_and_no_others():
-    assert set(SERVICES) == {*ONE_SHOTS, *LONG_RUNNING}
+    assert set(SERVICES) == {*ONE_SHOTS, *LONG_RUNNING, ELSEWHERE}
+    assert {name for name, one in SERVICES.items() if "profiles" in one} == {ELSEWHERE}
+
+
+def test_a_witness_stands_alone_with_a_directory_of_its_own():
+    witness = SERVICES[ELSEWHERE]
+    assert witness["profiles"] == ["witness"]
+    assert mounts(ELSEWHERE) == {"/witness": "witness"}
+    assert not {"depends_on", "environment"} & set(witness)
+    assert witness["image"] == SERVICES["ledger"]["image"]
+    assert re.search(r"mkdir /witness && chown 10001:10001 /witness", DOCKERFILE), "it could not write its volume"
+
+
+def test_what_a_community_names_reaches_the_services_and_nothing_is_named_by_default():
+    for service in OURS:
+        for name in ("POLICY", "WITNESSES", "HOST_CHARITY", "FUND_URL"):
+            assert SERVICES[service]["environment"][f"CHAOYANGLI_{name}"] == f"${{CHAOYANGLI_{name}:-}}"
 
 
 def test_the_bases_are_the_ones_of_the_design():
@@ -74,7 +92,7 @@ def test_one_shots_run_in_order_and_once():
     assert _waits_for("migrate")["postgres"] == "service_healthy"
 
 
-@pytest.mark.parametrize("service", LONG_RUNNING)
+@pytest.mark.parametrize("service", [*LONG_RUNNING, ELSEWHERE])
 def test_what_runs_long_comes_back_is_looked_at_and_gets_time_to_stop(service):
     one = SERVICES[service]
     assert one["restart"] == "unless-stopped"
@@ -115,14 +133,14 @@ def test_what_must_last_lies_in_named_volumes():
     assert mounts("postgres")["/var/lib/postgresql"] == "postgres-data"
     assert "/data" in mounts("nats")
     for service in OURS:
-        assert mounts(service) == {"/secrets": "secrets", "/state": "state"}
+        assert mounts(service) == {"/secrets": "secrets", "/state": "state", "/config": "config"}
 
 
 def test_only_init_writes_secrets_and_only_who_needs_them_reads_them():
     for name, service in SERVICES.items():
         for mount in service["volumes"]:
             volume, _, *mode = mount.split(":")
-            if volume in {"secrets", "nats-config", "postgres-secret"} and name != "init":
+            if volume in {"secrets", "nats-config", "postgres-secret", "config"} and name != "init":
                 assert mode == ["ro"], f"{name}: {mount}"
     readers = {name for name in SERVICES if "postgres-secret" in mounts(name).values()}
     assert readers == {"init", "postgres"}

@@ -202,6 +202,32 @@ def _positions(lived: Lived) -> dict[str, int] | None:
     return sizes if all(sizes[source] == position for source, position in heard) else None
 
 
+def test_a_witness_of_the_same_image_cosigns_every_log_once_it_is_named(lived, tmp_path):
+    deployment, name = lived.deployment, "witness.example/w1"
+    made = deployment.compose("run", "--rm", "witness", "chaoyangli", "witness", "init", "/witness", "--name", name)
+    vkey = next(line for line in made.stdout.splitlines() if line.startswith("vkey ")).removeprefix("vkey ").strip()
+    before = deployment.compose("exec", "-T", "ledger", "chaoyangli", "trust-policy").stdout
+    assert "尚无外部见证" in before
+    for log in (line.split()[1] for line in before.splitlines() if line.startswith("log ")):
+        deployment.compose("run", "--rm", "witness", "chaoyangli", "witness", "trust", "/witness", log)
+    deployment.compose("up", "-d", "--wait", "witness")
+    assert name in httpx.get(deployment.witness_url).text
+    (tmp_path / "witnesses").write_text(f"witness w1 {vkey} http://witness:8120\nquorum w1\n")
+    (tmp_path / "witnesses").chmod(0o644)
+    deployment.compose("cp", str(tmp_path / "witnesses"), "init:/config/witnesses")
+    deployment.environment["CHAOYANGLI_WITNESSES"] = "/config/witnesses"
+    deployment.up()
+
+    def all_cosigned() -> bool:
+        said = deployment.compose("exec", "-T", "ledger", "chaoyangli", "witness", "status", "--json", check=False)
+        return bool(said.returncode == 0)
+
+    eventually_blocking(all_cosigned, 120, every=1.0, what="the witness has cosigned every log")
+    page = httpx.get(f"{deployment.urls['ledger']}/fund/").text
+    assert "w1" in page
+    assert "尚无外部见证" not in page
+
+
 def test_services_stop_in_order(lived):
     """Last: SIGTERM ends every service by itself, well before the engine would kill it."""
     lived.deployment.compose("stop", *SERVICES)

@@ -43,6 +43,13 @@ def test_a_whole_file_is_read(named: Any):
     assert read_host_charity(named(WHOLE)) == HostCharity(**WHOLE)
 
 
+def test_set_to_nothing_is_not_set(named: Any, monkeypatch: pytest.MonkeyPatch):
+    named(WHOLE)
+    monkeypatch.setenv("CHAOYANGLI_HOST_CHARITY", "")
+    host_charity.cache_clear()
+    assert host_charity() is None
+
+
 @pytest.mark.parametrize("left_out", sorted(WHOLE))
 def test_half_a_charity_stops_the_service_at_start(named: Any, counter: Counter, left_out: str):
     named({field: value for field, value in WHOLE.items() if field != left_out})

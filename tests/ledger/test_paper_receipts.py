@@ -8,14 +8,18 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+import yaml
 
 from contracts.command import Role
 from eventstore.tlog_proof import TlogProof
 from eventstore.trust_policy import read_trust_policy
 from services.ledger.paper.symbols import PART_BYTES, parts_of
-from services.ledger.policy import fund_url
+from services.ledger.policy import fund_url, host_charity
+from tests.ledger.carried import refunding, reversing
 from tests.ledger.counter import AS_CASHIER, AS_CLERK, DONOR, Counter
 from tests.ledger.examples import ANNA, BO
+from tests.ledger.office import Office
+from tests.ledger.test_host_charity import WHOLE
 from tests.ledger.test_open_books import publish
 from tests.support.go import Program, built
 from tests.support.papers import attached_to, needs_poppler, symbols_on, words_of
@@ -166,6 +170,35 @@ async def test_the_fund_page_is_a_symbol_of_its_own_where_it_is_known(
         fund_url.cache_clear()
     leaf = sha256(b"\x00" + await taken(counter, donation_id, "entry")).hexdigest()
     assert symbols_on(file, tmp_path / "pages")[0] == f"https://fund.example/fund/check#2.{leaf}"
+
+
+@needs_poppler
+async def test_whose_account_it_is_and_what_was_given_back_stand_on_the_paper(
+    counter: Counter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    donation_id = await gift(counter)
+    monkeypatch.setenv("CHAOYANGLI_HOST_CHARITY", str(tmp_path / "host.yaml"))
+    (tmp_path / "host.yaml").write_text(yaml.safe_dump(WHOLE))
+    host_charity.cache_clear()
+    try:
+        words = words_of(await paper(counter, donation_id, tmp_path))
+    finally:
+        host_charity.cache_clear()
+    for part in ("示例慈善基金会", WHOLE["certificate_no"], WHOLE["filing_no"], "账户尾号0017"):
+        assert part in words
+    assert "尚未接入" not in words
+
+
+@needs_poppler
+async def test_what_went_back_or_was_reversed_stands_on_the_paper(office: Office, tmp_path: Path):
+    counter = office.counter
+    back, wrong = await counter.given(), await counter.given()
+    await counter.done(f"/donations/{back}/refund", await refunding(office, back), *AS_CASHIER)
+    entry_id = (await counter.read(f"/donations/{wrong}"))["entry_id"]
+    await counter.done(f"/entries/{entry_id}/reverse", await reversing(office, entry_id), *AS_CLERK)
+    await publish(counter)
+    assert "已退还或冲减50.00元" in words_of(await paper(counter, back, tmp_path))
+    assert "已由基金账第5号分录冲销" in words_of(await paper(counter, wrong, tmp_path))
 
 
 def test_no_part_of_a_text_begins_or_ends_with_a_blank_and_together_they_are_it():

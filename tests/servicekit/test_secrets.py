@@ -79,6 +79,8 @@ def test_settings_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.
     assert config.password not in repr(config)
     with pytest.raises(ValidationError, match="CHAOYANGLI_HTTP_PORT"):
         ServiceSettings(service="garden")
+    monkeypatch.setenv("CHAOYANGLI_WITNESSES", "")  # as a compose file passes on what nobody set
+    assert ServiceSettings(service="ledger").witnesses is None
 
 
 async def test_the_migrator_makes_the_database_and_the_roles_and_may_run_again(
