@@ -65,6 +65,11 @@ OPEN_TO_ALL = {
     "/fund/entries/{entry_no}.json",
     "/fund/entries/{entry_no}.explanation.json",
     "/fund/entries/{entry_no}.tlog-proof",
+    "/fund/statements.json",
+    "/fund/statements/{name}.event.json",
+    "/fund/statements/{name}.json",
+    "/fund/statements/{name}.tlog-proof",
+    "/fund/statements/{name}.csv",
     "/v1/checkpoint",
     "/v1/service-records/by-code/{verify_code}",
 }

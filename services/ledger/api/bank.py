@@ -187,7 +187,7 @@ async def reconcile_bank(
 
 
 @router.get("/statements")
-async def read_statements(caller: Reading, runtime: Running, limit: Limit = 50) -> JSONResponse:
+async def read_bank_statements(caller: Reading, runtime: Running, limit: Limit = 50) -> JSONResponse:
     """Statements, the newest first; each with what was found when it was reconciled."""
     caller.by(access.READ_BANK)
     async with runtime.log.queries() as connection:
@@ -196,7 +196,7 @@ async def read_statements(caller: Reading, runtime: Running, limit: Limit = 50) 
 
 
 @router.get("/statements/{statement_id}")
-async def read_statement(statement_id: UUID, caller: Reading, runtime: Running) -> JSONResponse:
+async def read_bank_statement(statement_id: UUID, caller: Reading, runtime: Running) -> JSONResponse:
     """A statement with its lines: days, amounts, and the entry that each is. Never the bank's words."""
     caller.by(access.READ_BANK)
     async with runtime.log.queries() as connection:
@@ -209,7 +209,7 @@ async def read_statement(statement_id: UUID, caller: Reading, runtime: Running) 
 
 
 @router.get("/statements/{statement_id}/words")
-async def read_statement_words(statement_id: UUID, caller: Reading, runtime: Running) -> JSONResponse:
+async def read_bank_statement_words(statement_id: UUID, caller: Reading, runtime: Running) -> JSONResponse:
     """What the bank wrote beside each line, for whoever looks for the entry that it is."""
     caller.by(access.REVEAL_BANK_WORDS)
     async with runtime.log.queries() as connection:
