@@ -13,9 +13,10 @@ from typing import Any
 
 from cli.audit.breaches import apart, at, person, snake
 from cli.audit.figures import Books, figures
+from cli.audit.tree import GrowingTree
 from contracts.command import Role
 from contracts.envelope import Recorded
-from eventstore.merkle import leaf_hash, root_hash
+from eventstore.merkle import leaf_hash
 from services.ledger.chart_of_accounts import chart
 
 _SHANGHAI = timezone(timedelta(hours=8))
@@ -28,7 +29,7 @@ class Statements:
 
     def __init__(self) -> None:
         self._books = Books()
-        self._leaves: list[bytes] = []
+        self._tree = GrowingTree()
         self._closed: list[tuple[int, date]] = []
         self._drafts: dict[str, tuple[str, Any]] = {}
         """Period → the SHA-256 that waits, and who drafted it."""
@@ -43,7 +44,7 @@ class Statements:
         rule = getattr(self, f"_on_{snake(recorded.type)}", None)
         if rule is not None:
             yield from rule(recorded, recorded.event)
-        self._leaves.append(leaf_hash(recorded.body))
+        self._tree.append(leaf_hash(recorded.body))
 
     def end(self) -> Iterator[str]:
         """No correction is without its new statement."""
@@ -98,10 +99,10 @@ class Statements:
             yield at(recorded, "it leaves a fund out")
 
     def _head(self, recorded: Recorded, event: Any) -> Iterator[str]:
-        known = len(self._leaves)
+        known = self._tree.size
         if event.log_size > known:
             yield at(recorded, f"it names a head of {event.log_size}, and {known} events came before it")
-        elif root_hash(self._leaves[: event.log_size]).hex() != event.log_root:
+        elif self._tree.root_at(event.log_size).hex() != event.log_root:
             yield at(recorded, f"the head of {event.log_size} that it names was never the log's")
 
     def _compare(self, recorded: Recorded, said: Mapping[str, Any], size: int) -> Iterator[str]:

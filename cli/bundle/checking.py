@@ -1,6 +1,6 @@
 """Checks a bundle without any server: bytes, hashes, signed heads, books and statements that follow from them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +12,8 @@ from contracts.envelope import decode
 from contracts.event import ContractError
 from contracts.ledger import EntryPosted, EntryReversed
 from eventstore.checkpoint import Checkpoint, CheckpointError
-from eventstore.merkle import HASH_BYTES, leaf_hash, root_hash
+from eventstore.compact_range import PartialTiles
+from eventstore.merkle import leaf_hash
 from eventstore.note import NoteError, open_note
 from eventstore.tiles import TILE_WIDTH, TileError, TileRef, decode_entries, entries_path
 from eventstore.trust_policy import PolicyError, TrustPolicy, read_trust_policy
@@ -65,8 +66,7 @@ def _check_log(
     except (OSError, NoteError, CheckpointError, ValueError) as error:
         yield f"{service}: its head cannot be believed: {error}"
         return
-    leaves: list[bytes] = []
-    statements = Statements()
+    edge, statements = PartialTiles(), Statements()
     for first in range(0, head.size, TILE_WIDTH):
         path = log / entries_path(first // TILE_WIDTH, min(TILE_WIDTH, head.size - first))
         try:
@@ -74,12 +74,14 @@ def _check_log(
         except (OSError, TileError) as error:
             yield f"{service}: events from {first + 1} on cannot be read: {error}"
             return
-        leaves += map(leaf_hash, bodies)
+        edge, full = edge.extend([leaf_hash(body) for body in bodies])
+        yield from _check_tiles(log, service, [(TileRef(tile.level, tile.index), tile.hashes) for tile in full])
         yield from _check_events(service, bodies, first, entries, statements)
     yield from statements.end()
-    if len(leaves) != head.size or root_hash(leaves) != head.root:
+    if edge.size != head.size or edge.compact_range().root() != head.root:
         yield f"{service}: the events do not hash to the head of {head.size}"
-    yield from _check_tiles(log, service, leaves)
+    partial = [tile for tile in tiles_of(edge.size) if tile.width < TILE_WIDTH]
+    yield from _check_tiles(log, service, [(tile, edge.tile(tile.level)) for tile in partial])
 
 
 def _head(log: Path, service: str, policy: TrustPolicy, checked: Checked) -> Checkpoint:
@@ -117,16 +119,11 @@ def _check_events(
         yield from statements.hear(recorded)
 
 
-def _check_tiles(log: Path, service: str, leaves: list[bytes]) -> Iterator[str]:
-    """Every hash tile is what the events hash to."""
-    levels = [leaves]
-    for tile in tiles_of(len(leaves)):
-        if tile.level == len(levels):
-            below = levels[-1]
-            levels.append([root_hash(below[at : at + TILE_WIDTH]) for at in range(0, len(below), TILE_WIDTH)])
-        expected = b"".join(levels[tile.level][tile.children[0] : tile.children[1]])
-        if _read(log, tile) != expected:
-            yield f"{service}: {tile.path} is missing or holds other hashes ({len(expected) // HASH_BYTES} expected)"
+def _check_tiles(log: Path, service: str, expected: Sequence[tuple[TileRef, bytes]]) -> Iterator[str]:
+    """Hash tiles are what the events hash to."""
+    for tile, hashes in expected:
+        if _read(log, tile) != hashes:
+            yield f"{service}: {tile.path} is missing or holds other hashes ({tile.width} expected)"
 
 
 def _read(log: Path, tile: TileRef) -> bytes | None:

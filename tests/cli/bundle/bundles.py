@@ -9,6 +9,7 @@ from cli.bundle import books
 from cli.bundle.exporting import tiles_of
 from contracts.envelope import decode
 from contracts.ledger import EntryPosted, EntryReversed
+from eventstore.compact_range import PartialTiles
 from eventstore.merkle import leaf_hash, root_hash
 from eventstore.note import VerifierKey, format_note, sign
 from eventstore.tiles import TILE_WIDTH, encode_entries, entries_path
@@ -74,8 +75,10 @@ def write(target: Path, logs: dict[str, list[bytes]]) -> Path:
         for first in range(0, len(log), TILE_WIDTH):
             part = log[first : first + TILE_WIDTH]
             put(here / entries_path(first // TILE_WIDTH, len(part)), encode_entries(part))
+        edge, full = PartialTiles().extend(leaves)
+        hashes = {(tile.level, tile.index): tile.hashes for tile in full}
         for tile in tiles_of(len(log)):
-            put(here / tile.path, b"".join(leaves[tile.children[0] : tile.children[1]]))
+            put(here / tile.path, hashes.get((tile.level, tile.index)) or edge.tile(tile.level))
         if service == "ledger":
             entries = numbered(log)
     put(target / "policy", policy().encode())
