@@ -13,6 +13,7 @@ from cli.commands import (
     audit,
     care,
     checkpoint,
+    disclosures,
     fund,
     history,
     key,
@@ -57,8 +58,8 @@ app = typer.Typer(
     add_completion=False,
 )
 PARTS = (
-    running, living, history, proof, care, policy, records, fund, receipt, witness, audit, time_travel, key, checkpoint,
-    recover,
+    running, living, history, proof, care, policy, records, fund, disclosures, receipt, witness, audit, time_travel,
+    key, checkpoint, recover,
 )  # fmt: skip
 for part in PARTS:
     part.register(app)

@@ -103,6 +103,13 @@ def test_every_service_forgets_who_asks_for_it(data, events):
     assert one["waiting"] == []
 
 
+def test_what_was_told_too_late_or_never_is_listed_and_what_was_corrected_is_not(data):
+    said = say("disclosures", "--data", data, "--on", "2030-01-31", "--json")
+    assert said.code == 1
+    assert {"month", "quarter", "year"} <= {duty["kind"] for duty in said.document if duty["state"] == "late"}
+    assert "correction" not in {duty["kind"] for duty in said.document}
+
+
 def test_verify_says_of_each_log_what_it_is(data, result):
     said = say("verify", "--data", data, "--json")
     assert said.code == OK

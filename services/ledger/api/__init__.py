@@ -14,6 +14,7 @@ from services.ledger.api import (
     keys,
     markets,
     open_books,
+    open_due,
     open_statements,
     receipts,
     refunds,
@@ -36,6 +37,7 @@ ROUTERS: Sequence[APIRouter] = tuple(
         statements,
         # Before the pages' files, which answer for every other name under /fund/.
         open_statements,
+        open_due,
         open_books,
     )
 )

@@ -10,7 +10,7 @@ from servicekit.definition import Runtime
 
 FOR_EVER = {"cache-control": "public, max-age=31536000, immutable"}
 A_WHILE = {"cache-control": "public, max-age=10"}
-_PAGES = ("fund.html", "check.html", "statements.html", "statement.html")
+_PAGES = ("fund.html", "check.html", "statements.html", "statement.html", "due.html")
 
 
 def page_file(*names: str) -> bytes:

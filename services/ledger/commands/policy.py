@@ -41,6 +41,9 @@ class LedgerPolicy(BaseModel):
     market_disclose_days: Annotated[int, Field(ge=1, le=90)] = 7
     """From a market's opening to its disclosure (domain.md §4.6)."""
 
+    large_entry_fen: Annotated[int, Field(ge=1, le=100_000_000_000)] = 5_000_000
+    """¥50,000: what comes or goes at once from here on is told within 30 days (民政部令第81号 §13)."""
+
     bank_match_days: Annotated[int, Field(ge=0, le=31)] = 5
     """So far apart the bank and the book may have the same money, for it to be seen as the same."""
 

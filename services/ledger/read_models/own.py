@@ -29,6 +29,7 @@ from contracts.ledger import (
 )
 from eventstore.read_model import ReadModel
 from eventstore.rows import Rows
+from services.ledger.commands import day_of
 from services.ledger.posting_rules import fund_changes, hold_parts, pot_changes
 from services.ledger.read_models import bank, goods, markets
 from services.ledger.read_models import tables as t
@@ -41,7 +42,7 @@ class LedgerModel(ReadModel):
 
     source: ClassVar[str] = "ledger"
     metadata: ClassVar[sa.MetaData] = t.metadata
-    version: ClassVar[int] = 8
+    version: ClassVar[int] = 9
     ddl: ClassVar[tuple[str, ...]] = t.DDL
 
     def needs(self, recorded: Recorded) -> Iterable[tuple[sa.Table, Any]]:
@@ -116,6 +117,7 @@ def _entry(recorded: Recorded, event: EntryPosted | EntryReversed, rows: Rows) -
         entry_no=event.entry_no,
         kind=event.kind,
         effective_date=event.effective_date,
+        booked_on=day_of(event.reversed_at if isinstance(event, EntryReversed) else event.posted_at),
         recorded_at=recorded.recorded_at,
         position=recorded.position,
         event_id=recorded.event_id,

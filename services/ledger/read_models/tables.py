@@ -27,6 +27,8 @@ entries = sa.Table(
     sa.Column("entry_no", sa.BigInteger, nullable=False),
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("effective_date", sa.Date, nullable=False),
+    # The day on which it was entered, by the business clock.
+    sa.Column("booked_on", sa.Date, nullable=False),
     sa.Column("recorded_at", _TIME, nullable=False),
     sa.Column("position", sa.BigInteger, nullable=False),
     sa.Column("event_id", sa.Uuid, nullable=False),
