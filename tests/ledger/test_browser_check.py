@@ -40,18 +40,25 @@ class Books:
         return found
 
 
+@contextlib.asynccontextmanager
+async def serving(counter: Counter) -> AsyncIterator[Books]:
+    """The ledger at a port of its own."""
+    config = uvicorn.Config(counter.served.app, host="127.0.0.1", port=0, log_level="error", lifespan="off")
+    server = uvicorn.Server(config)
+    task = asyncio.create_task(server.serve())
+    await eventually(lambda: server.started, every=0.01, what="the server listens")
+    yield Books(counter, server.servers[0].sockets[0].getsockname()[1])
+    server.should_exit = True
+    await task
+
+
 @pytest.fixture
 async def books(counter: Counter) -> AsyncIterator[Books]:
     for amount_fen in (10_000, 20_000, 30_000):
         await counter.given(amount_fen=amount_fen)
     await publish(counter)
-    config = uvicorn.Config(counter.served.app, host="127.0.0.1", port=0, log_level="error", lifespan="off")
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
-    await eventually(lambda: server.started, every=0.01, what="the server listens")
-    yield Books(counter, server.servers[0].sockets[0].getsockname()[1])
-    server.should_exit = True
-    await serving
+    async with serving(counter) as books:
+        yield books
 
 
 @contextlib.asynccontextmanager

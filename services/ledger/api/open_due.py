@@ -43,6 +43,22 @@ async def _duties(runtime: Runtime) -> Sequence[Duty]:
     return disclosures.duties(entries, told, campaigns(), today, current_policy().large_entry_fen)
 
 
+def about(duty: Duty) -> str:
+    """What a duty is about, for people."""
+    first = duty.first_day
+    match duty.kind:
+        case "month":
+            return f"{first.year}年{first.month}月"
+        case "quarter":
+            return f"{first.year}年第{first.month // 3 + 1}季度"
+        case "year":
+            return f"{first.year}年"
+        case "large_entry":
+            return f"{duty.about} 号分录"
+        case _:
+            return duty.about
+
+
 def as_document(duty: Duty) -> dict[str, Any]:
     """A duty in JSON."""
     return {
@@ -81,5 +97,6 @@ async def read_due_page(runtime: Running) -> Response:
         groups=groups,
         kinds=KINDS,
         states=STATES,
+        about=about,
     )
     return HTMLResponse(page, headers=A_WHILE)

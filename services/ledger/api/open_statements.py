@@ -113,7 +113,13 @@ async def read_statements_page(runtime: Running) -> Response:
 
 
 def _title(row: Any) -> str:
-    return f"{row['first_day']:%Y年%-m月%-d日}至{row['last_day']:%Y年%-m月%-d日}"
+    first, last, kind = row["first_day"], row["last_day"], row["kind"]
+    name = {
+        "month": f"{first.year}年{first.month}月",
+        "quarter": f"{first.year}年第{first.month // 3 + 1}季度",
+        "year": f"{first.year}年",
+    }.get(kind)
+    return name or f"{first.year}年{first.month}月{first.day}日至{last.year}年{last.month}月{last.day}日"
 
 
 async def _found(runtime: Runtime, name: str) -> tuple[dict[str, Any], Recorded, FundStatementPublished, Head]:
@@ -223,6 +229,8 @@ def purposes(fund: str, line: StatementLine) -> str:
 async def read_statement_page(name: Name, runtime: Running) -> Response:
     """The statement in plain Chinese, without a script."""
     row, _, event, _ = await _found(runtime, name)
+    rows, _ = await _listed(runtime)
+    before = [one for one in rows if (one["period"], one["revision"] + 1) == (row["period"], row["revision"])]
     statement, year = event.statement, event.statement.year
     page = TEMPLATES.get_template("statement.html").render(
         community=runtime.settings.community,
@@ -245,6 +253,7 @@ async def read_statement_page(name: Name, runtime: Running) -> Response:
         reversed_later=_reversed(statement.reversed_later),
         row=row,
         reasons=REASONS,
+        before=before,
         later=[f"{row['period']}.r{row['revision'] + 1}"] if row["corrected_at"] is not None else [],
     )
     return HTMLResponse(page, headers=A_WHILE)
