@@ -80,7 +80,8 @@ async def trail(place: Place, asked: str) -> list[Step]:
             raise NothingFound(f"no event of any log names {asked}")
         # Of an entry the whole business behind it: the case or the gift that it names.
         behind = sorted(_behind(found.values()) - set(needles))
-        await _holding("ledger", connections["ledger"], behind, found)
+        for service, connection in connections.items():
+            await _holding(service, connection, behind, found)
         for _ in range(ROUNDS_MAX):
             size = len(found)
             for service, connection in connections.items():
