@@ -18,6 +18,7 @@ from cli.commands import (
     history,
     key,
     living,
+    log_key,
     policy,
     proof,
     receipt,
@@ -59,7 +60,7 @@ app = typer.Typer(
 )
 PARTS = (
     running, living, history, proof, care, policy, records, fund, disclosures, receipt, witness, audit, time_travel,
-    key, checkpoint, recover,
+    key, log_key, checkpoint, recover,
 )  # fmt: skip
 for part in PARTS:
     part.register(app)

@@ -14,6 +14,7 @@ from cli.embedded import HOST
 from cli.output import err
 from cli.stack import Stack
 from eventstore.config import LogConfig, Role
+from servicekit.log_keys import KeyFiles
 from servicekit.secrets import read_text_secret
 from servicekit.settings import SERVICE_PORTS
 
@@ -51,6 +52,10 @@ class Place:
     async def connect(self, service: str, role: Role = "auditor") -> asyncpg.Connection:
         """A connection to one service's schemas, reading only unless another role is asked for."""
         return await asyncpg.connect(**self.log_config(service, role).connect_arguments("cli"))
+
+    def key_files(self, service: str) -> KeyFiles:
+        """Where the keys lie that sign this service's heads."""
+        return KeyFiles(self.secrets_dir, self.community, service)
 
     @property
     def head_directory(self) -> Path:

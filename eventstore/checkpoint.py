@@ -6,7 +6,7 @@ outside PostgreSQL and outside its backups, and `Signer` signs only what provabl
 
 import base64
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from eventstore.durable import LockBusy, locked, sync_directory, write_whole
 from eventstore.errors import EngineError
 from eventstore.merkle import EMPTY_ROOT, HASH_BYTES, ProofError, verify_consistency
-from eventstore.note import ED25519, NoteError, OpenedNote, VerifierKey, decode_base64, format_note, open_note, sign
+from eventstore.note import (
+    ED25519,
+    NoteError,
+    OpenedNote,
+    VerifierKey,
+    decode_base64,
+    format_note,
+    open_note,
+    parse_note,
+    sign,
+)
 
 _SIZE_MAX = (1 << 63) - 1
 
@@ -113,18 +123,24 @@ class OpenedCheckpoint:
 
 
 def open_checkpoint(
-    message: str | bytes, log_key: VerifierKey, witnesses: Iterable[VerifierKey] = ()
+    message: str | bytes,
+    log_key: VerifierKey,
+    witnesses: Iterable[VerifierKey] = (),
+    others: Collection[VerifierKey] = (),
 ) -> OpenedCheckpoint:
     """Read a signed checkpoint and require the signature of its log, whose origin is the key's name.
+
+    `others`: more keys of the same log, any of which will do: the next one, or those that signed before.
 
     Raises NoteError when the note is malformed or a known signature is bad, its subclass CheckpointError when the text
     is malformed, of another origin or not signed by the log.
     """
-    note = open_note(message, (log_key, *witnesses))
+    log_keys = {log_key, *others}
+    note = open_note(message, (*log_keys, *witnesses))
     checkpoint = Checkpoint.parse(note.text)
     if checkpoint.origin != log_key.name:
         raise CheckpointError(f"checkpoint of {checkpoint.origin!r}, expected {log_key.name!r}")
-    if all(verified.key != log_key for verified in note.verified):
+    if not any(verified.key in log_keys for verified in note.verified):
         raise CheckpointError(f"checkpoint is not signed by its log, {log_key}")
     return OpenedCheckpoint(checkpoint, note)
 
@@ -142,11 +158,26 @@ class Signer:
     key: Ed25519PrivateKey = field(repr=False)
     head_path: Path
     lock_timeout_seconds: float = 10.0
+    next_key: Ed25519PrivateKey | None = field(default=None, repr=False)
+    """While the key is being changed: signs beside it, so that readers of either key believe the head."""
+    former: tuple[VerifierKey, ...] = ()
+    """Keys that signed before, and were not stolen: the last head may still be theirs."""
 
     @property
     def verifier_key(self) -> VerifierKey:
         """The log's public key; its name is the origin."""
         return VerifierKey.of(self.origin, self.key, ED25519)
+
+    @property
+    def next_verifier_key(self) -> VerifierKey | None:
+        """The key that is to follow, under the same name."""
+        return None if self.next_key is None else VerifierKey.of(self.origin, self.next_key, ED25519)
+
+    @property
+    def other_keys(self) -> tuple[VerifierKey, ...]:
+        """Beside the key in force: the next one and the former ones."""
+        following = self.next_verifier_key
+        return self.former if following is None else (following, *self.former)
 
     def last_signed(self) -> Checkpoint | None:
         """Return the last head signed or adopted, None when there is no file. Raises HeadUnreadable."""
@@ -179,9 +210,19 @@ class Signer:
             else:
                 old, text = found
                 if old == new:
-                    return text
+                    return text if self._signed_as_now(text) else self._write(new)
                 self._require_extension(old, new, prove)
             return self._write(new)
+
+    def sign_again(self) -> None:
+        """Put under the last head the signatures of the keys that sign now. Raises HeadUnreadable, SignerBusy.
+
+        The head itself stays what it is, so nothing is proved and no log is needed.
+        """
+        with self._locked():
+            found = self._read()
+            if found is not None and not self._signed_as_now(found[1]):
+                self._write(found[0])
 
     def adopt(self, checkpoint_text: str | bytes) -> Checkpoint:
         """Take a head that this log's key signed (kept by a witness, a bundle, the operator) as the last one signed.
@@ -190,7 +231,7 @@ class Signer:
         larger head is taken without a proof: its signature is out already, so it can only make the signer refuse more,
         never less. Raises NoteError when the text is not a head of this log, HeadUnreadable, SignerBusy.
         """
-        adopted = open_checkpoint(checkpoint_text, self.verifier_key).checkpoint
+        adopted = open_checkpoint(checkpoint_text, self.verifier_key, others=self.other_keys).checkpoint
         with self._locked():
             old = self.last_signed()
             if old == adopted:
@@ -215,7 +256,7 @@ class Signer:
         except FileNotFoundError:
             return None
         try:
-            return open_checkpoint(text, self.verifier_key).checkpoint, text.decode()
+            return open_checkpoint(text, self.verifier_key, others=self.other_keys).checkpoint, text.decode()
         except NoteError as error:
             raise HeadUnreadable(
                 f"{self.origin}: last signed head in {self.head_path} is unusable, {error};"
@@ -225,9 +266,17 @@ class Signer:
     def _write(self, head: Checkpoint) -> str:
         """Put the signed head on disk, atomically, and only then return it. The caller holds the lock."""
         body = head.body()
-        text = format_note(body, [sign(body, self.origin, self.key)])
+        keys = [self.key] if self.next_key is None else [self.key, self.next_key]
+        text = format_note(body, [sign(body, self.origin, key) for key in keys])
         write_whole(self.head_path, text.encode())
         return text
+
+    def _signed_as_now(self, text: str) -> bool:
+        """Whether the keys that sign now are under it, and no other. `_read` has verified every signature of theirs."""
+        found = {(one.name, one.key_id) for one in parse_note(text).signatures}
+        following = self.next_verifier_key
+        wanted = [self.verifier_key] if following is None else [self.verifier_key, following]
+        return {(key.name, key.key_id) for key in wanted} == found
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -241,7 +290,7 @@ class Signer:
 def create_key_file(path: Path) -> Ed25519PrivateKey:
     """Make a new Ed25519 key and write it as PKCS #8 PEM, readable by its owner only (0600), on disk before returning.
 
-    Raises KeyFileError when the file exists: a log's key is fixed for ever, so it is never overwritten.
+    Raises KeyFileError when the file exists: a log's key is changed with an overlap, so it is never overwritten here.
     """
     key = Ed25519PrivateKey.generate()
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())

@@ -156,6 +156,8 @@ class PublishingTask:
         published = read_published(self._path)
         if published is None or parse_note(published).text != parse_note(text).text:
             return False
+        if _by_the_log(text) != _by_the_log(published):
+            return False  # its key changed since
         return self._witnesses.satisfied(cosigners(published, self._witnesses))
 
 
@@ -177,6 +179,12 @@ def cosigners(note: str, witnesses: TrustPolicy) -> list[VerifierKey]:
             continue
         found.append(witness.key)
     return found
+
+
+def _by_the_log(note: str) -> set[Signature]:
+    """The signatures of the log itself, whose keys bear its origin as their name."""
+    parsed = parse_note(note)
+    return {one for one in parsed.signatures if one.name == parsed.text.split("\n", 1)[0]}
 
 
 def _size(text: str) -> int:

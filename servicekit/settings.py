@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from eventstore.config import LogConfig, Role
+from servicekit.log_keys import KeyFiles
 from servicekit.secrets import SecretMissing, read_bytes_secret, read_text_secret
 
 SERVICE_PORTS = {"orders": 8101, "volunteers": 8102, "ledger": 8103, "notify": 8104}
@@ -95,9 +96,9 @@ class ServiceSettings(BaseSettings):
         return read_bytes_secret(self.secrets_dir / f"{self.service}.hmac")
 
     @property
-    def signing_key_path(self) -> Path:
-        """The PEM file of the log's signing key."""
-        return self.secrets_dir / f"{self.service}.signing_key"
+    def key_files(self) -> KeyFiles:
+        """Where the keys lie that sign the log's heads."""
+        return KeyFiles(self.secrets_dir, self.community, self.service)
 
     @property
     def origin(self) -> str:

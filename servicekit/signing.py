@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 import structlog
 
-from eventstore.checkpoint import ForkRefused, Signer, SignerBusy, load_key_file
+from eventstore.checkpoint import ForkRefused, Signer, SignerBusy
 from eventstore.errors import Tampered
 from eventstore.log import Log
 from eventstore.proofs import prove_consistency, root_at
+from servicekit.log_keys import read_log_keys
 from servicekit.metrics import Metrics
 from servicekit.settings import ServiceSettings
 
@@ -19,9 +20,9 @@ _log = structlog.get_logger("servicekit.signing")
 
 
 def make_signer(settings: ServiceSettings) -> Signer:
-    """The signer of this service's log. Raises KeyFileError when its key is missing."""
+    """The signer of this service's log, with the key to follow if there is one. Raises KeyFileError."""
     settings.head_path.parent.mkdir(parents=True, exist_ok=True)
-    return Signer(settings.origin, load_key_file(settings.signing_key_path), settings.head_path)
+    return read_log_keys(settings.key_files).signer(settings.head_path)
 
 
 async def check_last_head(signer: Signer, log: Log) -> None:
@@ -44,6 +45,8 @@ async def check_last_head(signer: Signer, log: Log) -> None:
         )
     if last.size and await root_at(log.pool, log.config.schema, last.size) != last.root:
         raise Tampered(f"the first {last.size} events do not hash to the last signed head")
+    # Since a key changed the head may lack a signature, and a log that does not grow would never get it.
+    await asyncio.to_thread(signer.sign_again)
 
 
 async def sign(signer: Signer, log: Log) -> str:

@@ -13,10 +13,9 @@ from rich.table import Table
 from cli.commands.options import Data, Json, Service, chosen
 from cli.output import Tell, out, print_json, progress
 from cli.place import Place, located
-from eventstore.checkpoint import load_key_file
-from eventstore.note import VerifierKey
 from eventstore.replay import ReplayReport, replay
 from eventstore.verify import VerifyReport, verify
+from servicekit.log_keys import read_log_keys
 
 CHECK_FAILED = 1
 
@@ -73,12 +72,13 @@ async def verify_all(
     try:
         reports = []
         for service in services:
-            key = load_key_file(place.secrets_dir / f"{service}.signing_key")
-            origin = f"{place.community}/{service}"
+            keys = read_log_keys(place.key_files(service))
             reports.append(
                 await verify(
                     place.log_config(service),
-                    log_key=VerifierKey.of(origin, key),
+                    log_key=keys.vkey,
+                    # A stolen key's head from before the theft, kept by a witness, is what the log is held to.
+                    other_keys=(*keys.good, *keys.stolen),
                     checkpoint=checkpoint,
                     head_path=place.head_directory / service / "head",
                     nats=client,

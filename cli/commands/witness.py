@@ -13,9 +13,10 @@ from cli.commands.options import Data, Json
 from cli.directory import StackError, made_for
 from cli.output import local, out, print_json
 from cli.place import DEFAULT_DATA, SERVICES
-from eventstore.checkpoint import Checkpoint, load_key_file
+from eventstore.checkpoint import Checkpoint
 from eventstore.note import NoteError, VerifierKey, open_note
 from eventstore.trust_policy import TrustPolicy
+from servicekit.log_keys import KeyFiles, LogKeys, read_log_keys
 from servicekit.publishing import WITNESSES_FILE, WitnessesUnreadable, cosigners, read_published, read_witnesses
 from witness.app import describe, serve
 from witness.directory import WitnessDirectory
@@ -85,7 +86,7 @@ def status(data: Data = None, as_json: Json = False) -> None:
 
     Ends with 1 when a log's witnesses are fewer than its policy asks for.
     """
-    kept = _kept(data)
+    kept = kept_at(data)
     witnesses = _witnesses(kept)
     found = [_status(kept, witnesses, service) for service in SERVICES]
     if as_json:
@@ -104,13 +105,13 @@ def _trust_policy(data: Data = None) -> None:
 
 def policy_text(data: Path | None) -> str:
     """The trust policy of this place. Raises StackError."""
-    kept = _kept(data)
+    kept = kept_at(data)
     return "".join(f"{line}\n" for line in _policy_lines(kept, _witnesses(kept)))
 
 
 def witnesses_of(data: Path | None) -> TrustPolicy:
     """The witnesses that this place names, none where it names none. Raises StackError."""
-    return _witnesses(_kept(data))
+    return _witnesses(kept_at(data))
 
 
 def setting_of(data: Path | None, note: str) -> tuple["Setting", list[str]]:
@@ -118,15 +119,15 @@ def setting_of(data: Path | None, note: str) -> tuple["Setting", list[str]]:
     from services.ledger.paper.gift import Setting
     from services.ledger.policy import fund_url, host_charity
 
-    kept = _kept(data)
+    kept = kept_at(data)
     witnesses = _witnesses(kept)
     signed = cosigners(note, witnesses)
     names = [one.name for one in witnesses.witnesses if one.key in signed]
-    return Setting(kept.community, str(kept.log_key("ledger")), host_charity(), fund_url()), names
+    return Setting(kept.community, str(kept.log_keys("ledger").vkey), host_charity(), fund_url()), names
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class Kept:
     """Where keys and heads lie. No server is needed to look at them."""
 
     community: str
@@ -134,14 +135,15 @@ class _Kept:
     state_dir: Path
     witnesses: Path | None
 
-    def log_key(self, service: str) -> VerifierKey:
-        return VerifierKey.of(f"{self.community}/{service}", load_key_file(self.secrets_dir / f"{service}.signing_key"))
+    def log_keys(self, service: str) -> LogKeys:
+        return read_log_keys(KeyFiles(self.secrets_dir, self.community, service))
 
 
-def _kept(data: Path | None) -> _Kept:
+def kept_at(data: Path | None) -> Kept:
+    """Where this place keeps them. Raises StackError where nothing was ever started."""
     if data is None and "CHAOYANGLI_SECRETS_DIR" in os.environ:
         listed = os.environ.get("CHAOYANGLI_WITNESSES")
-        return _Kept(
+        return Kept(
             os.environ.get("CHAOYANGLI_COMMUNITY", "chaoyangli"),
             Path(os.environ["CHAOYANGLI_SECRETS_DIR"]),
             Path(os.environ.get("CHAOYANGLI_STATE_DIR", "")),
@@ -152,19 +154,22 @@ def _kept(data: Path | None) -> _Kept:
         raise StackError(f"{directory}: nothing was started here; begin with `chaoyangli up --data {directory}`")
     listed_here = directory / WITNESSES_FILE
     here = listed_here if listed_here.exists() else None
-    return _Kept("chaoyangli", directory / "secrets", directory / "state", here)
+    return Kept("chaoyangli", directory / "secrets", directory / "state", here)
 
 
-def _witnesses(kept: _Kept) -> TrustPolicy:
+def _witnesses(kept: Kept) -> TrustPolicy:
     try:
         return read_witnesses(kept.witnesses)
     except WitnessesUnreadable as error:
         raise StackError(str(error)) from None
 
 
-def _policy_lines(kept: _Kept, witnesses: TrustPolicy) -> Iterator[str]:
+def _policy_lines(kept: Kept, witnesses: TrustPolicy) -> Iterator[str]:
     yield "# Whose signatures are under the heads of these logs, and how many witnesses are enough."
-    yield from (f"log {kept.log_key(service)}" for service in SERVICES)
+    for service in SERVICES:
+        keys = kept.log_keys(service)
+        yield from (f"log {key}" for key in keys.good)
+        yield from (f"# stolen, believe it no more: {key}" for key in keys.stolen)
     if not witnesses.witnesses:
         yield "# 尚无外部见证 · no outside witness is named"
     yield from (f"witness {one.name} {one.key} {one.url}" for one in witnesses.witnesses)
@@ -173,14 +178,14 @@ def _policy_lines(kept: _Kept, witnesses: TrustPolicy) -> Iterator[str]:
     yield f"quorum {witnesses.quorum}"
 
 
-def _status(kept: _Kept, witnesses: TrustPolicy, service: str) -> dict[str, Any]:
-    key = kept.log_key(service)
+def _status(kept: Kept, witnesses: TrustPolicy, service: str) -> dict[str, Any]:
+    keys = kept.log_keys(service)
     note = read_published(kept.state_dir / service / "published")
-    found: dict[str, Any] = {"log": key.name, "size": None, "cosigned": [], "quorum_met": False}
+    found: dict[str, Any] = {"log": keys.origin, "size": None, "cosigned": [], "quorum_met": False}
     if note is None:
         return found
     names = {one.key: one.name for one in witnesses.witnesses}
-    opened = open_note(note, [key, *names])
+    opened = open_note(note, [*keys.good, *names])
     found["size"] = Checkpoint.parse(opened.text).size
     found["cosigned"] = [
         {"witness": names[one.key], "at": datetime.fromtimestamp(one.timestamp, UTC).isoformat()}

@@ -7,11 +7,12 @@ import asyncpg
 import httpx
 
 from cli.place import Place
-from eventstore.checkpoint import Checkpoint, Signer, load_key_file, open_checkpoint
+from eventstore.checkpoint import Checkpoint, Signer, open_checkpoint
 from eventstore.errors import EngineError
 from eventstore.note import NoteError
 from eventstore.proofs import root_at
 from eventstore.trust_policy import TrustPolicy
+from servicekit.log_keys import read_log_keys
 
 WITNESS_SECONDS = 10.0
 NOTE_BYTES_MAX = 20_000
@@ -32,15 +33,14 @@ class Kept:
 
 def signer_of(place: Place, service: str) -> Signer:
     """The signer of one log. Raises KeyFileError."""
-    key = load_key_file(place.secrets_dir / f"{service}.signing_key")
-    return Signer(f"{place.community}/{service}", key, place.head_directory / service / "head")
+    return read_log_keys(place.key_files(service)).signer(place.head_directory / service / "head")
 
 
 def opened(signer: Signer, text: bytes, witnesses: TrustPolicy) -> Kept:
     """Read a head. Raises AdoptionRefused for a malformed one, of another log, or not signed by this log's key."""
     names = {witness.key: witness.name for witness in witnesses.witnesses}
     try:
-        found = open_checkpoint(text, signer.verifier_key, names)
+        found = open_checkpoint(text, signer.verifier_key, names, signer.other_keys)
     except NoteError as error:
         raise AdoptionRefused(f"this is no signed head of {signer.origin}: {error}") from error
     cosigned = tuple(names[one.key] for one in found.note.verified if one.key in names)

@@ -9,7 +9,7 @@ stream, the head's file and knew the signing key is only caught by such a checkp
 
 import asyncio
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,6 +88,7 @@ async def verify(
     config: LogConfig,
     *,
     log_key: VerifierKey | None = None,
+    other_keys: Collection[VerifierKey] = (),
     checkpoint: str | bytes | None = None,
     head_path: Path | None = None,
     nats: Client | None = None,
@@ -95,7 +96,8 @@ async def verify(
 ) -> VerifyReport:
     """Verify one service's log in one snapshot, while writes go on.
 
-    `config`: of a role that may read it, the auditor's for choice. `log_key`: the key that signs its checkpoints.
+    `config`: of a role that may read it, the auditor's for choice. `log_key`: the key that signs its checkpoints,
+    `other_keys`: those that signed before it or are to follow.
     `head_path`: the file of the last signed head, which must be there once the log has events; or `checkpoint`: a
     signed head from elsewhere. `nats`: a client that may read the log's stream directly; without it the stream is not
     looked at. Raises LogUnavailable and StreamUnreadable; whatever is wrong with the log is in the report.
@@ -106,7 +108,7 @@ async def verify(
     # The checkpoint and the stream's end are read before the snapshot: what they speak of, the log has by then.
     if checkpoint is None and head_path is not None:
         checkpoint = await asyncio.to_thread(_read, head_path)
-    signed = _opened(findings, checkpoint, log_key)
+    signed = _opened(findings, checkpoint, log_key, other_keys)
     connection = await _connect(config)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(connection.close)
@@ -139,11 +141,13 @@ def _read(path: Path) -> bytes | None:
         return None
 
 
-def _opened(findings: Findings, text: str | bytes | None, log_key: VerifierKey | None) -> Checkpoint | None:
+def _opened(
+    findings: Findings, text: str | bytes | None, log_key: VerifierKey | None, other_keys: Collection[VerifierKey]
+) -> Checkpoint | None:
     if text is None or log_key is None:
         return None
     try:
-        return open_checkpoint(text, log_key).checkpoint
+        return open_checkpoint(text, log_key, others=other_keys).checkpoint
     except NoteError as error:
         findings.add("checkpoint", f"the checkpoint is not one of this log: {error}")
         return None

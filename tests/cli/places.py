@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.cli.program import running, say
+from tests.cli.program import Said, running, say
 from tests.support.waiting import eventually_blocking
 
 NAME = "witness.example/w1"
@@ -30,6 +30,17 @@ class Lived:
         return self.data / "state" / service / "head"
 
 
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def vkey_of(said: Said) -> str:
+    """The key that `witness init` or `witness show` printed."""
+    return next(line for line in said.out.decode().splitlines() if line.startswith("vkey ")).removeprefix("vkey ")
+
+
 def size_in(note: Path | str | bytes) -> int:
     """How many events a head counts."""
     text = note.read_text() if isinstance(note, Path) else note if isinstance(note, str) else note.decode()
@@ -43,10 +54,8 @@ def lived(place: Path) -> Iterator[Lived]:
     with running("up", "--data", data, "--json") as up:
         assert up.line()
         assert up.end(signal.SIGTERM) == 0
-    made = say("witness", "init", place / "w1", "--name", NAME).out.decode()
-    vkey = next(line for line in made.splitlines() if line.startswith("vkey ")).removeprefix("vkey ")
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    vkey = vkey_of(say("witness", "init", place / "w1", "--name", NAME))
+    port = free_port()
     (data / "witnesses").write_text(f"witness w1 {vkey} http://127.0.0.1:{port}\nquorum w1\n")
     for line in say("trust-policy", "--data", data).out.decode().splitlines():
         if line.startswith("log "):

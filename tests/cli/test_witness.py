@@ -1,12 +1,12 @@
 """A witness beside a running system, and a receipt taken away from it: all by the words that people type."""
 
 import signal
-import socket
 from hashlib import sha256
 
 import httpx
 import pytest
 
+from tests.cli.places import free_port, vkey_of
 from tests.cli.program import running, say
 from tests.support.servers import temporary_directory
 from tests.support.waiting import eventually_blocking
@@ -29,15 +29,6 @@ def data(place):
         assert up.line()
         assert up.end(signal.SIGTERM) == OK
     return data
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
-
-
-def vkey_of(said):
-    return next(line for line in said.out.decode().splitlines() if line.startswith("vkey ")).removeprefix("vkey ")
 
 
 def test_a_witness_is_made_once_and_its_words_are_checked(place):

@@ -228,6 +228,29 @@ def test_a_witness_of_the_same_image_cosigns_every_log_once_it_is_named(lived, t
     assert "尚无外部见证" not in page
 
 
+def test_a_logs_key_is_changed_from_the_container_that_may_write_secrets(lived):
+    deployment = lived.deployment
+
+    def log_key(*words: str) -> str:
+        made = deployment.compose("run", "--rm", "init", "chaoyangli", "log-key", *words)
+        return str(made.stdout.split()[-1])
+
+    following = log_key("prepare", "ledger")
+    deployment.compose("restart", "ledger")
+    deployment.up()
+    signatures = "— chaoyangli/ledger "
+    eventually_blocking(
+        lambda: deployment.read("/state/ledger/published").count(signatures) == 2, 90, every=1.0, what="both sign"
+    )
+    deployment.compose("stop", "ledger")
+    assert log_key("retire", "ledger") == following
+    deployment.up()
+    eventually_blocking(
+        lambda: deployment.read("/state/ledger/published").count(signatures) == 1, 90, every=1.0, what="the new one"
+    )
+    assert deployment.cli("verify")["ok"]
+
+
 def test_services_stop_in_order(lived):
     """Last: SIGTERM ends every service by itself, well before the engine would kill it."""
     lived.deployment.compose("stop", *SERVICES)

@@ -1,15 +1,17 @@
 import stat
 from pathlib import Path
+from uuid import UUID
 
 import asyncpg
 import pytest
 from pydantic import SecretStr, ValidationError
 
+from contracts.command import Role
 from eventstore.checkpoint import load_key_file
 from servicekit.migrate import MigrateSettings, migrate_all
 from servicekit.secrets import SecretMissing, init_secrets, read_bytes_secret, read_text_secret
 from servicekit.settings import ServiceSettings
-from servicekit.tokens import Verifier
+from servicekit.tokens import Verifier, issue, load_issuer_key
 from tests.support.servers import Database
 
 
@@ -46,6 +48,18 @@ def test_keys_are_keys_and_the_key_set_holds_no_private_part(tmp_path: Path) -> 
     Verifier(tmp_path / "issuer.jwks")
     assert '"d"' not in (tmp_path / "issuer.jwks").read_text()
     assert '"d"' in (tmp_path / "issuer.signing_key").read_text()
+
+
+def test_an_issuers_key_that_is_taken_away_is_made_anew_with_its_key_set(tmp_path: Path) -> None:
+    init_secrets(tmp_path, ["orders"])
+    old = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    for name in ("issuer.signing_key", "issuer.jwks"):
+        (tmp_path / name).unlink()
+    assert {path.name for path in init_secrets(tmp_path, ["orders"])} == {"issuer.signing_key", "issuer.jwks"}
+    changed = {path.name for path in tmp_path.iterdir() if path.read_bytes() != old[path.name]}
+    assert changed == {"issuer.signing_key", "issuer.jwks"}
+    token = issue(load_issuer_key(tmp_path / "issuer.signing_key"), UUID(int=1), [Role.RESIDENT])
+    assert Verifier(tmp_path / "issuer.jwks").verify(token).actor_id == UUID(int=1)
 
 
 def test_a_missing_or_spoilt_secret_is_named_and_not_shown(tmp_path: Path) -> None:
