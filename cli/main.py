@@ -19,6 +19,7 @@ from cli.commands import (
     key,
     living,
     log_key,
+    oversight,
     policy,
     proof,
     receipt,
@@ -59,8 +60,8 @@ app = typer.Typer(
     add_completion=False,
 )
 PARTS = (
-    running, living, history, proof, care, policy, records, fund, disclosures, receipt, witness, audit, time_travel,
-    key, log_key, checkpoint, recover,
+    running, living, history, proof, care, policy, records, fund, oversight, disclosures, receipt, witness, audit,
+    time_travel, key, log_key, checkpoint, recover,
 )  # fmt: skip
 for part in PARTS:
     part.register(app)

@@ -112,6 +112,14 @@ from contracts.ledger.markets import (
     Stall,
     VoidReason,
 )
+from contracts.ledger.oversight import (
+    AnomalyReviewed,
+    FundReviewRequested,
+    ReviewEvent,
+    ReviewFact,
+    ReviewOutcome,
+    ReviewReason,
+)
 from contracts.ledger.statements import (
     RECIPIENTS_MIN,
     DisclosureCorrected,
@@ -151,6 +159,7 @@ __all__ = [
     "AidState",
     "AidTerms",
     "AidVerified",
+    "AnomalyReviewed",
     "BankEvent",
     "BankFact",
     "BankItemSettled",
@@ -175,6 +184,7 @@ __all__ = [
     "ErasureEvent",
     "FundBalance",
     "FundReconciled",
+    "FundReviewRequested",
     "FundStatement",
     "FundStatementEvent",
     "FundStatementPublished",
@@ -218,6 +228,10 @@ __all__ = [
     "RefundReason",
     "ReturnReason",
     "ReversalReason",
+    "ReviewEvent",
+    "ReviewFact",
+    "ReviewOutcome",
+    "ReviewReason",
     "SaleMethod",
     "SaleRecorded",
     "SaleVoided",

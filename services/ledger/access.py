@@ -40,6 +40,7 @@ from services.ledger.commands import (
     RejectAid,
     ReturnAid,
     ReverseAid,
+    ReviewAnomaly,
     RevokeSigningKey,
     SellGoods,
     SettleItem,
@@ -71,6 +72,7 @@ READ_HOST = "read_host"
 READ_DRAFT = "read_draft"
 READ_BANK = "read_bank"
 REVEAL_BANK_WORDS = "reveal_bank_words"
+READ_ANOMALIES = "read_anomalies"
 
 PEOPLE = tuple(role for role in Role if role is not Role.SYSTEM)
 FUND_DESK = (Role.FUND_CLERK, Role.CASHIER)
@@ -202,6 +204,9 @@ def _allow_bank(table: AccessTable) -> None:
         table.rule(ReconcileBank, role)
     _allow(table, READ_BANK, (*FUND_DESK, Role.FUND_APPROVER, Role.SUPERVISOR, Role.AUDITOR))
     _allow(table, REVEAL_BANK_WORDS, (*FUND_DESK, Role.FUND_APPROVER))
+    # An auditor reads and changes nothing (domain.md §4.0): the residents' supervisor says what it was.
+    table.rule(ReviewAnomaly, Role.SUPERVISOR)
+    _allow(table, READ_ANOMALIES, (Role.SUPERVISOR, Role.AUDITOR))
 
 
 def _allow(table: AccessTable, name: str, roles: tuple[Role, ...]) -> None:

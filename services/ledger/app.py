@@ -17,11 +17,12 @@ from services.ledger.commands import (
     DONATION_COMMANDS,
     GOODS_COMMANDS,
     MARKET_COMMANDS,
+    REVIEW_COMMANDS,
     SIGNING_KEY_COMMANDS,
     STATEMENT_COMMANDS,
     EraseVaultData,
 )
-from services.ledger.decider import aid, bank, book, donation, erasure, goods, keys, market, statement
+from services.ledger.decider import aid, bank, book, donation, erasure, goods, keys, market, oversight, statement
 from services.ledger.policy import POLICY, fund_url, host_charity
 from services.ledger.reactions import reactions
 from services.ledger.read_models.copies import VolunteersCopy
@@ -37,6 +38,7 @@ MARKET = Aggregate("market", market.initial, market.decide, market.evolve, MARKE
 BANK = Aggregate("bank", bank.initial, bank.decide, bank.evolve, BANK_COMMANDS)
 SIGNING_KEY = Aggregate("signing_key", keys.initial, keys.decide, keys.evolve, SIGNING_KEY_COMMANDS)
 STATEMENT = Aggregate("fund_statement", statement.initial, statement.decide, statement.evolve, STATEMENT_COMMANDS)
+REVIEW = Aggregate("review", oversight.initial, oversight.decide, oversight.evolve, REVIEW_COMMANDS)
 ERASURE = Aggregate("erasure", erasure.initial, erasure.decide, erasure.evolve, (EraseVaultData,))
 
 
@@ -51,12 +53,12 @@ definition = ServiceDefinition(
     name="ledger",
     title="Two books, hours (minutes) and fund (分), balanced, without gaps; gifts in three hands, aid by signatures.",
     read_models=(LedgerModel(), VolunteersCopy()),
-    aggregates=(BOOK, DONATION, AID, GOODS, MARKET, BANK, SIGNING_KEY, STATEMENT, ERASURE),
+    aggregates=(BOOK, DONATION, AID, GOODS, MARKET, BANK, SIGNING_KEY, STATEMENT, REVIEW, ERASURE),
     access=build_access(),
     build_app=_routes,
     policy=POLICY,
     reactions=reactions,
-    hears=("volunteers",),
+    hears=("volunteers", "orders"),
     constraints=CONSTRAINTS,
     sentences=REFUSALS,
     timers=due_of,

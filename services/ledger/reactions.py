@@ -1,32 +1,44 @@
-"""What the ledger does when volunteers speaks: credited minutes are posted, erased persons forgotten."""
+"""What the ledger does when volunteers and orders speak: minutes are posted, persons forgotten, reviews asked for."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from contracts.command import SYSTEM, Command, Refused
 from contracts.envelope import Recorded
 from contracts.event import KeptData
-from contracts.ledger import EntryPosted, HoursEntry
+from contracts.ledger import EntryPosted, HoursEntry, ReviewReason
+from contracts.orders import DisputeResolved
 from contracts.volunteers import HoursAdjusted, HoursLogged, HoursVoided, PersonErased
 from eventstore.consumer import ReactionContext, Reactions, derived_id
 from eventstore.executor import Plan
 from eventstore.vault import ErasureList
 from servicekit.definition import Runtime
 from services.ledger.commands import (
+    FUND_REVIEW,
     HOURS,
     EraseVaultData,
     PostHours,
     RefuseEntry,
+    RequestFundReview,
     ReverseEntry,
     day_of,
     kept_until,
+    review_id_of,
 )
 from services.ledger.read_models import queries
 
+REVIEWED_AFTER: Mapping[str, ReviewReason] = {
+    "upheld": "dispute_upheld",
+    "partly_upheld": "dispute_partly_upheld",
+    "settled": "dispute_settled",
+}
+"""How a dispute about the fund was decided → why its money is looked at. Rejected: there is nothing to look at."""
+FUND_CONSEQUENCES = frozenset({"aid_reversed", "fund_reviewed"})
+
 
 def reactions(runtime: Runtime) -> Sequence[Reactions]:
-    """The ledger hears volunteers only."""
-    return [volunteers_reactions(ErasureList(runtime.settings.erasures_path))]
+    """What volunteers credited and erased, and what orders decided about the fund."""
+    return [volunteers_reactions(ErasureList(runtime.settings.erasures_path)), orders_reactions()]
 
 
 def volunteers_reactions(erasures: ErasureList) -> Reactions:
@@ -63,6 +75,34 @@ def volunteers_reactions(erasures: ErasureList) -> Reactions:
         return Plan([erase], vault=erasure.changes)
 
     return heard
+
+
+def orders_reactions() -> Reactions:
+    """Reactions to orders: only what was decided of a dispute."""
+    heard = Reactions("orders")
+    heard.on(DisputeResolved)(on_dispute_resolved)
+    return heard
+
+
+async def on_dispute_resolved(recorded: Recorded, context: ReactionContext) -> Sequence[Command]:
+    """RequestFundReview where the fund was at fault, or what was done with its money follows (domain.md §4.9)."""
+    event = recorded.event
+    assert isinstance(event, DisputeResolved)
+    reason = REVIEWED_AFTER.get(event.decision)
+    is_ours = event.about == "fund" or bool(FUND_CONSEQUENCES & set(event.consequences))
+    if reason is None or not is_ours:
+        return []
+    review = RequestFundReview(
+        by=SYSTEM,
+        at=context.now(),
+        review_id=review_id_of(FUND_REVIEW, event.dispute_id),
+        dispute_id=event.dispute_id,
+        source_event_id=recorded.event_id,
+        order_id=event.order_id,
+        subject_id=event.subject_id,
+        reason_code=reason,
+    )
+    return [review]
 
 
 async def on_hours_logged(recorded: Recorded, context: ReactionContext) -> Sequence[Command]:

@@ -192,6 +192,10 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
     "not_at_bank": (409, "这笔分录不经过银行账户。", "The entry {entry_no} is not about the bank account."),
     "before_first_statement": (409, "这笔分录早于第一份对账单。", "No statement reaches back to this entry."),
     "reconciled_by_you": (403, "交对账单或处理差异的人，不能再复核。", "Who handed in or settled does not reconcile."),
+    # oversight
+    "anomaly_unknown": (404, "没有这条异常。", "There is nothing odd under this id."),
+    "reviewed_already": (409, "已经这样核查过了。", "It was said already: {outcome}."),
+    "reviewed_by_hand": (403, "经手的人不能核查，换一个人。", "Who signed or paid it does not review it."),
     # books
     "account_unknown": (404, "没有这个科目。", "There is no account {account}."),
     "posting_impossible": (409, "科目和单位不相符。", "The account {account} is not kept in this unit."),

@@ -63,6 +63,8 @@ EXPECTED: dict[str, dict[Role, set[str]]] = {
     **dict.fromkeys(("PublishStatement", "CorrectDisclosure"), everybody(Role.FUND_CLERK, Role.SUPERVISOR)),
     "read_draft": everybody(Role.FUND_CLERK, Role.FUND_APPROVER, Role.CASHIER, Role.SUPERVISOR, Role.AUDITOR),
     **dict.fromkeys(("AttestStatement", "SettleItem"), everybody(Role.FUND_CLERK, Role.CASHIER)),
+    "ReviewAnomaly": everybody(Role.SUPERVISOR),
+    "read_anomalies": everybody(Role.SUPERVISOR, Role.AUDITOR),
     "ReconcileBank": everybody(Role.FUND_APPROVER, Role.SUPERVISOR),
     "read_bank": everybody(Role.FUND_CLERK, Role.CASHIER, Role.FUND_APPROVER, Role.SUPERVISOR, Role.AUDITOR),
     "reveal_bank_words": everybody(Role.FUND_CLERK, Role.CASHIER, Role.FUND_APPROVER),
@@ -123,6 +125,7 @@ def test_the_table_lists_every_command_that_people_may_ask_for_and_no_other():
         *[command.__name__ for command in BOOK_COMMANDS if command not in {MoveMoney, CorrectEntry}],
         "EraseVaultData",
         "LapseAidApproval",
+        "RequestFundReview",
         "ReceivePledgedGoods",
     ],
 )

@@ -306,7 +306,7 @@ SILENT = {
         "SigningKeyRevoked", "InKindReceived", "InKindAllocated", "InKindDelivered", "InKindWrittenOff", "InKindSold",
         "MarketSessionOpened", "SaleRecorded", "SaleVoided", "MarketReconciled",
         "FundStatementPublished", "DisclosureCorrected",
-        "BankStatementAttested", "BankItemSettled", "FundReconciled",
+        "BankStatementAttested", "BankItemSettled", "FundReconciled", "FundReviewRequested", "AnomalyReviewed",
     },
 }  # fmt: skip
 """Nobody is told of these here: domain.md §4.9 has no arrow from them to notify, or they only fill a copy. Whoever gave

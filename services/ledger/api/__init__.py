@@ -16,6 +16,7 @@ from services.ledger.api import (
     open_books,
     open_due,
     open_statements,
+    oversight,
     receipts,
     refunds,
     statements,
@@ -33,6 +34,7 @@ ROUTERS: Sequence[APIRouter] = tuple(
         aid,
         aid_paying,
         bank,
+        oversight,
         books,
         statements,
         # Before the pages' files, which answer for every other name under /fund/.

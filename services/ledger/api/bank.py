@@ -221,7 +221,7 @@ async def read_bank_statement_words(statement_id: UUID, caller: Reading, runtime
 
 
 @router.get("/open")
-async def read_open_items(caller: Reading, runtime: Running) -> JSONResponse:
+async def read_bank_items(caller: Reading, runtime: Running) -> JSONResponse:
     """What does not agree so far: lines without an entry, entries without a line, with the reasons that were given."""
     caller.by(access.READ_BANK)
     bank = await _account(runtime)

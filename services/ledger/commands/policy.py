@@ -47,6 +47,17 @@ class LedgerPolicy(BaseModel):
     bank_match_days: Annotated[int, Field(ge=0, le=31)] = 5
     """So far apart the bank and the book may have the same money, for it to be seen as the same."""
 
+    anomaly_round_fen: Annotated[int, Field(ge=1, le=100_000_000_000)] = 100_000
+    """¥1,000: payments of whole multiples are looked at (services/ledger/anomalies.py)."""
+    anomaly_split_days: Annotated[int, Field(ge=1, le=366)] = 30
+    anomaly_payee_days: Annotated[int, Field(ge=1, le=3660)] = 365
+    anomaly_payee_payments: Annotated[int, Field(ge=2, le=100)] = 3
+    anomaly_night_from_hour: Annotated[int, Field(ge=12, le=24)] = 22
+    anomaly_night_until_hour: Annotated[int, Field(ge=0, le=11)] = 6
+    anomaly_approval_seconds: Annotated[int, Field(ge=0, le=86_400)] = 60
+    anomaly_pair_days: Annotated[int, Field(ge=1, le=3660)] = 90
+    anomaly_pair_payments: Annotated[int, Field(ge=2, le=1000)] = 5
+
     @model_validator(mode="after")
     def _is_possible(self) -> Self:
         if self.cash_alone_fen_max > self.amount_fen_max:

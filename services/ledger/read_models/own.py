@@ -24,6 +24,7 @@ from contracts.ledger import (
     MarketFact,
     PeriodClosed,
     ReceiptWaived,
+    ReviewFact,
     SigningKeyFact,
     StatementFact,
 )
@@ -31,7 +32,7 @@ from eventstore.read_model import ReadModel
 from eventstore.rows import Rows
 from services.ledger.commands import day_of
 from services.ledger.posting_rules import fund_changes, hold_parts, pot_changes
-from services.ledger.read_models import bank, goods, markets
+from services.ledger.read_models import bank, goods, markets, oversight
 from services.ledger.read_models import tables as t
 from services.ledger.read_models.aid import apply_aid, apply_key
 from services.ledger.read_models.statements import apply_statement
@@ -92,6 +93,7 @@ class LedgerModel(ReadModel):
                 _period(event, rows)
             case AidFact() as event:
                 apply_aid(recorded, event, rows)
+                oversight.watch_aid(event, rows)
             case SigningKeyFact() as event:
                 apply_key(event, rows)
             case InKindFact() as event:
@@ -100,6 +102,8 @@ class LedgerModel(ReadModel):
                 markets.apply_market(recorded, event, rows)
             case StatementFact() as event:
                 apply_statement(recorded, event, rows)
+            case ReviewFact() as event:
+                oversight.apply_review(event, rows)
             case BankFact() as event:
                 bank.apply_bank(recorded, event, rows)
             case DonationFact():
