@@ -14,8 +14,9 @@ import pytest
 from contracts.command import Role
 from tests.cli.program import Said, say
 from tests.ledger.counter import AS_CLERK, DONOR, Counter
-from tests.ledger.examples import BO
+from tests.ledger.examples import BO, TELLER
 from tests.ledger.office import AS_CASHIER, PAID, Office
+from tests.ledger.test_goods import GIVEN, SOLD
 from tests.ledger.test_open_books import publish
 from tests.support.go import Program, built
 from tests.support.papers import attached_to, needs_poppler, words_of
@@ -104,6 +105,18 @@ async def test_of_an_unrestricted_gift_the_funds_spending_is_told_and_said_so(of
     assert "没有限定用途" in words
     assert "不能说其中哪一笔用的是您的钱" in words
     assert "−300.00" in words
+
+
+async def test_of_things_it_is_told_at_their_declared_value(counter: Counter, tmp_path: Path):
+    promised = {"amount_fen": 30_000, "goods": {"sku": "rice_5kg", "qty": 10}, "donor": DONOR}
+    donation_id = await counter.pledged(**promised)
+    lot = await counter.done("/goods", {**GIVEN, "donation_id": donation_id}, TELLER, Role.FUND_CLERK)
+    await counter.done(f"/goods/{lot['lot_id']}/sell", SOLD, *AS_CASHIER)
+    await publish(counter)
+    directory = await kept(counter, donation_id, tmp_path / "set")
+    told = json.loads((directory / "where-it-went.json").read_text())
+    assert (told["pot"], told["since_fen"], told["left_fen"]) == ("goods", 6_000, 24_000)
+    assert (await said("verify-receipt", directory, policy(counter, tmp_path))).code == 0
 
 
 async def test_equal_books_and_heads_are_equal_sets(office: Office):

@@ -1,5 +1,6 @@
 """账本存证回执 on paper: every field is there, the paper alone proves the gift, and it names nobody unasked."""
 
+import asyncio
 import hmac
 import re
 from hashlib import sha256
@@ -9,16 +10,21 @@ from uuid import UUID
 
 import pytest
 import yaml
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from contracts.command import Role
+from eventstore.durable import write_whole
+from eventstore.note import COSIGNATURE_V1, VerifierKey, cosign, format_note, parse_note
 from eventstore.tlog_proof import TlogProof
 from eventstore.trust_policy import read_trust_policy
 from services.ledger.paper.symbols import PART_BYTES, parts_of
 from services.ledger.policy import fund_url, host_charity
+from tests.cli.program import say
 from tests.ledger.carried import refunding, reversing
 from tests.ledger.counter import AS_CASHIER, AS_CLERK, DONOR, Counter
-from tests.ledger.examples import ANNA, BO
+from tests.ledger.examples import ANNA, BO, TELLER
 from tests.ledger.office import Office
+from tests.ledger.test_goods import GIVEN
 from tests.ledger.test_host_charity import WHOLE
 from tests.ledger.test_open_books import publish
 from tests.support.go import Program, built
@@ -199,6 +205,56 @@ async def test_what_went_back_or_was_reversed_stands_on_the_paper(office: Office
     await publish(counter)
     assert "已退还或冲减50.00元" in words_of(await paper(counter, back, tmp_path))
     assert "已由基金账第5号分录冲销" in words_of(await paper(counter, wrong, tmp_path))
+
+
+@needs_poppler
+async def test_things_are_told_with_their_declared_value(counter: Counter, tmp_path: Path):
+    promised = {"amount_fen": 30_000, "goods": {"sku": "rice_5kg", "qty": 10}, "donor": DONOR}
+    donation_id = await counter.pledged(**promised)
+    brought = {**GIVEN, "qty": 9, "donation_id": donation_id}
+    await counter.done("/goods", brought, TELLER, Role.FUND_CLERK)
+    await publish(counter)
+    file = await paper(counter, donation_id, tmp_path)
+    words = words_of(file)
+    for part in ("rice_5kg，9件", "申报价值人民币270.00元", "申报价值大写人民币贰佰柒拾元整", "方式物资"):
+        assert part in words, part
+    assert "".join(symbols_on(file, tmp_path / "pages")).endswith((await taken(counter, donation_id, "entry")).decode())
+
+
+@needs_poppler
+async def test_a_paper_with_many_vouchers_still_carries_all_of_its_proof(counter: Counter, tmp_path: Path, go: Program):
+    vouchers = [sha256(str(number).encode()).hexdigest() for number in range(20)]
+    donation_id = await counter.given(receive={"voucher_sha256": vouchers})
+    await publish(counter)
+    parts = symbols_on(await paper(counter, donation_id, tmp_path), tmp_path / "pages")
+    assert len(parts) > 4
+    proof, _, entry = "".join(parts).rpartition("\n")
+    (tmp_path / "r.tlog-proof").write_text(proof + "\n")
+    (tmp_path / "r.entry").write_text(entry)
+    said = go("inclusion", counter.runtime.signer.verifier_key, tmp_path / "r.tlog-proof", tmp_path / "r.entry")
+    assert said.returncode == 0, said.stderr
+    assert all(voucher in entry for voucher in vouchers)
+
+
+@needs_poppler
+async def test_who_witnessed_the_head_stands_on_the_paper(
+    counter: Counter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    await gift(counter)
+    settings, key = counter.runtime.settings, Ed25519PrivateKey.generate()
+    note = parse_note(settings.published_path.read_text())
+    cosignature = cosign(note.text, "witness.example/w1", key, 1_790_000_000)
+    write_whole(settings.published_path, format_note(note.text, [*note.signatures, cosignature]).encode())
+    vkey = VerifierKey.of("witness.example/w1", key, COSIGNATURE_V1)
+    (tmp_path / "witnesses").write_text(f"witness 示例街道 {vkey} https://witness.example\nquorum none\n")
+    for name in ("secrets_dir", "state_dir", "database_host", "database_port", "database_name"):
+        monkeypatch.setenv(f"CHAOYANGLI_{name.upper()}", str(getattr(settings, name)))
+    monkeypatch.setenv("CHAOYANGLI_WITNESSES", str(tmp_path / "witnesses"))
+    printed = await asyncio.to_thread(say, "receipt", "fund", 2, "--pdf", "--to", tmp_path)
+    assert printed.code == 0, printed.err
+    words = words_of(tmp_path / "fund-2.pdf")
+    assert "见证人示例街道" in words
+    assert "尚无外部见证" not in words
 
 
 def test_no_part_of_a_text_begins_or_ends_with_a_blank_and_together_they_are_it():

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from contracts.envelope import decode
 from contracts.ledger import EntryPosted, EntryReversed
-from services.ledger.commands import FUND, book_stream, donation_stream
+from services.ledger.commands import FUND, book_stream, donation_stream, goods_stream
 from services.ledger.paper.gift import Gift, gift_of
 
 GIFTS_IN = ("donation_received", "goods_received")
@@ -40,9 +40,12 @@ async def gift_at(connection: Connection, schema: str, position: int) -> Gift:
     entry = decode(rows[0]["body"]).event if rows else None
     if not isinstance(entry, EntryPosted) or entry.kind not in GIFTS_IN or entry.donation_id is None:
         raise NoGift(f"event {position} is no entry that took in a donor's gift: only those have a paper")
+    streams = [donation_stream(entry.donation_id)]
+    if entry.lot_id is not None:
+        streams.append(goods_stream(entry.lot_id))
     story = await connection.fetch(
-        f"SELECT body FROM {schema}.events WHERE stream = $1 ORDER BY version",  # noqa: S608
-        donation_stream(entry.donation_id),
+        f"SELECT body FROM {schema}.events WHERE stream = ANY($1::text[]) ORDER BY position",  # noqa: S608
+        streams,
     )
     events = [decode(row["body"]).event for row in story]
     return gift_of(rows[0]["body"], entry, events, await _reversed_no(connection, schema, entry.entry_id))

@@ -12,11 +12,11 @@ from typing import Any
 
 from contracts.event import Event
 from contracts.ledger import (
-    DonationPledged,
     DonationReceipted,
     DonationReceived,
     DonationRefunded,
     EntryPosted,
+    InKindReceived,
     ReceiptWaived,
 )
 from eventstore.checkpoint import Checkpoint
@@ -40,7 +40,8 @@ class Gift:
     body: bytes
     entry: EntryPosted
     received: DonationReceived
-    pledged: DonationPledged | None = None
+    things: InKindReceived | None = None
+    """What came, where it was no money."""
     receipt_no: str | None = None
     waived: bool = False
     refunded_fen: int = 0
@@ -48,12 +49,12 @@ class Gift:
 
 
 def gift_of(body: bytes, entry: EntryPosted, story: Iterable[Event], reversed_no: int | None = None) -> Gift:
-    """Gather a gift from its entry and its own events, in order. Raises ValueError when it never came."""
+    """Gather a gift from its entry, its own events and its lot's, in order. Raises ValueError when it never came."""
     found: dict[str, Any] = {}
     for event in story:
         match event:
-            case DonationPledged():
-                found["pledged"] = event
+            case InKindReceived():
+                found["things"] = event
             case DonationReceived():
                 found["received"] = event
             case DonationReceipted():
@@ -137,10 +138,9 @@ def _rows(gift: Gift, host: HostCharity | None, name: str | None) -> list[list[s
         ["款项所在", _whose(host)],
         ["分录号", f"基金账第 {entry.entry_no} 号"],
     ]
-    if gift.pledged is not None and gift.pledged.goods is not None:
-        goods = gift.pledged.goods
+    if gift.things is not None:
         rows[2][0], rows[3][0] = "申报价值", "申报价值大写"
-        rows.insert(2, ["物资", f"{goods.sku}，认捐 {goods.qty} 件"])
+        rows.insert(2, ["物资", f"{gift.things.sku}，{gift.things.qty} 件"])
     return rows
 
 
