@@ -146,6 +146,11 @@ class Case:
         asked |= {"need": need, "lane": lane, "standard": STANDARD}
         answer = await self.office.ask("/aid-cases", asked, self.resident)
         self.path = f"/aid-cases/{answer['case_id']}"
+        # The clerk alone says how a case is reached, and the number goes with the neighbour.
+        contact = {"ref": answer["case_id"], "channel": "phone", "address": self.neighbour.phone}
+        contact |= {"person_id": str(self.resident.person_id)}
+        story = self.office.story
+        await story.days.send(story.steps, "notify", "/v1/contacts", contact, self.clerk, method="PUT")
 
     async def step(self, what: str, body: Any, actor: Actor) -> Any:
         """One command about this case."""

@@ -23,7 +23,7 @@ from contracts.command import Role
 FUND = "fund-relief"
 DESK_DAYS = 36
 """Desks go on after the last day of orders: a call may be due, and hours held, as long as orders are open."""
-CALLERS = (Role.DISPATCHER, Role.REVIEWER, Role.GRID_WORKER)
+CALLERS = (Role.DISPATCHER, Role.REVIEWER, Role.GRID_WORKER, Role.FUND_CLERK)
 CALLS_A_DAY = 20
 OUTCOMES: tuple[Literal["reached", "no_answer", "not_needed"], ...] = (
     "reached", "reached", "no_answer", "reached", "reached", "not_needed",
