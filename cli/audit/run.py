@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from cli.audit.aid import Aid
+from cli.audit.bank import Bank
 from cli.audit.breaches import Check
 from cli.audit.credits import Credits
 from cli.audit.deadlines import Deadlines
@@ -33,6 +34,7 @@ def checks(*, open_allowed: bool = False) -> Sequence[Check]:
         People(),
         Aid(),
         Goods(),
+        Bank(),
         Statements(),
     )
 

@@ -43,7 +43,7 @@ class LedgerModel(ReadModel):
 
     source: ClassVar[str] = "ledger"
     metadata: ClassVar[sa.MetaData] = t.metadata
-    version: ClassVar[int] = 9
+    version: ClassVar[int] = 10
     ddl: ClassVar[tuple[str, ...]] = t.DDL
 
     def needs(self, recorded: Recorded) -> Iterable[tuple[sa.Table, Any]]:
