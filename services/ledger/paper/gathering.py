@@ -1,5 +1,6 @@
 """What papers are made of, read from the log itself: bodies as stored, never a table folded from them."""
 
+import asyncio
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -62,6 +63,11 @@ async def fund_book(
         book_stream(FUND),
         size,
     )
+    # Thousands of entries take a while to read: meanwhile others are answered.
+    return await asyncio.to_thread(_read, rows)
+
+
+def _read(rows: list[Any]) -> list[tuple[int, bytes, EntryPosted | EntryReversed]]:
     found = []
     for row in rows:
         entry = decode(row["body"]).event
