@@ -78,10 +78,13 @@ async def trail(place: Place, asked: str) -> list[Step]:
             await _holding(service, connection, needles, found)
         if not found:
             raise NothingFound(f"no event of any log names {asked}")
-        # Of an entry the whole business behind it: the case or the gift that it names.
-        behind = sorted(_behind(found.values()) - set(needles))
-        for service, connection in connections.items():
-            await _holding(service, connection, behind, found)
+        # Of an entry the whole business behind it, the case or the gift that it names, and who else speaks of either.
+        asked_for = set(needles)
+        for _ in range(2):
+            behind = sorted(_behind(found.values()) - asked_for)
+            for service, connection in connections.items():
+                await _holding(service, connection, behind, found)
+            asked_for.update(behind)
         for _ in range(ROUNDS_MAX):
             size = len(found)
             for service, connection in connections.items():
@@ -116,9 +119,10 @@ async def _subject(connections: Mapping[str, asyncpg.Connection], asked: str) ->
 
 
 def _behind(found: Iterable[Recorded]) -> set[str]:
-    """The cases and gifts that entries among these events were posted for."""
+    """The entries of the fund among these events, and the cases and gifts that they were posted for."""
     entries = [recorded.event for recorded in found if recorded.type in {"EntryPosted", "EntryReversed"}]
-    named = {getattr(entry, name) for entry in entries for name in ("case_id", "donation_id")}
+    names = ("case_id", "donation_id", "entry_id")
+    named = {getattr(entry, name) for entry in entries for name in names if getattr(entry, "book", None) == "fund"}
     return {str(one) for one in named if one is not None}
 
 

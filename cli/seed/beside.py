@@ -9,6 +9,7 @@ from cli.seed import (
     aid_stories,
     goods_stories,
     hours_stories,
+    oversight_stories,
     people_stories,
     star_stories,
     statement_stories,
@@ -44,7 +45,8 @@ def stories(days: Days) -> list[Coroutine[Any, Any, None]]:
     lives = [give(days, gift, number) for number, gift in enumerate(days.town.community.gifts, 1)]
     others = [forget(days), call_people(days), audit_hours(days), end_ties(days), change_volunteers(days)]
     parts = (
-        aid_stories, goods_stories, statement_stories, team_stories, people_stories, hours_stories, star_stories,
+        aid_stories, goods_stories, statement_stories, oversight_stories, team_stories, people_stories, hours_stories,
+        star_stories,
     )  # fmt: skip
     return [*lives, *others, *(story for part in parts for story in part.stories(days))]
 

@@ -19,11 +19,6 @@ OK, USAGE, NOT_THERE, INTERRUPTED = 0, 2, 3, 130
 SERVICES = ["orders", "volunteers", "ledger", "notify"]
 NOT_SHOWN = {
     ("ledger", "EntryRefused"): "a second wall: volunteers credits nothing that the books would refuse",
-    ("ledger", "BankStatementAttested"): "the bank's statement: not lived in the demo yet",
-    ("ledger", "BankItemSettled"): "the bank's statement: not lived in the demo yet",
-    ("ledger", "FundReviewRequested"): "not lived in the demo yet",
-    ("ledger", "AnomalyReviewed"): "not lived in the demo yet",
-    ("ledger", "FundReconciled"): "the bank's statement: not lived in the demo yet",
     ("notify", "NotificationUnknown"): "takes a crash between handing over and writing it down",
     ("volunteers", "TeamDormant"): "takes three months in which a team does nothing: a full year shows it",
 }
