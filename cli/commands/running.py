@@ -203,6 +203,10 @@ def init(
         Path | None, typer.Option(help="Copy the superuser's password here, for PostgreSQL's own user.")
     ] = None,
     owner: Annotated[str | None, typer.Option(help="UID:GID that the files shall belong to.")] = None,
+    nats_data: Annotated[Path | None, typer.Option(help="NATS's directory, which shall belong to --owner too.")] = None,
+    postgres_owner: Annotated[
+        str | None, typer.Option(help="UID:GID of PostgreSQL's user, who alone shall read the copied password.")
+    ] = None,
     community: Annotated[str, typer.Option(envvar="CHAOYANGLI_COMMUNITY")] = "chaoyangli",
     as_json: Json = False,
 ) -> None:
@@ -212,25 +216,37 @@ def init(
     for service in SERVICES:
         (state / service).mkdir(parents=True, exist_ok=True)
     if owner is not None:
-        _give(owner, secrets, state)
+        _give(owner, secrets, state, *([nats_data] if nats_data is not None else []))
     if nats_config is not None:
         users = nats_users(secrets, community)
-        write_private(nats_config, json.dumps(server_config(users, store_dir="/data"), indent=1))
-        nats_config.chmod(0o444)  # its volume is NATS's alone, and the server may run as anybody
+        _hand_over(nats_config, json.dumps(server_config(users, store_dir="/data"), indent=1), owner)
     if postgres_password is not None:
-        write_private(postgres_password, read_text_secret(secrets / SUPERUSER_PASSWORD) + "\n")
-        postgres_password.chmod(0o444)  # likewise PostgreSQL's own volume
+        password = read_text_secret(secrets / SUPERUSER_PASSWORD)
+        _hand_over(postgres_password, password + "\n", postgres_owner)
     if as_json:
         print_json({"made": [path.name for path in made]})
     else:
         out.print(f"{len(made)} secrets made" if made else "every secret was there already")
 
 
-def _give(owner: str, *roots: Path) -> None:
+def _hand_over(path: Path, content: str, owner: str | None) -> None:
+    """Write a file that its reader alone may read, and nobody change."""
+    write_private(path, content)
+    path.chmod(0o400)
+    if owner is not None:
+        os.chown(path, *_uid_and_gid(owner))
+
+
+def _uid_and_gid(owner: str) -> tuple[int, int]:
     try:
         uid, gid = (int(part) for part in owner.split(":"))
     except ValueError:
-        raise StackError(f"--owner is UID:GID, not {owner!r}") from None
+        raise StackError(f"an owner is UID:GID, not {owner!r}") from None
+    return uid, gid
+
+
+def _give(owner: str, *roots: Path) -> None:
+    uid, gid = _uid_and_gid(owner)
     for root in roots:
         for path in (root, *root.rglob("*")):
             # A service that runs already may be replacing its signed head.

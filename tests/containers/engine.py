@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -36,6 +37,17 @@ def missing() -> str | None:
             said = (done.stderr or done.stdout).strip().splitlines()
             return f"no container engine answers: `{' '.join(command)}` says {said[-1] if said else 'nothing'}"
     return None
+
+
+def free_ports_in_a_row(count: int) -> int:
+    """The first of so many ports that nobody has at the moment."""
+    while True:
+        first = free_port()
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError, OverflowError):
+            for port in range(first, first + count):
+                taken = stack.enter_context(socket.socket())
+                taken.bind(("127.0.0.1", port))
+            return first
 
 
 class Deployment:
@@ -96,11 +108,41 @@ class Deployment:
         """A file of the secrets' volume, as the operator would read it."""
         return self.compose("exec", "-T", "orders", "cat", path).stdout.strip()
 
-    def state(self, service: str) -> dict[str, Any]:
-        """What the engine says of a service's one container."""
+    def inspected(self, service: str) -> dict[str, Any]:
+        """All that the engine says of a service's one container."""
         container = self.compose("ps", "--all", "--quiet", service).stdout.strip()
         (found,) = json.loads(self._docker("inspect", container))
+        return dict(found)
+
+    def state(self, service: str) -> dict[str, Any]:
+        """What the engine says of how a service's one container is."""
+        found = self.inspected(service)
         return {"id": found["Id"], **found["State"]}
+
+    def reaches(self, network: str, address: str, port: int) -> bool:
+        """Whether a container in this network alone can connect to the address."""
+        words = ["run", "--rm", f"--network={network}", self.image, "python3", "-c"]
+        program = f"import socket; socket.create_connection(({address!r}, {port}), 3); print('reached')"
+        done = subprocess.run(["docker", *words, program], capture_output=True, text=True, check=False, timeout=60)
+        if done.returncode != 0 and "Error" not in done.stderr:
+            raise AssertionError(f"docker {' '.join(words)}: {done.returncode}\n{done.stderr}")
+        return done.stdout.strip() == "reached"
+
+    def scale(self, replicas: int) -> None:
+        """As an operator does it: a span of ports for each service, then `up --wait --scale`."""
+        for service in SERVICES:
+            first = free_ports_in_a_row(replicas)
+            span = f"{first}-{first + replicas - 1}" if replicas > 1 else str(first)
+            self.environment[f"{service.upper()}_PORT"] = span
+        self.compose("up", "-d", "--wait", *(word for name in SERVICES for word in ("--scale", f"{name}={replicas}")))
+        self.urls = self.replica_urls(1)
+
+    def replica_urls(self, number: int) -> dict[str, str]:
+        """Service → where its replica of this number, counted from 1, answers."""
+        return {
+            service: "http://" + self.compose("port", "--index", str(number), service, str(port)).stdout.strip()
+            for service, port in SERVICE_PORTS.items()
+        }
 
     def starts(self) -> dict[str, tuple[str, str]]:
         """Service → (container, when it was started), of everything that runs long."""

@@ -167,7 +167,7 @@ def test_the_image_is_plain_pinned_and_runs_as_nobody_in_particular():
     assert "--require-hashes -r requirements.lock" in DOCKERFILE
     assert lines.index("USER 10001:10001") > max(i for i, line in enumerate(lines) if line.startswith(("RUN", "COPY")))
     assert "10001:10001" in SERVICES["init"]["command"]
-    assert {name for name, service in SERVICES.items() if "user" in service} == {"init"}
+    assert {name for name, service in SERVICES.items() if service["user"] == "0:0"} == {"init"}
 
 
 def test_the_image_gets_what_services_need_and_nothing_else():

@@ -11,7 +11,7 @@ from nats.js.api import DeliverPolicy
 
 from cli.client import Actor, Client
 from servicekit.tokens import new_issuer_key
-from tests.containers.engine import SERVICES, Deployment, deployed
+from tests.containers.engine import RUNNING, SERVICES, Deployment, deployed
 from tests.journeys.steps import MORNING, WINDOW_END, Journey
 from tests.support.waiting import eventually, eventually_blocking
 
@@ -114,6 +114,36 @@ def test_no_process_of_ours_is_root_and_none_is_told_a_secret(lived):
         uid, *variables = who.split()
         assert uid == "10001"
         assert not [name for name in variables if "PASSWORD" in name or "KEY" in name.partition("=")[0]]
+
+
+@pytest.mark.parametrize("service", RUNNING)
+def test_who_breaks_into_a_container_gets_no_further(lived, service):
+    """What the kernel says of the first process, and what it refuses."""
+    said = lived.deployment.compose("exec", "-T", service, "cat", "/proc/1/status").stdout
+    status = dict(line.split(":\t", 1) for line in said.splitlines())
+    assert "0" not in status["Uid"].split()
+    assert {int(status[name], 16) for name in ("CapPrm", "CapEff", "CapBnd", "CapAmb")} == {0}
+    assert status["NoNewPrivs"] == "1"
+    for path in ("/usr/local/bin/mine", "/etc/mine"):
+        refused = lived.deployment.compose("exec", "-T", service, "sh", "-c", f"echo 1 > {path}", check=False)
+        assert refused.returncode != 0
+        assert "Read-only file system" in refused.stderr + refused.stdout
+
+
+def test_only_the_services_reach_postgres(lived):
+    deployment = lived.deployment
+    inside, outside = f"{deployment.project}_inside", f"{deployment.project}_outside"
+    address = deployment.inspected("postgres")["NetworkSettings"]["Networks"][inside]["IPAddress"]
+    assert deployment.reaches(inside, address, 5432), "the attempt itself works"
+    assert not deployment.reaches(outside, address, 5432)
+    assert set(deployment.inspected("postgres")["NetworkSettings"]["Networks"]) == {inside}
+
+
+def test_secrets_of_servers_are_their_readers_alone(lived):
+    files = (("nats", "/nats/nats-server.conf", 10001), ("postgres", "/postgres-secret/password", 999))
+    for service, path, owner in files:
+        said = lived.deployment.compose("exec", "-T", service, "stat", "-c", "%a %u:%g", path).stdout.strip()
+        assert said == f"400 {owner}:{owner}"
 
 
 def test_the_whole_stack_fits(lived):
