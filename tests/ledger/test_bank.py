@@ -13,7 +13,7 @@ from services.ledger.api.open_books import bank_words
 from services.ledger.commands import bank_stream
 from tests.ledger.counter import AS_CASHIER, AS_CLERK, Counter
 from tests.ledger.examples import BO, CASHIER, CLERK, DIGEST, TELLER
-from tests.ledger.office import Office
+from tests.ledger.office import PAID, Office
 from tests.ledger.test_open_books import got, publish
 
 AS_WATCHER = (BO, Role.SUPERVISOR)
@@ -209,3 +209,24 @@ def test_the_sentence_says_what_does_not_agree(
         "unexplained": unexplained, "difference_fen": difference_fen,
     }  # fmt: skip
     assert bank_words(found) == f"银行对账：至 2026-10-31，{words}。"
+
+
+async def test_the_banks_reference_tells_gifts_of_one_amount_on_one_day_apart(office: Office):
+    counter = office.counter
+    for number in (7, 8):
+        await counter.given({"bank_reference": f"TX-{number}"}, amount_fen=5_000)
+    case_id = await office.ready(amount_fen=80_050)
+    await office.approved(case_id)
+    paid = {**PAID, "bank_reference": "TX-9", "effective_date": "2026-03-21"}
+    await counter.done(f"/aid-cases/{case_id}/disburse", paid, *AS_CASHIER)
+    lines = [
+        line(5_000, 21, reference="TX-8"),
+        line(5_000, 21, reference="TX-7"),
+        line(-80_050, 19, reference="TX-9"),
+        line(-80_050, 21, reference="TX-10"),
+    ]
+    read = await counter.read(await attested(counter, *lines, until_on="2026-03-21"))
+    assert [(one["entry_no"], one["matched_by"]) for one in read["found"]] == [
+        (3, "reference"), (2, "reference"), (4, "reference"), (None, None),
+    ]  # fmt: skip
+    assert b"TX-" not in b"".join(raw.body for raw in await counter.runtime.log.read_raw(0, 300))

@@ -25,7 +25,7 @@ from services.ledger.api.aid_shared import (
     relations,
     sealed_words,
 )
-from services.ledger.api.shared import Running, as_json, turn
+from services.ledger.api.shared import Running, as_json, sealed_reference, turn
 from services.ledger.chart_of_accounts import chart
 from services.ledger.commands import (
     FUND,
@@ -83,7 +83,8 @@ async def disburse_aid(case_id: UUID, ask: DisburseAidAsk, context: Commanding) 
                     **paid,
                 )
             )
-        return Plan(plan, {"case_id": case_id, "entry_id": entry_id}, expected_versions=expecting(context, disbursed))
+        kept = await sealed_reference(context.runtime, entry_id, ask.bank_reference)
+        return Plan(plan, {"case_id": case_id, "entry_id": entry_id}, kept, expecting(context, disbursed))
 
     async with turn(context.runtime):
         return await command(context, build, DisburseAid)

@@ -15,7 +15,7 @@ from eventstore.executor import Plan
 from servicekit.definition import Runtime
 from servicekit.http import Commanding, Reading, command
 from services.ledger import access
-from services.ledger.api.shared import Limit, Running, as_json
+from services.ledger.api.shared import BANK, REFERENCE, Limit, Running, as_json
 from services.ledger.commands import (
     AttestStatement,
     AttestStatementAsk,
@@ -35,8 +35,8 @@ from services.ledger.read_models.queries import Row
 
 router = APIRouter(prefix="/v1/bank", tags=["bank"])
 
-BANK, NOTE, REFERENCE, WORDS = "bank", "note", "reference", "words"
-"""The vault's purpose for the bank's words, which are about the account and not about a person, and its fields."""
+NOTE, WORDS = "note", "words"
+"""Fields of the vault: why an item stands alone, and all that the bank wrote beside the lines."""
 
 
 async def _account(runtime: Runtime) -> Bank:

@@ -15,7 +15,7 @@ from eventstore.model import VaultChange
 from servicekit.definition import Runtime
 from servicekit.http import CommandContext, Commanding, Reading, command
 from services.ledger import access
-from services.ledger.api.shared import Limit, Running, as_json, turn
+from services.ledger.api.shared import Limit, Running, as_json, sealed_reference, turn
 from services.ledger.chart_of_accounts import chart
 from services.ledger.commands import (
     Donor,
@@ -142,7 +142,8 @@ async def receive_donation(donation_id: UUID, ask: ReceiveDonationAsk, context: 
             donor_commitment=row["donor_commitment"],
         )
         answer = {"donation_id": donation_id, "entry_id": entry_id}
-        return Plan([received, posted], answer, expected_versions=context.expecting(received.stream))
+        kept = await sealed_reference(context.runtime, entry_id, ask.bank_reference)
+        return Plan([received, posted], answer, kept, context.expecting(received.stream))
 
     async with turn(context.runtime):
         return await command(context, build, ReceiveDonation)

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import date
 from typing import Annotated, Any
+from uuid import UUID
 from weakref import WeakKeyDictionary
 
 from fastapi import Depends, Query, Request
@@ -11,11 +12,14 @@ from pydantic import TypeAdapter
 
 from contracts.command import Refused
 from eventstore.log import Log
+from eventstore.model import VaultChange
 from servicekit.definition import Runtime
 from servicekit.validation import Moment
 from services.ledger.read_models.queries import AsOf
 
 _ANY: TypeAdapter[Any] = TypeAdapter(Any)
+BANK, REFERENCE = "bank", "reference"
+"""The vault's purpose for the bank's words, which are about the account and not about a person; a reference's field."""
 
 
 _turns: WeakKeyDictionary[Log, asyncio.Lock] = WeakKeyDictionary()
@@ -58,6 +62,13 @@ async def _as_of(
 
 AsOfQuery = Annotated[AsOf, Depends(_as_of)]
 Limit = Annotated[int, Query(ge=1, le=200)]
+
+
+async def sealed_reference(runtime: Runtime, entry_id: UUID, reference: str | None) -> tuple[VaultChange, ...]:
+    """What keeps the bank's reference of a transfer beside its entry, for when the statement comes."""
+    if reference is None:
+        return ()
+    return (await runtime.vault.seal(entry_id, BANK, entry_id, {REFERENCE: reference})).changes
 
 
 def as_json(content: Any) -> JSONResponse:

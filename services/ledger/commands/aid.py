@@ -21,6 +21,7 @@ from contracts.ledger import (
     ReturnReason,
     ReversalReason,
 )
+from services.ledger.commands.bank import BankReference
 from services.ledger.commands.donations import PersonName
 from services.ledger.commands.policy import LedgerPolicy
 from services.ledger.commands.statements import PublicWords
@@ -127,6 +128,7 @@ class DisburseAidAsk(Ask):
     """Of the transfer's slip or the signed receipt."""
     effective_date: date | None = None
     """Asia/Shanghai; absent: today."""
+    bank_reference: BankReference | None = None
 
 
 class ConfirmAidReceiptAsk(Ask):

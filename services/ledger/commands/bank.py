@@ -13,7 +13,8 @@ from services.ledger.commands.policy import LedgerPolicy
 
 LINES_MAX = 200
 Fen = Annotated[int, Field(ge=-100_000_000_000, le=100_000_000_000)]
-Reference = Annotated[str, Field(min_length=1, max_length=64)]
+BankReference = Annotated[str, Field(min_length=1, max_length=64)]
+"""The number that the bank gave a transfer: a statement's line is known by it. It lies in the vault."""
 Line = Annotated[int, Field(ge=1, le=LINES_MAX)]
 _BANKS = UUID("018f6a3e-7c00-7000-8000-1ed6e4000002")
 
@@ -28,7 +29,7 @@ class StatementLineAsk(Ask):
 
     booked_on: date
     amount_fen: Fen
-    reference: Reference | None = None
+    reference: BankReference | None = None
     counterparty: Annotated[str, Field(min_length=1, max_length=80)] | None = None
     summary: Annotated[str, Field(min_length=1, max_length=120)] | None = None
 

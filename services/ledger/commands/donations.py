@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from contracts.command import Ask, Command, mistake
 from contracts.event import AmountFen, Code, Digest, ReceiptNo
 from contracts.ledger import DonationMethod, EntryApproval, PledgedGoods, Quantity, RefundReason
+from services.ledger.commands.bank import BankReference
 from services.ledger.commands.policy import LedgerPolicy
 from services.ledger.commands.signed import Signed
 
@@ -66,6 +67,7 @@ class ReceiveDonationAsk(Ask):
     voucher_sha256: Annotated[tuple[Digest, ...], Field(max_length=20)] = ()
     effective_date: date | None = None
     """The day it arrived, Asia/Shanghai; absent: today."""
+    bank_reference: BankReference | None = None
 
 
 class ReceiptDonationAsk(Ask):
