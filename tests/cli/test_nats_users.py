@@ -1,0 +1,130 @@
+"""What the users that `init` writes for NATS may not do: each attempt on a real server, and that the server said no."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import nats
+import pytest
+from nats.aio.client import Client
+
+from cli.nats_users import SERVICES, nats_users
+from eventstore import streams
+from servicekit.secrets import init_secrets, read_text_secret
+from tests.support.servers import running_nats
+from tests.support.waiting import eventually
+
+COMMUNITY = "chaoyangli"
+READER = "auditor"
+
+
+class Attempts:
+    """One user's connection, and what the server refused it."""
+
+    def __init__(self, user: str) -> None:
+        self.user = user
+        self.refused: list[str] = []
+        self.client: Client
+
+    async def connect(self, url: str, secrets: Path) -> None:
+        self.client = await nats.connect(
+            url,
+            user=self.user,
+            password=read_text_secret(secrets / f"nats_{self.user}.password"),
+            inbox_prefix=f"_INBOX_{self.user}",
+            error_cb=self._error,
+        )
+
+    async def _error(self, error: Exception) -> None:
+        self.refused.append(str(error).lower())
+
+    async def publish(self, *subjects: str) -> None:
+        """Send to all of them, and wait until the server has read it."""
+        for subject in subjects:
+            await self.client.publish(subject, b"{}", reply=f"_INBOX_{self.user}.x")
+        await self.client.flush()
+
+    async def listen(self, *subjects: str) -> None:
+        """Subscribe to all of them, and wait until the server has read it."""
+        for subject in subjects:
+            await self.client.subscribe(subject)
+        await self.client.flush()
+
+    def let_through(self, subjects: Iterable[str]) -> list[str]:
+        """Those among these subjects that the server has not refused."""
+        return [subject for subject in subjects if not any(f'"{subject.lower()}"' in text for text in self.refused)]
+
+    async def all_refused(self, subjects: Iterable[str]) -> None:
+        """Wait for the server's refusal of each; refusals come in the order of the attempts, a moment later."""
+        asked = list(subjects)
+
+        def refused() -> bool:
+            return not self.let_through(asked)
+
+        try:
+            await eventually(refused, timeout=10)
+        except AssertionError:
+            pytest.fail(f"{self.user} was let through: {self.let_through(asked)}")
+
+
+def forbidden_to(user: str) -> list[str]:
+    """Subjects that this user has no business with."""
+    others = [service for service in SERVICES if service != user]
+    foreign = [f"{COMMUNITY}.{other}.Forged" for other in others]
+    foreign += [f"{COMMUNITY}.durable.{other}.{third}" for other in SERVICES for third in SERVICES if third != user]
+    foreign += [f"_INBOX_{other}.reply" for other in others] + ["$SYS.REQ.SERVER.PING", "anything", COMMUNITY]
+    for stream in map(streams.stream_name, SERVICES):
+        foreign += [
+            f"$JS.API.STREAM.{verb}.{stream}" for verb in ("DELETE", "PURGE", "UPDATE", "MSG.DELETE", "RESTORE")
+        ]
+        foreign += [f"$JS.API.CONSUMER.DELETE.{stream}.x-reactions", f"$JS.API.STREAM.LEADER.STEPDOWN.{stream}"]
+    for stream in map(streams.stream_name, others):
+        foreign += [f"$JS.API.STREAM.CREATE.{stream}", f"$JS.API.CONSUMER.DURABLE.CREATE.{stream}.spy"]
+    foreign.append("$JS.API.STREAM.CREATE.MINE")
+    return foreign
+
+
+@pytest.fixture
+async def everybody(tmp_path):
+    init_secrets(tmp_path, SERVICES)
+    with running_nats(tuple(nats_users(tmp_path, COMMUNITY))) as server:
+        who = {user: Attempts(user) for user in (*SERVICES, READER)}
+        for attempts in who.values():
+            await attempts.connect(server.url, tmp_path)
+        yield who
+        for attempts in who.values():
+            await attempts.client.close()
+
+
+async def test_nobody_may_publish_for_another_or_change_a_stream(everybody):
+    for user, attempts in everybody.items():
+        subjects = forbidden_to(user)
+        await attempts.publish(*subjects)
+        await attempts.all_refused(subjects)
+
+
+async def test_a_service_may_publish_what_is_its_own_and_the_reader_nothing(everybody):
+    own = {service: f"{COMMUNITY}.{service}.Something" for service in SERVICES}
+    for service, subject in own.items():
+        await everybody[service].publish(subject, "the.last.of.them")
+        await everybody[service].all_refused(["the.last.of.them"])
+        assert everybody[service].let_through([subject]) == [subject]
+    told = [*own.values(), *(streams.wake_subject(COMMUNITY, service) for service in SERVICES)]
+    await everybody[READER].publish(*told)
+    await everybody[READER].all_refused(told)
+
+
+async def test_nobody_listens_to_what_is_told_to_another(everybody):
+    for user, attempts in everybody.items():
+        others = [f"_INBOX_{other}.>" for other in everybody if other != user]
+        closed = [">", f"{COMMUNITY}.>", "$SYS.>", "_INBOX.>", "_INBOX_admin.>", *others]
+        await attempts.listen(f"_INBOX_{user}.>", *closed)
+        await attempts.all_refused(closed)
+        assert attempts.let_through([f"_INBOX_{user}.>"])
+
+
+async def test_whoever_has_no_password_gets_no_connection(tmp_path):
+    init_secrets(tmp_path, SERVICES)
+    with running_nats(tuple(nats_users(tmp_path, COMMUNITY))) as server:
+        for user, password in ((None, None), ("admin", ""), ("orders", "orders"), ("admin", "admin")):
+            with pytest.raises(nats.errors.Error, match="Authorization Violation"):
+                await nats.connect(server.url, user=user, password=password, allow_reconnect=False)
