@@ -73,6 +73,10 @@ async def test_from_the_banks_file_to_the_public_page(stack: Stack, tmp_path: Pa
     assert (found.document["closing_fen"], found.document["difference_fen"]) == (19_950, 0)
     asked = await _threaded(fund, stack, "open", "--actor", CLERK)
     assert asked.document["waiting"] is None
+    odd = await _threaded(say, "anomalies", "--actor", WATCHER, "--data", stack.data, "--json")
+    assert (odd.code, odd.document) == (0, {"anomalies": []})
+    wrong = await _threaded(say, "anomalies", "--actor", WATCHER, "--role", "CASHIER", "--data", stack.data)
+    assert (wrong.code, "AUDITOR or SUPERVISOR" in wrong.err) == (2, True)
 
     async def published() -> bool:
         async with httpx.AsyncClient() as browser:
