@@ -135,14 +135,16 @@ class Deployment:
             span = f"{first}-{first + replicas - 1}" if replicas > 1 else str(first)
             self.environment[f"{service.upper()}_PORT"] = span
         self.compose("up", "-d", "--wait", *(word for name in SERVICES for word in ("--scale", f"{name}={replicas}")))
-        self.urls = self.replica_urls(1)
+        self.urls = self.replica_urls()[0]
 
-    def replica_urls(self, number: int) -> dict[str, str]:
-        """Service → where its replica of this number, counted from 1, answers."""
-        return {
-            service: "http://" + self.compose("port", "--index", str(number), service, str(port)).stdout.strip()
-            for service, port in SERVICE_PORTS.items()
-        }
+    def replica_urls(self) -> list[dict[str, str]]:
+        """Of each replica: service → where it answers. The engine keeps any of their numbers when there are fewer."""
+        found: dict[str, list[str]] = {service: [] for service in SERVICES}
+        for line in self.compose("ps", "--format", "json", *SERVICES).stdout.splitlines():
+            one = json.loads(line)
+            found[one["Service"]] += [f"http://127.0.0.1:{port['PublishedPort']}" for port in one["Publishers"]]
+        replicas = min(map(len, found.values()))
+        return [{service: urls[number] for service, urls in found.items()} for number in range(replicas)]
 
     def starts(self) -> dict[str, tuple[str, str]]:
         """Service → (container, when it was started), of everything that runs long."""

@@ -281,6 +281,62 @@ def test_a_logs_key_is_changed_from_the_container_that_may_write_secrets(lived):
     assert deployment.cli("verify")["ok"]
 
 
+def test_two_replicas_of_every_service_do_everything_once(lived):
+    deployment = lived.deployment
+    before = _at_rest(lived)
+    deployment.scale(2)
+    replicas = deployment.replica_urls()
+    assert len(replicas) == 2
+    for url in (url for urls in replicas for url in urls.values()):
+        assert httpx.get(f"{url}/readyz", timeout=10).status_code == httpx.codes.OK
+    with asyncio.Runner() as runner:
+        orders = runner.run(_the_same_orders_by_both(lived, replicas))
+    eventually_blocking(lambda: _positions(lived), 60, every=0.5, what="all services at rest")
+    assert len(set(orders)) == 10
+    told = deployment.cli("verify")
+    assert told["ok"]
+    assert told["services"]["orders"]["stream_identical"]
+    assert (_positions(lived) or {})["orders"] >= before["orders"] + 10
+    with asyncio.Runner() as runner:
+        told_of = runner.run(_notices(lived))
+    assert {number for number, _ in told_of} >= set(orders)
+    assert len(told_of) == len(set(told_of)), "nobody is told anything twice"
+    deployment.scale(1)
+
+
+async def _notices(lived: Lived) -> list[tuple[str, str]]:
+    """Order's number and template of each of the resident's notices."""
+    async with ClientInContainers(lived.deployment) as client:
+        who = lived.journey.resident
+        answer = await client.query("notify", f"/v1/inbox/{who.person_id}?limit=200", actor=who)
+    return [(notice["order_no"], notice["template"]) for notice in answer["notices"] if notice["order_no"]]
+
+
+async def _the_same_orders_by_both(lived: Lived, replicas: list[dict[str, str]]) -> list[str]:
+    """Each of ten orders is sent to both replicas at once, under one key: their numbers."""
+    journey, numbers = lived.journey, []
+    async with ClientInContainers(lived.deployment) as first, ClientInContainers(lived.deployment) as second:
+        first.urls, second.urls = replicas
+        for count in range(10):
+            day = WINDOW_END.replace(day=21 + count % 5)
+            body = {
+                "item_code": "haircut",
+                "window_start": day.isoformat(),
+                "window_end": day.replace(hour=day.hour + 2).isoformat(),
+            }
+            answers = await asyncio.gather(
+                *(
+                    client.command("orders", "/v1/orders", body, actor=journey.resident, key=f"two-replicas-{count}")
+                    for client in (first, second)
+                )
+            )
+            assert answers[0].body == answers[1].body
+            numbers.append(str(answers[0].body["order_no"]))
+            reason, path = {"reason_code": "changed_mind"}, f"/v1/orders/{answers[0].body['order_id']}/cancel"
+            await second.command("orders", path, reason, actor=journey.resident)
+    return numbers
+
+
 def test_services_stop_in_order(lived):
     """Last: SIGTERM ends every service by itself, well before the engine would kill it."""
     lived.deployment.compose("stop", *SERVICES)
