@@ -17,6 +17,8 @@ ONE_SHOTS = ("init", "migrate")
 LONG_RUNNING = ("postgres", "nats", *OURS)
 ELSEWHERE = "witness"
 """Runs on somebody else's machine; here only if it is named."""
+BESIDE = "prometheus"
+"""Looks at the services; only if its profile is named."""
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 
 
@@ -26,8 +28,19 @@ def mounts(service: str) -> dict[str, str]:
 
 
 def test_these_services_and_no_others():
-    assert set(SERVICES) == {*ONE_SHOTS, *LONG_RUNNING, ELSEWHERE}
-    assert {name for name, one in SERVICES.items() if "profiles" in one} == {ELSEWHERE}
+    assert set(SERVICES) == {*ONE_SHOTS, *LONG_RUNNING, ELSEWHERE, BESIDE}
+    profiles = {name: one["profiles"] for name, one in SERVICES.items() if "profiles" in one}
+    assert profiles == {ELSEWHERE: ["witness"], BESIDE: ["observability"]}
+
+
+def test_prometheus_asks_every_replica_of_every_service_and_reads_no_secret():
+    said = (ROOT / DOCUMENT["configs"]["prometheus"]["file"]).read_text(encoding="utf-8")
+    scraped = yaml.safe_load(said)["scrape_configs"]
+    found = [one for job in scraped for one in job["dns_sd_configs"]]
+    assert {name: one["port"] for one in found for name in one["names"]} == SERVICE_PORTS
+    assert {one["type"] for one in found} == {"A"}, "one record a replica"
+    assert mounts(BESIDE) == {"/prometheus": "prometheus"}
+    assert not {"depends_on", "environment"} & set(SERVICES[BESIDE])
 
 
 def test_a_witness_stands_alone_with_a_directory_of_its_own():
@@ -92,7 +105,7 @@ def test_one_shots_run_in_order_and_once():
     assert _waits_for("migrate")["postgres"] == "service_healthy"
 
 
-@pytest.mark.parametrize("service", [*LONG_RUNNING, ELSEWHERE])
+@pytest.mark.parametrize("service", [*LONG_RUNNING, ELSEWHERE, BESIDE])
 def test_what_runs_long_comes_back_is_looked_at_and_gets_time_to_stop(service):
     one = SERVICES[service]
     assert one["restart"] == "unless-stopped"
