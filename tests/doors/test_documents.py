@@ -60,6 +60,7 @@ OPEN_TO_ALL = {
     "/checkpoint",
     "/tile/{path}",
     "/fund/bank.json",
+    "/fund/due.json",
     "/fund/entries.json",
     "/fund/entries/pages/{page_no}.json",
     "/fund/entries/{entry_no}.json",

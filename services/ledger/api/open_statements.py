@@ -34,7 +34,7 @@ from services.ledger.read_models.queries import Row
 
 router = APIRouter(prefix="/fund", tags=["open books"])
 
-Name = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9.\-]{2,39}\.r[0-9]{1,5}$")]
+Name = Annotated[str, Path(max_length=60)]
 KINDS = {"month": "月报", "quarter": "季报", "year": "年报", "campaign": "募捐活动", "interim": "阶段公示"}
 REASONS = {"entry_reversed": "有分录后来被冲销", "late_entry": "有分录后来补记", "computed_wrongly": "计算有误"}
 CATEGORIES = {
