@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from cli.embedded.nats import NatsUser
-from eventstore.streams import rights, stream_name
+from eventstore.origins import log_name
+from eventstore.streams import GENERATIONS_GRANTED, rights, stream_name
 from servicekit.secrets import read_text_secret
 from servicekit.settings import SERVICE_PORTS
 
@@ -29,8 +30,8 @@ def nats_users(secrets_dir: Path, community: str, services: Iterable[str] | None
 def _auditor(secrets_dir: Path) -> NatsUser:
     """May look at streams and make short-lived ordered consumers: their creation names neither durable nor filter."""
     publish = ["$JS.API.INFO", "$JS.API.STREAM.NAMES", "$JS.FC.>"]
-    for service in SERVICES:
-        stream = stream_name(service)
+    for log in (log_name(service, number) for service in SERVICES for number in range(1, GENERATIONS_GRANTED + 1)):
+        stream = stream_name(log)
         publish += [
             f"$JS.API.STREAM.INFO.{stream}",
             f"$JS.API.STREAM.MSG.GET.{stream}",

@@ -14,6 +14,7 @@ from cli.embedded import HOST
 from cli.output import err
 from cli.stack import Stack
 from eventstore.config import LogConfig, Role
+from eventstore.origins import log_name, read_generation, read_generations
 from servicekit.log_keys import KeyFiles
 from servicekit.secrets import read_text_secret
 from servicekit.settings import SERVICE_PORTS
@@ -47,15 +48,26 @@ class Place:
             database=self.database_name,
             password=read_text_secret(self.secrets_dir / f"{service}_{role}.password"),
             role=role,
+            generations=read_generations(self.state_dir, self.community, SERVICES),
         )
+
+    def origin(self, service: str, generation: int | None = None) -> str:
+        """The origin under which a log is signed now, or in another generation. Raises OriginUnreadable."""
+        counted = generation or read_generation(self.state_dir, self.community, service)
+        return f"{self.community}/{log_name(service, counted)}"
+
+    def log_name(self, service: str) -> str:
+        """How a log is named now: `orders`, `orders/2`. Raises OriginUnreadable."""
+        return self.origin(service).removeprefix(f"{self.community}/")
 
     async def connect(self, service: str, role: Role = "auditor") -> asyncpg.Connection:
         """A connection to one service's schemas, reading only unless another role is asked for."""
         return await asyncpg.connect(**self.log_config(service, role).connect_arguments("cli"))
 
-    def key_files(self, service: str) -> KeyFiles:
-        """Where the keys lie that sign this service's heads."""
-        return KeyFiles(self.secrets_dir, self.community, service)
+    def key_files(self, service: str, generation: int | None = None) -> KeyFiles:
+        """Where the keys lie that sign this service's heads, in the origin that counts or in another."""
+        counted = generation or read_generation(self.state_dir, self.community, service)
+        return KeyFiles(self.secrets_dir, self.community, service, counted)
 
     @property
     def head_directory(self) -> Path:

@@ -60,6 +60,8 @@ class Recorded:
     type: str
     service: str
     community: str
+    generation: int
+    """Which origin of its log it was recorded under, from 1: it grows when a loss was accepted (decision 0010)."""
     recorded_at: datetime
     """UTC; never decreases within a log."""
     event: Event
@@ -82,7 +84,16 @@ class Recorded:
             return getattr(self, name)
 
 
-_LEFT_UNREAD = ("event_id", "community", "recorded_at", "actor", "correlation_id", "causation_id", "traceparent")
+_LEFT_UNREAD = (
+    "event_id",
+    "community",
+    "generation",
+    "recorded_at",
+    "actor",
+    "correlation_id",
+    "causation_id",
+    "traceparent",
+)
 _SLOTS = vars(Recorded)
 """Recorded is frozen; its slots' own descriptors still write, once, before anybody else sees it."""
 
@@ -93,12 +104,13 @@ def dataschema(service: str, type_name: str, version: int) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _fixed_parts(community: str, service: str, type_name: str, version: int) -> tuple[str, str]:
+def _fixed_parts(community: str, service: str, type_name: str, version: int, generation: int = 1) -> tuple[str, str]:
     for token in (community, service):
         if not _TOKEN.fullmatch(token):
             raise ValueError(f"{token!r} cannot be a part of an event's source")
     event_class(type_name, service)
-    before = f'","source":"/{community}/{service}","type":"{type_name}","subject":"'
+    origin = f"/{community}/{service}" if generation == 1 else f"/{community}/{service}/{generation}"
+    before = f'","source":"{origin}","type":"{type_name}","subject":"'
     schema = dataschema(service, type_name, version)
     after = f'","datacontenttype":"application/json","dataschema":"{schema}","position":'
     return before, after
@@ -116,6 +128,7 @@ def encode(
     streamversion: int,
     event_id: UUID,
     time: datetime,
+    generation: int = 1,
     actor: str | None = None,
     correlationid: UUID | None = None,
     causationid: UUID | None = None,
@@ -123,9 +136,10 @@ def encode(
 ) -> bytes:
     """Return the CloudEvent's bytes, keys in fixed order, around `event_json` (Event.to_json(), made once).
 
-    `time` is the recording time. Raises EventTooLarge; ValueError for text that has no place in an attribute.
+    `time` is the recording time; `generation` says which origin of its log counts, from 1. Raises EventTooLarge;
+    ValueError for text that has no place in an attribute.
     """
-    before, after = _fixed_parts(community, service, type, version)
+    before, after = _fixed_parts(community, service, type, version, generation)
     if not _PLAIN.fullmatch(stream):
         raise ValueError(f"{stream!r} cannot be a stream")
     if time.tzinfo is not UTC:
@@ -178,7 +192,7 @@ class _Envelope(TypedDict):
 
 
 _ENVELOPE = TypeAdapter(_Envelope)
-_SOURCE = re.compile(r"/([a-z0-9][a-z0-9_\-]*)/([a-z0-9][a-z0-9_\-]*)")
+_SOURCE = re.compile(r"/([a-z0-9][a-z0-9_\-]*)/([a-z0-9][a-z0-9_\-]*)(?:/([2-9]|[1-9][0-9]{1,3}))?")
 _HEAD = b'{"specversion":"1.0","id":"'
 _SOURCE_AT = len(_HEAD) + 36
 _TIME_LENGTH = len('","time":"2026-01-01T00:00:00.000000Z')
@@ -228,8 +242,9 @@ def _decode_any(body: bytes, names: bytes) -> Recorded:
         raise UnreadableEvent(_reason(error)) from None
     source = _SOURCE.fullmatch(envelope["source"])
     if source is None:
-        raise UnreadableEvent("source is not /community/service")
-    community, service = source.groups()
+        raise UnreadableEvent("source is neither /community/service nor /community/service/number")
+    community, service, later = source.groups()
+    generation = int(later or 1)
     type_name = envelope["type"]
     cls = event_class(type_name, service)
     version = _schema_version(envelope["dataschema"], service, type_name)
@@ -243,8 +258,8 @@ def _decode_any(body: bytes, names: bytes) -> Recorded:
         event = cls.model_validate_json(to_json(data))
     except ValidationError as error:
         raise UnreadableEvent("data." + _reason(error)) from None
-    if version == cls.version and names == _names(community, cls) and len(_READERS) < _READERS_MAX:
-        _READERS[names] = _whole_reader(community, cls), _skimming_reader(cls)
+    if version == cls.version and names == _names(community, cls, generation) and len(_READERS) < _READERS_MAX:
+        _READERS[names] = _whole_reader(community, cls, generation), _skimming_reader(cls)
     return Recorded(
         position=envelope["position"],
         stream=envelope["subject"],
@@ -253,6 +268,7 @@ def _decode_any(body: bytes, names: bytes) -> Recorded:
         type=type_name,
         service=service,
         community=community,
+        generation=generation,
         recorded_at=envelope["time"],
         event=event,
         actor=envelope.get("actor"),
@@ -263,9 +279,9 @@ def _decode_any(body: bytes, names: bytes) -> Recorded:
     )
 
 
-def _names(community: str, cls: type[Event]) -> bytes:
+def _names(community: str, cls: type[Event], generation: int) -> bytes:
     """The parts of an encoded body that name its reader: from `","source":` on, and from `","datacontenttype":` on."""
-    before, after = _fixed_parts(community, cls.service, cls.__name__, cls.version)
+    before, after = _fixed_parts(community, cls.service, cls.__name__, cls.version, generation)
     return (before.removesuffix('","subject":"') + after.removesuffix(',"position":')).encode()
 
 
@@ -312,10 +328,11 @@ def _validator(cls: type[Event], *, whole: bool) -> Callable[[bytes], Recorded]:
     return validate
 
 
-def _whole_reader(community: str, cls: type[Event]) -> _Reader:
+def _whole_reader(community: str, cls: type[Event], generation: int) -> _Reader:
     validate, service, type_name = _validator(cls, whole=True), cls.service, cls.__name__
     set_body, set_type = _SLOTS["body"].__set__, _SLOTS["type"].__set__
     set_service, set_community = _SLOTS["service"].__set__, _SLOTS["community"].__set__
+    set_generation = _SLOTS["generation"].__set__
 
     def read(body: bytes) -> Recorded:
         recorded = validate(body)
@@ -323,6 +340,7 @@ def _whole_reader(community: str, cls: type[Event]) -> _Reader:
         set_type(recorded, type_name)
         set_service(recorded, service)
         set_community(recorded, community)
+        set_generation(recorded, generation)
         return recorded
 
     return read

@@ -81,6 +81,10 @@ Count = Annotated[int, Field(ge=0, le=10_000)]
 """A small whole number: slots, waves, attempts."""
 AmountFen = Annotated[int, Field(ge=1, le=100_000_000_000)]
 """Money in 分, more than nothing."""
+Position = Annotated[int, Field(ge=0, le=2**53 - 1)]
+"""A number of an event in its log, or of the events that a head counts."""
+Origin = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}/[a-z][a-z0-9_]{0,31}(/[1-9][0-9]{0,3})?$")]
+"""The origin that a log's heads are signed under: `chaoyangli/orders`, `chaoyangli/orders/2`."""
 SignedAmount = Annotated[int, Field(ge=-(2**53) + 1, le=2**53 - 1)]
 """One side of a posting, in the unit named beside it; within what every JSON reader holds exactly."""
 
@@ -230,6 +234,25 @@ class PolicySetting(Part):
 
     code: Code
     value: SignedAmount
+
+
+class LossAcceptedFields(Event):
+    """What a log says first in a new origin, by its service's own LossAccepted (decision 0010).
+
+    Numbers from `first_lost` on belong to this origin from here; what was signed under them before was another history.
+    """
+
+    old_origin: Origin
+    new_origin: Origin
+    signed_size: Position
+    """Events that the last head signed under the old origin counts."""
+    signed_root: Digest
+    """Its root hash, in hex."""
+    first_lost: Position
+    last_lost: Position
+    proven_size: Position
+    """So many of the events that are left hash to a head that was published; for those after them nobody vouches."""
+    accepted_at: Instant
 
 
 PersonDataErasedFields.model_rebuild()

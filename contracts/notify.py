@@ -13,6 +13,7 @@ from contracts.event import (
     Digest,
     Event,
     Instant,
+    LossAcceptedFields,
     Minutes,
     OrderNo,
     Part,
@@ -147,9 +148,14 @@ class PolicyAdopted(PolicyAdoptedFields, service="notify", audience="public"):
     """规则已采用 — notify's figures changed from a moment on."""
 
 
+class LossAccepted(LossAcceptedFields, service="notify", audience="public"):
+    """已接受丢失 — signed events of notify's log are gone for good, and it goes on under a new origin."""
+
+
 ContactEvent = ContactSet | ContactRemoved
 NotificationEvent = (
     NotificationQueued | NotificationCancelled | NotificationHandedOver | NotificationFailed | NotificationUnknown
 )
 ErasureEvent = PersonDataErased
 PolicyEvent = PolicyAdopted
+OriginEvent = LossAccepted

@@ -224,6 +224,21 @@ class Signer:
             if found is not None and not self._signed_as_now(found[1]):
                 self._write(found[0])
 
+    def begin(self, size: int, root: bytes) -> str:
+        """Sign the first head of an origin whose log has events already: those left after a loss (decision 0010).
+
+        Whoever calls has recorded the loss in the log. Signed again, the same head is returned. Raises ForkRefused when
+        another head of this origin was signed before, HeadUnreadable, SignerBusy.
+        """
+        new = Checkpoint(self.origin, size, root)
+        with self._locked():
+            found = self._read()
+            if found is not None:
+                if found[0] != new:
+                    raise ForkRefused(found[0], new, "the origin has begun already")
+                return found[1]
+            return self._write(new)
+
     def adopt(self, checkpoint_text: str | bytes) -> Checkpoint:
         """Take a head that this log's key signed (kept by a witness, a bundle, the operator) as the last one signed.
 

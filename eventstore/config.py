@@ -1,9 +1,12 @@
 """How a log reaches its PostgreSQL, and the few numbers that can be set."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sqlalchemy import URL
+
+from eventstore.origins import log_name
 
 Role = Literal["app", "migrator", "auditor"]
 
@@ -21,6 +24,8 @@ class LogConfig:
     idempotency_secret: bytes = field(repr=False, default=b"")
     """Keys the HMAC that repeated requests are compared by; at least 32 bytes for the role `app`."""
     role: Role = "app"
+    generations: Mapping[str, int] = field(default_factory=dict, hash=False)
+    """Logs, this one and those it hears, that are no longer in their first origin: service → number of the origin."""
 
     pool_connections: int = 3
     """Connections for reads, the vault and the relay's bookkeeping; the writer has one of its own."""
@@ -37,6 +42,20 @@ class LogConfig:
     """A writer that stopped inside a transaction loses it, and with it the head's lock, after this time."""
     statement_seconds: float = 15.0
     transaction_seconds: float = 30.0
+
+    def log_name(self, service: str) -> str:
+        """How the log of a service is named now: `orders`, or after a loss that was accepted `orders/2`."""
+        return log_name(service, self.generations.get(service, 1))
+
+    @property
+    def name(self) -> str:
+        """How this log is named now."""
+        return self.log_name(self.service)
+
+    @property
+    def generation(self) -> int:
+        """Which origin of this log counts, from 1."""
+        return self.generations.get(self.service, 1)
 
     @property
     def schema(self) -> str:

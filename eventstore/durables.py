@@ -69,12 +69,12 @@ class DurableKeeper:
     async def _make_wanted(self, js: JetStreamContext) -> None:
         while self._wanted:
             listener, position = self._wanted.popitem()
-            await streams.ensure_durable(js, self._log.service, listener, position)
+            await streams.ensure_durable(js, self._log.config.name, listener, position)
 
     async def _keep(self, js: JetStreamContext) -> None:
-        schema, service = self._log.config.schema, self._log.service
-        found = await streams.durables(js, service)
-        restored = await streams.restore_durables(js, self._log.pool, schema, service, found)
+        schema, name = self._log.config.schema, self._log.config.name
+        found = await streams.durables(js, name)
+        restored = await streams.restore_durables(js, self._log.pool, schema, name, found)
         if restored:
-            _logger.warning("%s: durables were gone and are made again: %s", service, ", ".join(restored))
+            _logger.warning("%s: durables were gone and are made again: %s", name, ", ".join(restored))
         await streams.record_durables(self._log.pool, schema, found)

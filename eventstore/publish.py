@@ -44,17 +44,18 @@ class Target:
 
     client: Client
     community: str
-    service: str
+    log: str
+    """The log's name, `orders` or `orders/2`."""
 
     def subject(self, event: RawEvent) -> str:
         """The event's subject."""
-        return subject(self.community, self.service, event.type)
+        return subject(self.community, self.log, event.type)
 
     def headers(self, event: RawEvent) -> dict[str, str]:
         """Headers of every message, the fence excepted."""
         headers = {
             "Nats-Msg-Id": str(event.event_id),
-            "Nats-Expected-Stream": stream_name(self.service),
+            "Nats-Expected-Stream": stream_name(self.log),
             "content-type": "application/cloudevents+json",
         }
         if (traceparent := traceparent_of(event.body)) is not None:
@@ -83,7 +84,7 @@ async def publish(target: Target, events: Sequence[RawEvent]) -> int:
         else:
             await _singles(target, taken)
     except nats.errors.NoRespondersError as error:
-        raise PublishFailed("no_stream", f"{stream_name(target.service)} does not listen") from error
+        raise PublishFailed("no_stream", f"{stream_name(target.log)} does not listen") from error
     except TimeoutError as error:
         raise PublishFailed("timeout", f"no answer in {PUBLISH_SECONDS} s") from error
     except (nats.errors.Error, OSError) as error:

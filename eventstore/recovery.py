@@ -19,6 +19,8 @@ from eventstore.config import LogConfig
 from eventstore.errors import EngineError
 from eventstore.log import reader
 from eventstore.log.head import FullTileRoot, TreeHead
+from eventstore.merkle import EMPTY_ROOT
+from eventstore.origins import recorded_generation, stream_of_losses
 from eventstore.proofs import root_at
 
 CHUNK_EVENTS = 2_000
@@ -68,9 +70,28 @@ async def checked(
 ) -> Tail:
     """Hold `bodies` against the log that they are to continue and against its last signed head. Writes nothing.
 
-    Raises TailRefused: an event is none, of another log or place, breaks its stream or goes back in time; the events do
-    not reach the signed head, or do not hash to it.
+    Raises TailRefused: as `continuing` does; or the events do not reach the signed head, or do not hash to it.
     """
+    tail = await continuing(connection, config, base, bodies)
+    if signed.size > tail.size:
+        raise TailRefused(
+            f"{config.service}: the last signed head counts {signed.size} events; the log has {base.size}, and of the"
+            f" rest only {len(tail.events)} were found: events {tail.size + 1} to {signed.size} are missing"
+        )
+    if await root_of(connection, tail, signed.size) != signed.root:
+        raise TailRefused(
+            f"{config.service}: the first {signed.size} events, those found included, do not hash to the head"
+        )
+    return tail
+
+
+async def continuing(connection: asyncpg.Connection, config: LogConfig, base: Base, bodies: Sequence[bytes]) -> Tail:
+    """Hold `bodies` against the log that they are to continue, without any signature. Writes nothing.
+
+    Raises TailRefused: an event is none, of another log, origin or place, breaks its stream or goes back in time.
+    """
+    generation = await recorded_generation(connection, config.community, config.service)
+    losses = stream_of_losses(config.community, config.service)
     versions = await _versions(connection, config.schema, bodies)
     recorded_at = base.head.recorded_at
     events = []
@@ -81,11 +102,12 @@ async def checked(
             raise TailRefused(f"{config.service}/{position}: {event.stream} goes from {before} to {event.version}")
         if recorded_at is not None and event.recorded_at < recorded_at:
             raise TailRefused(f"{config.service}/{position} was recorded before the one before it")
+        generation += event.stream == losses
+        if event.generation != generation:
+            raise TailRefused(f"{config.service}/{position}: it is of origin {event.generation}, not {generation}")
         versions[event.stream], recorded_at = event.version, event.recorded_at
         events.append(event)
-    tail = Tail(config, base, tuple(events))
-    await _hold_against(connection, tail, signed)
-    return tail
+    return Tail(config, base, tuple(events))
 
 
 def _read(config: LogConfig, position: int, body: bytes) -> Recorded:
@@ -114,20 +136,14 @@ async def _versions(connection: asyncpg.Connection, schema: str, bodies: Sequenc
     return {row["stream"]: row["version"] for row in rows}
 
 
-async def _hold_against(connection: asyncpg.Connection, tail: Tail, signed: Checkpoint) -> None:
-    service, base = tail.config.service, tail.base
-    if signed.size > tail.size:
-        raise TailRefused(
-            f"{service}: the last signed head counts {signed.size} events; the log has {base.size}, and of the rest"
-            f" only {len(tail.events)} were found: events {tail.size + 1} to {signed.size} are missing"
-        )
-    if signed.size <= base.size:
-        root = await root_at(connection, tail.config.schema, signed.size) if signed.size else signed.root
-    else:
-        up_to = [_leaf(event.body) for event in tail.events[: signed.size - base.size]]
-        root = base.head.tree.extend(up_to).root()
-    if root != signed.root:
-        raise TailRefused(f"{service}: the first {signed.size} events, those found included, do not hash to the head")
+async def root_of(connection: asyncpg.Connection, tail: Tail, size: int) -> bytes:
+    """What the first `size` events hash to, those of the tail among them; at most as many as it has."""
+    base = tail.base
+    if not size:
+        return EMPTY_ROOT
+    if size <= base.size:
+        return await root_at(connection, tail.config.schema, size)
+    return base.head.tree.extend([_leaf(event.body) for event in tail.events[: size - base.size]]).root()
 
 
 async def put_back(connection: asyncpg.Connection, tail: Tail) -> None:
@@ -195,13 +211,16 @@ async def _insert_tile(connection: asyncpg.Connection, schema: str, tile: FullTi
     )
 
 
-async def move_heard(connection: asyncpg.Connection, tail: Tail, sources: Sequence[str]) -> Mapping[str, int]:
+async def move_heard(
+    connection: asyncpg.Connection, tail: Tail, sources: Sequence[str], *, all_there: bool = True
+) -> Mapping[str, int]:
     """Put the consumers' positions where the tail shows that they were, inside the caller's transaction.
 
     An event that was recorded because another was heard (`causationid`) proves that its source was heard up to there:
     heard again, it would be acted upon twice. `connection` is a superuser's, who sees the logs of `sources`, with
     their tails in them by now. Returns source → new position, of those that moved. Raises TailRefused when an event was
-    caused by one that none of them has: its source must be recovered together with this log.
+    caused by one that none of them has: its source must be recovered together with this log; `all_there` False: it
+    may be gone for good.
     """
     causes = {event.causation_id for event in tail.events if event.causation_id is not None}
     missing, moved = set(causes), {}
@@ -223,7 +242,7 @@ async def move_heard(connection: asyncpg.Connection, tail: Tail, sources: Sequen
         )
         if position:
             moved[source] = position
-    if missing:
+    if missing and all_there:
         raise TailRefused(
             f"{tail.config.service}: {len(missing)} of its missing events were caused by events that their own log"
             " lacks, too: recover all services at once, by `chaoyangli recover`"

@@ -156,7 +156,7 @@ class Relay:
         if not self._checked:
             self.published = await self._resume(streams.context(client))
             self._checked = True
-        target = Target(client, self._log.community, self._log.service)
+        target = Target(client, self._log.community, self._log.config.name)
         assert self.published is not None
         while self.published < self.size:
             events = await self._log.read_raw(self.published, BATCH_MOST)
@@ -168,7 +168,7 @@ class Relay:
     async def _resume(self, js: JetStreamContext) -> int:
         """The position of the stream's last message, which is the log's event of that number. Raises StreamDiverged."""
         service = self._log.service
-        ensured = await streams.ensure_stream(js, self._log.community, service, self._max_bytes)
+        ensured = await streams.ensure_stream(js, self._log.community, self._log.config.name, self._max_bytes)
         last = ensured.last_sequence
         self._stream_problems = _stream_problems(ensured)
         if ensured.created:
@@ -182,7 +182,7 @@ class Relay:
         return last
 
     async def _compare(self, js: JetStreamContext, last: int) -> None:
-        name = streams.stream_name(self._log.service)
+        name = streams.stream_name(self._log.config.name)
         try:
             message = await js.get_msg(name, seq=last)
         except NotFoundError as error:

@@ -36,11 +36,11 @@ class StreamMessage(NamedTuple):
 
 
 class StreamReader:
-    """Reads the stream of one service, for `async with`. Use it from one task."""
+    """Reads the stream of one log (`orders`, `orders/2`), for `async with`. Use it from one task."""
 
-    def __init__(self, client: Client, service: str) -> None:
+    def __init__(self, client: Client, log: str) -> None:
         self._client = client
-        self._stream = stream_name(service)
+        self._stream = stream_name(log)
         self._inbox = client.new_inbox()
         self._subscription: Subscription | None = None
         self._found: list[StreamMessage] = []

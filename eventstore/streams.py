@@ -1,6 +1,8 @@
 """JetStream's side of a log: the stream that holds a copy of it, and the durables through which others read it.
 
-Stream sequence = position. The stream is made by the log's own relay and never updated, purged or deleted by it.
+Stream sequence = position. A log's name is its service's, `orders`; after a loss that was accepted it is `orders/2`,
+with a stream and subjects of its own (`eventstore.origins`). A stream is made by its log's relay and never updated,
+purged or deleted by it.
 """
 
 import json
@@ -24,6 +26,8 @@ from nats.js.api import (
 )
 from nats.js.errors import NotFoundError
 
+from eventstore.origins import log_name
+
 MAX_BYTES = 1024**3
 """A stream's size limit, about a million events. Well below the disk: a full stream says so, a full disk does not."""
 BATCH_MESSAGES = 256
@@ -31,6 +35,8 @@ MAX_ACK_PENDING = 1_024
 ACK_WAIT_SECONDS = 15.0
 JS_TIMEOUT_SECONDS = 5.0
 STREAM_NOT_FOUND = 10059
+GENERATIONS_GRANTED = 9
+"""A service may make and fill the streams of so many origins of its log; a tenth takes other rights."""
 OURS = "-reactions"
 """How the durables of our own services end; they are made at the listener's checkpoint, others' at their ack floor."""
 
@@ -43,14 +49,19 @@ class Pool(Protocol):
     async def executemany(self, query: str, args: Iterable[Sequence[Any]]) -> None: ...
 
 
-def stream_name(service: str) -> str:
-    """`ORDERS`."""
-    return service.upper()
+def stream_name(log: str) -> str:
+    """`ORDERS`, `ORDERS_2`."""
+    return log.upper().replace("/", "_")
 
 
-def subject(community: str, service: str, type_name: str) -> str:
+def subjects(community: str, log: str) -> str:
+    """All subjects of a log: `chaoyangli.orders.>`, `chaoyangli.orders-2.>`. No two streams may share one."""
+    return f"{community}.{log.replace('/', '-')}.>"
+
+
+def subject(community: str, log: str, type_name: str) -> str:
     """`chaoyangli.orders.OrderPlaced`: no ids in subjects."""
-    return f"{community}.{service}.{type_name}"
+    return f"{community}.{log.replace('/', '-')}.{type_name}"
 
 
 def durable_name(listener: str) -> str:
@@ -76,12 +87,12 @@ def context(client: Client) -> JetStreamContext:
     return client.jetstream(timeout=JS_TIMEOUT_SECONDS)
 
 
-def stream_config(community: str, service: str, max_bytes: int = MAX_BYTES) -> StreamConfig:
+def stream_config(community: str, log: str, max_bytes: int = MAX_BYTES) -> StreamConfig:
     """The stream's whole configuration. `sync_interval: always` is the server's to set."""
     return StreamConfig(
-        name=stream_name(service),
-        description=f"The log of {service}: sequence = position",
-        subjects=[f"{community}.{service}.>"],
+        name=stream_name(log),
+        description=f"The log of {log}: sequence = position",
+        subjects=[subjects(community, log)],
         retention=RetentionPolicy.LIMITS,
         storage=StorageType.FILE,
         discard=DiscardPolicy.NEW,
@@ -123,12 +134,10 @@ _WATCHED = (
 )
 
 
-async def ensure_stream(
-    js: JetStreamContext, community: str, service: str, max_bytes: int = MAX_BYTES
-) -> EnsuredStream:
+async def ensure_stream(js: JetStreamContext, community: str, log: str, max_bytes: int = MAX_BYTES) -> EnsuredStream:
     """Find the stream or make it. Never changes one that exists."""
-    config = stream_config(community, service, max_bytes)
-    name = stream_name(service)
+    config = stream_config(community, log, max_bytes)
+    name = stream_name(log)
     try:
         info, created = await js.stream_info(name), False
     except NotFoundError:
@@ -172,11 +181,11 @@ async def ensure_durable(js: JetStreamContext, source: str, listener: str, posit
     return info
 
 
-async def durables(js: JetStreamContext, service: str) -> list[ConsumerInfo]:
+async def durables(js: JetStreamContext, log: str) -> list[ConsumerInfo]:
     """All durables on the stream."""
     found: list[ConsumerInfo] = []
     while True:
-        page = await js.consumers_info(stream_name(service), offset=len(found))
+        page = await js.consumers_info(stream_name(log), offset=len(found))
         found += page
         if len(page) < 256:
             return [info for info in found if info.config.durable_name]
@@ -199,7 +208,7 @@ async def record_durables(pool: Pool, schema: str, found: Iterable[ConsumerInfo]
 
 
 async def restore_durables(
-    js: JetStreamContext, pool: Pool, schema: str, service: str, found: Iterable[ConsumerInfo]
+    js: JetStreamContext, pool: Pool, schema: str, log: str, found: Iterable[ConsumerInfo]
 ) -> list[str]:
     """Make again what PostgreSQL remembers and the stream lacks, each from its ack floor; returns their names.
 
@@ -215,7 +224,7 @@ async def restore_durables(
         config.opt_start_seq = row["ack_floor"] + 1
         config.opt_start_time = None
         config.name = config.durable_name = row["durable"]
-        await js.add_consumer(stream_name(service), config)
+        await js.add_consumer(stream_name(log), config)
         restored.append(row["durable"])
     return restored
 
@@ -237,11 +246,28 @@ def rights(community: str, service: str, sources: Iterable[str] = ()) -> Rights:
     """What the relay of `service` and its consumers of `sources` need, and no more: no UPDATE, PURGE or DELETE.
 
     Acknowledgements have two forms of subject, with and without domain and account (nats-server feature js_ack_fc_v2).
+    The streams of later origins are granted beforehand: rights are read when the server starts, and a loss comes later.
     """
-    own, durable = stream_name(service), durable_name(service)
-    publish = [
-        f"{community}.{service}.>",
-        wake_subject(community, service),
+    publish = [wake_subject(community, service)]
+    for log in _origins(service):
+        publish += _filling(community, log)
+    for source in sources:
+        publish.append(durable_subject(community, source, service))
+        for log in _origins(source):
+            publish += _hearing(log, durable_name(service))
+    subscribe = (f"_INBOX_{service}.>", wake_subject(community, service), durable_subject(community, service, "*"))
+    return Rights(tuple(publish), subscribe)
+
+
+def _origins(service: str) -> list[str]:
+    return [log_name(service, generation) for generation in range(1, GENERATIONS_GRANTED + 1)]
+
+
+def _filling(community: str, log: str) -> list[str]:
+    """What a relay needs of its own stream."""
+    own = stream_name(log)
+    return [
+        subjects(community, log),
         f"$JS.API.STREAM.CREATE.{own}",
         f"$JS.API.STREAM.INFO.{own}",
         f"$JS.API.STREAM.MSG.GET.{own}",
@@ -249,15 +275,15 @@ def rights(community: str, service: str, sources: Iterable[str] = ()) -> Rights:
         f"$JS.API.CONSUMER.INFO.{own}.*",
         f"$JS.API.CONSUMER.LIST.{own}",
     ]
-    for source in sources:
-        heard = stream_name(source)
-        publish += [
-            durable_subject(community, source, service),
-            f"$JS.API.CONSUMER.INFO.{heard}.{durable}",
-            f"$JS.API.CONSUMER.MSG.NEXT.{heard}.{durable}",
-            f"$JS.ACK.{heard}.{durable}.>",
-            f"$JS.ACK.*.*.{heard}.{durable}.>",
-            f"$JS.API.STREAM.MSG.GET.{heard}",
-        ]
-    subscribe = (f"_INBOX_{service}.>", wake_subject(community, service), durable_subject(community, service, "*"))
-    return Rights(tuple(publish), subscribe)
+
+
+def _hearing(log: str, durable: str) -> list[str]:
+    """What a consumer needs of a stream that it hears."""
+    heard = stream_name(log)
+    return [
+        f"$JS.API.CONSUMER.INFO.{heard}.{durable}",
+        f"$JS.API.CONSUMER.MSG.NEXT.{heard}.{durable}",
+        f"$JS.ACK.{heard}.{durable}.>",
+        f"$JS.ACK.*.*.{heard}.{durable}.>",
+        f"$JS.API.STREAM.MSG.GET.{heard}",
+    ]

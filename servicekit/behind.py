@@ -24,7 +24,7 @@ async def check_stream(settings: ServiceSettings, log: Log) -> None:
     The signed head lies a second behind the log at most, and so the stream can know more. A NATS that is away says
     nothing; the relay, which compares before it publishes, then stops as soon as it has found it.
     """
-    last = await _last(settings)
+    last = await _last(settings, log)
     # The log is read after the stream: what the stream holds was committed before.
     size = (await log.head()).size
     if last is not None and size < last:
@@ -35,7 +35,7 @@ async def check_stream(settings: ServiceSettings, log: Log) -> None:
         )
 
 
-async def _last(settings: ServiceSettings) -> int | None:
+async def _last(settings: ServiceSettings, log: Log) -> int | None:
     """The stream's last sequence; None when NATS does not say."""
     password = settings.nats_password
     try:
@@ -51,7 +51,7 @@ async def _last(settings: ServiceSettings) -> int | None:
                 error_cb=_noted,
             )
             try:
-                async with StreamReader(client, settings.service) as reader:
+                async with StreamReader(client, log.config.name) as reader:
                     return await reader.last()
             finally:
                 await client.close()

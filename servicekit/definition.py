@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
 
+from contracts.event import LossAcceptedFields
 from eventstore.aggregate import Aggregate
 from eventstore.checkpoint import Signer
 from eventstore.clock import Clock
@@ -45,6 +46,8 @@ class Runtime:
     status: Status
     hears: frozenset[str]
     """The services whose logs this one hears."""
+    losses: Sequence[LossAcceptedFields] = ()
+    """The losses of this log that were accepted, the first one first: none can come while a service runs."""
 
     @property
     def service(self) -> str:

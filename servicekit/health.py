@@ -36,6 +36,10 @@ class Readiness(BaseModel):
     """Own log's size, and how far each source is heard."""
     lags: dict[str, int] = {}
     """Events behind: `relay`, and one per source."""
+    origin: str = ""
+    """The origin that the log is signed under; another one than the first tells of a loss."""
+    losses: list[str] = []
+    """Losses of this log that were accepted."""
 
 
 async def readiness(runtime: "Runtime") -> Readiness:
@@ -53,7 +57,18 @@ async def readiness(runtime: "Runtime") -> Readiness:
         reasons.append(f"log: PostgreSQL does not answer ({type(error).__name__})")
     degraded = [f"{name}: {reason}" for name, reason in sorted(status.degraded.items())]
     word = "unavailable" if reasons else "degraded" if degraded else "ok"
-    return Readiness(status=word, degraded=degraded, reasons=reasons, positions=positions, lags=dict(status.lags))
+    return Readiness(
+        status=word,
+        degraded=degraded,
+        reasons=reasons,
+        positions=positions,
+        lags=dict(status.lags),
+        origin=runtime.signer.origin,
+        losses=[
+            f"{loss.old_origin}: events {loss.first_lost} to {loss.last_lost}, accepted {loss.accepted_at.isoformat()}"
+            for loss in runtime.losses
+        ],
+    )
 
 
 async def _check_read_models(runtime: "Runtime", reasons: list[str]) -> None:

@@ -23,6 +23,7 @@ from eventstore.checkpoint import (
 from eventstore.durable import sync_directory, write_whole
 from eventstore.errors import EngineError
 from eventstore.note import NoteError, VerifierKey, open_note
+from eventstore.origins import log_name
 
 FORMER, STOLEN = "former", "stolen"
 
@@ -38,11 +39,13 @@ class KeyFiles:
     directory: Path
     community: str
     service: str
+    generation: int = 1
+    """Which origin of the log, from 1: the key goes on with it, under another name."""
 
     @property
     def origin(self) -> str:
         """The log's name, which is every key's."""
-        return f"{self.community}/{self.service}"
+        return f"{self.community}/{log_name(self.service, self.generation)}"
 
     @property
     def in_force(self) -> Path:
@@ -57,7 +60,7 @@ class KeyFiles:
     @property
     def ended(self) -> Path:
         """The public list of keys that signed before."""
-        return self.directory / f"{self.service}.former_vkeys"
+        return self.directory / f"{log_name(self.service, self.generation).replace('/', '.')}.former_vkeys"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from eventstore.config import LogConfig
 from eventstore.errors import EngineError
 from eventstore.migrate import RolePasswords, migrate
+from eventstore.origins import read_generations
 from eventstore.read_model import ReadModel
 from servicekit import logs
 from servicekit.definition import ServiceDefinition
@@ -46,6 +47,8 @@ class MigrateSettings(BaseSettings):
     superuser_password: SecretStr | None = None
     """Better left out: then it is read from <secrets_dir>/postgres.password."""
     secrets_dir: Path
+    state_dir: Path | None = None
+    """Says which origin of a log counts, and so which stream its copies are rebuilt from."""
     nats_url: str = "nats://127.0.0.1:4222"
     """Only needed to rebuild copies of other services' logs."""
     services: str = ",".join(SERVICE_PORTS)
@@ -101,6 +104,11 @@ async def rebuild_service(settings: MigrateSettings, service: str, read_models: 
         database=settings.database_name,
         password=read_text_secret(settings.secrets_dir / f"{service}_migrator.password"),
         role="migrator",
+        generations=(
+            {}
+            if settings.state_dir is None
+            else read_generations(settings.state_dir, settings.community, SERVICE_PORTS)
+        ),
     )
     try:
         password = read_text_secret(settings.secrets_dir / f"nats_{AUDITOR}.password")

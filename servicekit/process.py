@@ -23,6 +23,8 @@ from eventstore.clock import ClockUnreadable, open_clock
 from eventstore.errors import LogUnavailable, ReadModelMismatch, Tampered
 from eventstore.executor import Executor
 from eventstore.log import Log
+from eventstore.losses import losses
+from eventstore.origins import OriginUnreadable
 from eventstore.tasks import end
 from eventstore.vault import ErasureList, Vault
 from servicekit import adoption, app, logs
@@ -119,7 +121,7 @@ class ServiceProcess:
             except ReadModelMismatch as error:
                 self.status.refuse_commands("read_models", str(error))
                 _log.error("read models must be replayed", exc_info=error)
-            except (Tampered, HeadUnreadable) as error:
+            except (Tampered, HeadUnreadable, OriginUnreadable) as error:
                 self.status.refuse_commands("head", str(error))
                 _log.critical("log does not agree with its last signed head, or with its stream", exc_info=error)
             except (SecretMissing, KeyFileError, ClockUnreadable, ValueError) as error:
@@ -170,6 +172,7 @@ async def open_runtime(
         await check_last_head(signer, log)
         vault = Vault(log.pool, settings.service, settings.kek, definition.locked_purposes)
         await ErasureList(settings.erasures_path).apply(vault)
+        accepted = await losses(log.pool, settings.community, settings.service)
     except BaseException:
         await log.close()
         raise
@@ -186,6 +189,7 @@ async def open_runtime(
         metrics=metrics,
         status=status,
         hears=definition.sources,
+        losses=accepted,
     )
 
 

@@ -7,7 +7,9 @@ from typing import Self
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from contracts.event import SERVICES
 from eventstore.config import LogConfig, Role
+from eventstore.origins import log_name, read_generation, read_generations
 from servicekit.log_keys import KeyFiles
 from servicekit.secrets import SecretMissing, read_bytes_secret, read_text_secret
 
@@ -65,7 +67,7 @@ class ServiceSettings(BaseSettings):
         return self.http_port or SERVICE_PORTS[self.service]
 
     def log_config(self, role: Role = "app") -> LogConfig:
-        """How to reach this service's log as one of its PostgreSQL roles. Raises SecretMissing."""
+        """How to reach this service's log as one of its PostgreSQL roles. Raises SecretMissing, OriginUnreadable."""
         return LogConfig(
             service=self.service,
             community=self.community,
@@ -75,6 +77,7 @@ class ServiceSettings(BaseSettings):
             password=read_text_secret(self.secrets_dir / f"{self.service}_{role}.password"),
             idempotency_secret=self.hmac_secret if role == "app" else b"",
             role=role,
+            generations=read_generations(self.state_dir, self.community, {*SERVICES, self.service}),
         )
 
     @property
@@ -98,12 +101,17 @@ class ServiceSettings(BaseSettings):
     @property
     def key_files(self) -> KeyFiles:
         """Where the keys lie that sign the log's heads."""
-        return KeyFiles(self.secrets_dir, self.community, self.service)
+        return KeyFiles(self.secrets_dir, self.community, self.service, self.generation)
 
     @property
     def origin(self) -> str:
-        """The checkpoint origin of the log, `chaoyangli/orders`."""
-        return f"{self.community}/{self.service}"
+        """The checkpoint origin of the log, `chaoyangli/orders`. Raises OriginUnreadable."""
+        return f"{self.community}/{log_name(self.service, self.generation)}"
+
+    @property
+    def generation(self) -> int:
+        """Which origin of the log counts, from 1. Raises OriginUnreadable."""
+        return read_generation(self.state_dir, self.community, self.service)
 
     @property
     def head_path(self) -> Path:

@@ -8,6 +8,7 @@ import structlog
 from eventstore.checkpoint import ForkRefused, Signer, SignerBusy
 from eventstore.errors import Tampered
 from eventstore.log import Log
+from eventstore.origins import check_generation
 from eventstore.proofs import prove_consistency, root_at
 from servicekit.log_keys import read_log_keys
 from servicekit.metrics import Metrics
@@ -26,11 +27,12 @@ def make_signer(settings: ServiceSettings) -> Signer:
 
 
 async def check_last_head(signer: Signer, log: Log) -> None:
-    """Compare the log with the last head signed, before commands are accepted. An empty log is signed here.
+    """Compare the log with its origin and the last head signed, before commands are accepted. Signs an empty log.
 
     Raises Tampered when the log is shorter than what was signed (an old copy was put back: restore the tail first) or
     holds something else there. A missing file prevents no command: only signing refuses then, until a head is adopted.
     """
+    await check_generation(log.pool, log.community, log.service, log.config.generation)
     head = await log.head()
     last = await asyncio.to_thread(signer.last_signed)
     if last is None:

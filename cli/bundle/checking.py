@@ -1,14 +1,15 @@
 """Checks a bundle without any server: bytes, hashes, signed heads, books and statements that follow from them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cli.audit.breaches import Check
 from cli.audit.statements import Statements
 from cli.bundle import books
 from cli.bundle.exporting import tiles_of
 from cli.place import SERVICES
-from contracts.envelope import decode
+from contracts.envelope import Recorded, decode
 from contracts.event import ContractError
 from contracts.ledger import EntryPosted, EntryReversed
 from eventstore.checkpoint import Checkpoint, CheckpointError
@@ -66,7 +67,8 @@ def _check_log(
     except (OSError, NoteError, CheckpointError, ValueError) as error:
         yield f"{service}: its head cannot be believed: {error}"
         return
-    edge, statements = PartialTiles(), Statements()
+    edge = PartialTiles()
+    watching: tuple[Check, ...] = (Statements(), _Origins(head.origin))
     for first in range(0, head.size, TILE_WIDTH):
         path = log / entries_path(first // TILE_WIDTH, min(TILE_WIDTH, head.size - first))
         try:
@@ -76,8 +78,9 @@ def _check_log(
             return
         edge, full = edge.extend([leaf_hash(body) for body in bodies])
         yield from _check_tiles(log, service, [(TileRef(tile.level, tile.index), tile.hashes) for tile in full])
-        yield from _check_events(service, bodies, first, entries, statements)
-    yield from statements.end()
+        yield from _check_events(service, bodies, first, entries, watching)
+    for each in watching:
+        yield from each.end()
     if edge.size != head.size or edge.compact_range().root() != head.root:
         yield f"{service}: the events do not hash to the head of {head.size}"
     partial = [tile for tile in tiles_of(edge.size) if tile.width < TILE_WIDTH]
@@ -88,7 +91,7 @@ def _head(log: Path, service: str, policy: TrustPolicy, checked: Checked) -> Che
     text = (log / "checkpoint").read_text(encoding="utf-8")
     origin = text.split("\n", 1)[0]
     keys = policy.log_keys(origin)
-    if not keys or origin.rpartition("/")[2] != service:
+    if not keys or service_of(origin) != service:
         raise ValueError(f"the policy knows no log {origin[:100]!r} of {service}")
     witnesses = {witness.key: witness.name for witness in policy.witnesses}
     note = open_note(text, [*keys, *witnesses])
@@ -103,8 +106,13 @@ def _head(log: Path, service: str, policy: TrustPolicy, checked: Checked) -> Che
     return head
 
 
+def service_of(origin: str) -> str:
+    """`orders` of `chaoyangli/orders` and of `chaoyangli/orders/2`."""
+    return origin.partition("/")[2].partition("/")[0]
+
+
 def _check_events(
-    service: str, bodies: list[bytes], first: int, entries: list[books.Numbered], statements: Statements
+    service: str, bodies: list[bytes], first: int, entries: list[books.Numbered], watching: Iterable[Check]
 ) -> Iterator[str]:
     for position, body in enumerate(bodies, first + 1):
         try:
@@ -116,7 +124,26 @@ def _check_events(
             yield f"{service}/{position}: it says that it is {recorded.service}/{recorded.position}"
         if service == "ledger" and isinstance(recorded.event, EntryPosted | EntryReversed):
             entries.append(books.Numbered(position, recorded.event))
-        yield from statements.hear(recorded)
+        for each in watching:
+            yield from each.hear(recorded)
+
+
+class _Origins:
+    """Every event is of the origin that LossAccepted began last, and the head is of the last one."""
+
+    def __init__(self, signed: str) -> None:
+        self._signed, self._generation = signed, 1
+
+    def hear(self, recorded: Recorded) -> Iterator[str]:
+        if recorded.type == "LossAccepted":
+            self._generation += 1
+        if recorded.generation != self._generation:
+            yield f"{recorded.service}/{recorded.position}: of origin {recorded.generation}, not {self._generation}"
+
+    def end(self) -> Iterator[str]:
+        service, _, number = self._signed.partition("/")[2].partition("/")
+        if int(number or 1) != self._generation:
+            yield f"{service}: its head is signed as {self._signed}, its events say origin {self._generation}"
 
 
 def _check_tiles(log: Path, service: str, expected: Sequence[tuple[TileRef, bytes]]) -> Iterator[str]:

@@ -15,7 +15,9 @@ from cli.place import Place, located
 from cli.recovery.bundles import BundledLog
 from cli.recovery.heads import AdoptionRefused, from_witness, opened, require_cosignature, signer_of, why_not_contained
 from eventstore.checkpoint import Checkpoint, HeadUnreadable
+from eventstore.errors import Tampered
 from eventstore.note import parse_note
+from eventstore.origins import check_generation, read_generation, recorded_generation, write_generation
 from eventstore.stream_reader import StreamReader, StreamUnreadable
 from servicekit.publishing import read_published
 
@@ -74,7 +76,8 @@ def adopt(
         raise typer.BadParameter("say one of --from-file, --from-bundle, --from-witness")
     witnesses = witnesses_of(data)
     with located(data) as place:
-        signer = signer_of(place, service)
+        recorded = asyncio.run(_recorded(place, service))
+        signer = signer_of(place, service, recorded)
         if from_file is not None:
             text = from_file.read_bytes()
         elif from_bundle is not None:
@@ -91,6 +94,8 @@ def adopt(
             raise AdoptionRefused(f"{signer.origin}: the head was not adopted: {why}{hint}")
         signer.head_path.parent.mkdir(parents=True, exist_ok=True)
         adopted = signer.adopt(kept.text)
+        if recorded != read_generation(place.state_dir, place.community, service):
+            write_generation(place.state_dir, place.community, service, recorded)
     found = {
         "log": signer.origin,
         "size": adopted.size,
@@ -105,6 +110,16 @@ def adopt(
     out.print(f"{signer.origin}: adopted the head of {adopted.size} events{by}", markup=False)
     if missing:
         out.print(f"  {why}: run `chaoyangli recover {service}`", markup=False)
+
+
+async def _recorded(place: Place, service: str) -> int:
+    """The origin that counts: by the file, or, where it was lost with the head, by the log."""
+    connection = await place.connect(service)
+    try:
+        recorded = await recorded_generation(connection, place.community, service)
+    finally:
+        await connection.close()
+    return max(recorded, read_generation(place.state_dir, place.community, service))
 
 
 async def _why_not(place: Place, service: str, head: Checkpoint) -> str | None:
@@ -128,7 +143,7 @@ async def _standing_of(place: Place, service: str, client: Any) -> dict[str, Any
     connection = await place.connect(service)
     try:
         size = await connection.fetchval(f"SELECT size FROM {service}.head")  # noqa: S608 - a service's name
-        async with StreamReader(client, service) as reader:
+        async with StreamReader(client, place.log_name(service)) as reader:
             try:
                 stream: int | None = await reader.last()
             except StreamUnreadable:
@@ -152,6 +167,11 @@ async def _standing_of(place: Place, service: str, client: Any) -> dict[str, Any
             return {**found, "todo": todo, "ok": not size}
         found["signed"] = last.size
         why = await why_not_contained(connection, service, last)
+        if why is None:
+            try:
+                await check_generation(connection, place.community, service, place.log_config(service).generation)
+            except Tampered as tampered:
+                return {**found, "todo": str(tampered)}
         if why is None and stream is not None and stream > size:
             why = f"the log has {size} events, its stream {stream}"
         if why is not None:

@@ -89,7 +89,7 @@ def replace_it(
 def _of(service: str, data: Path | None) -> tuple[Kept, KeyFiles]:
     chosen(service)
     kept = kept_at(data)
-    return kept, KeyFiles(kept.secrets_dir, kept.community, service)
+    return kept, kept.key_files(service)
 
 
 def _require_standing_still(data: Path | None) -> None:

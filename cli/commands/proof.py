@@ -59,7 +59,7 @@ def _spoken_of(checkpoint: bytes, place: Place, services: Sequence[str]) -> str:
     """The one of these services whose head this is. Raises typer.BadParameter."""
     origin = checkpoint.split(b"\n", 1)[0].decode("utf-8", "replace")
     for name in services:
-        if origin == f"{place.community}/{name}":
+        if origin == place.origin(name):
             return name
     raise typer.BadParameter(f"{origin[:200]!r} is no log of {', '.join(services)} here")
 

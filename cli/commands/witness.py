@@ -15,6 +15,7 @@ from cli.output import local, out, print_json
 from cli.place import DEFAULT_DATA, SERVICES
 from eventstore.checkpoint import Checkpoint
 from eventstore.note import NoteError, VerifierKey, open_note
+from eventstore.origins import read_generation
 from eventstore.trust_policy import TrustPolicy
 from servicekit.log_keys import KeyFiles, LogKeys, read_log_keys
 from servicekit.publishing import WITNESSES_FILE, WitnessesUnreadable, cosigners, read_published, read_witnesses
@@ -98,15 +99,21 @@ def status(data: Data = None, as_json: Json = False) -> None:
         raise typer.Exit(CHECK_FAILED)
 
 
-def _trust_policy(data: Data = None) -> None:
+def _trust_policy(
+    data: Data = None,
+    origin: Annotated[
+        int | None,
+        typer.Option("--origin", help="Of the logs as they were in this origin, before a loss was accepted.", min=1),
+    ] = None,
+) -> None:
     """Print what others need to check our logs: a trust policy (C2SP tlog-policy) with all keys."""
-    out.print(policy_text(data), end="", markup=False)
+    out.print(policy_text(data, origin), end="", markup=False)
 
 
-def policy_text(data: Path | None) -> str:
-    """The trust policy of this place. Raises StackError."""
+def policy_text(data: Path | None, origin: int | None = None) -> str:
+    """The trust policy of this place, or of its logs in an earlier origin. Raises StackError, OriginUnreadable."""
     kept = kept_at(data)
-    return "".join(f"{line}\n" for line in _policy_lines(kept, _witnesses(kept)))
+    return "".join(f"{line}\n" for line in _policy_lines(kept, _witnesses(kept), origin))
 
 
 def witnesses_of(data: Path | None) -> TrustPolicy:
@@ -135,8 +142,17 @@ class Kept:
     state_dir: Path
     witnesses: Path | None
 
-    def log_keys(self, service: str) -> LogKeys:
-        return read_log_keys(KeyFiles(self.secrets_dir, self.community, service))
+    def generation(self, service: str) -> int:
+        """Which origin of a log counts. Raises OriginUnreadable."""
+        return read_generation(self.state_dir, self.community, service)
+
+    def key_files(self, service: str, generation: int | None = None) -> KeyFiles:
+        """Where the keys of a log lie, in the origin that counts or in another."""
+        return KeyFiles(self.secrets_dir, self.community, service, generation or self.generation(service))
+
+    def log_keys(self, service: str, generation: int | None = None) -> LogKeys:
+        """The keys of a log, in the origin that counts or in another. Raises KeyFileError, OriginUnreadable."""
+        return read_log_keys(self.key_files(service, generation))
 
 
 def kept_at(data: Path | None) -> Kept:
@@ -164,12 +180,16 @@ def _witnesses(kept: Kept) -> TrustPolicy:
         raise StackError(str(error)) from None
 
 
-def _policy_lines(kept: Kept, witnesses: TrustPolicy) -> Iterator[str]:
+def _policy_lines(kept: Kept, witnesses: TrustPolicy, origin: int | None) -> Iterator[str]:
     yield "# Whose signatures are under the heads of these logs, and how many witnesses are enough."
-    for service in SERVICES:
-        keys = kept.log_keys(service)
+    counted = {service: kept.generation(service) for service in SERVICES}
+    for service, number in ((service, min(origin or now, now)) for service, now in counted.items()):
+        keys = kept.log_keys(service, number)
         yield from (f"log {key}" for key in keys.good)
         yield from (f"# stolen, believe it no more: {key}" for key in keys.stolen)
+        if number > 1:
+            # A policy names a public key once: what was signed before has a policy of its own.
+            yield f"# {service}: a loss was accepted; as it was before: chaoyangli trust-policy --origin {number - 1}"
     if not witnesses.witnesses:
         yield "# 尚无外部见证 · no outside witness is named"
     yield from (f"witness {one.name} {one.key} {one.url}" for one in witnesses.witnesses)

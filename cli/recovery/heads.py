@@ -31,9 +31,9 @@ class Kept:
     cosigned: tuple[str, ...]
 
 
-def signer_of(place: Place, service: str) -> Signer:
-    """The signer of one log. Raises KeyFileError."""
-    return read_log_keys(place.key_files(service)).signer(place.head_directory / service / "head")
+def signer_of(place: Place, service: str, generation: int | None = None) -> Signer:
+    """The signer of one log, in the origin that counts or in another. Raises KeyFileError, OriginUnreadable."""
+    return read_log_keys(place.key_files(service, generation)).signer(place.head_directory / service / "head")
 
 
 def opened(signer: Signer, text: bytes, witnesses: TrustPolicy) -> Kept:

@@ -1,26 +1,38 @@
 """recover, from the look at every log to its read models: everything is checked before anything is written.
 
 All logs lie in one database and came back from one copy of it, so all tails are put back in one transaction: a consumer
-never stands beyond the log that it hears, and a crash leaves either all of it or nothing, to be begun again.
+never stands beyond the log that it hears, and a crash leaves either all of it or nothing, to be begun again. A loss
+that is accepted goes with them (decision 0010).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import nats
 
 from cli.output import Tell
 from cli.place import SERVICES, Place
+from cli.recovery.accepting import begin, published, require_stopped, without_begun
 from cli.recovery.heads import signer_of
 from cli.recovery.sources import LogReader, Source, Stream, connected, gathered
 from eventstore.checkpoint import NoHead
+from eventstore.losses import Forgotten, Orphan, first_lost_at, forget, forget_durables, orphans, with_loss
 from eventstore.read_model import models_version
-from eventstore.recovery import Tail, base_of, checked, move_heard, put_back
+from eventstore.recovery import Tail, base_of, checked, continuing, move_heard, put_back
 from eventstore.replay import replay
 from servicekit.migrate import MigrateSettings, definition_of
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Whose loss is accepted, and by whom."""
+
+    services: Collection[str]
+    actor: UUID
 
 
 @dataclass
@@ -36,6 +48,16 @@ class Recovered:
     """Sources whose consumer was moved on, and to where: what the tail shows to have been acted upon."""
     rebuilt: bool = False
     """Whether its read models were folded anew."""
+    lost: tuple[int, int] | None = None
+    """First and last number that the old origin has and nobody has any more."""
+    origin: str = ""
+    """The origin that counts now."""
+    forgotten: list[Forgotten] = field(default_factory=list)
+    """Who had heard what is lost, and no longer counts it."""
+    durables: list[str] = field(default_factory=list)
+    """Outsiders' durables on the old stream, not made again on the new one."""
+    orphans: list[Orphan] = field(default_factory=list)
+    """Events here whose cause is lost."""
 
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -47,21 +69,38 @@ class Recovered:
             "sources": self.sources,
             "heard": self.heard,
             "rebuilt": self.rebuilt,
+            "lost": self.lost and list(self.lost),
+            "origin": self.origin,
+            "forgotten": [asdict(one) for one in self.forgotten],
+            "durables": self.durables,
+            "orphans": [asdict(one) for one in self.orphans],
         }
 
 
-async def recover(place: Place, services: Sequence[str], sources: Sequence[Source], tell: Tell) -> list[Recovered]:
+async def recover(
+    place: Place, services: Sequence[str], sources: Sequence[Source], tell: Tell, accepted: Accepted | None = None
+) -> list[Recovered]:
     """Put the missing tails of these logs back, then rebuild the read models that are behind.
 
+    `accepted`: what these logs lack, and nobody has, is lost; they begin a new origin. The services must be stopped.
     Raises NoHead, TailRefused, BundleRefused, SourceUnreachable, HeadUnreadable: then nothing was written. Raises as
     `replay` does after the logs were put right: the read models are then rebuilt by the next `recover`.
     """
     client = await nats.connect(**place.nats_arguments())
     try:
         async with connected(superuser_dsn(place)) as connection:
-            tails, found = await _look(place, connection, services, [*sources, Stream(client)], tell)
+            losing: Collection[str] = ()
+            if accepted is not None:
+                await require_stopped(connection)
+                losing = await without_begun(place, connection, accepted.services)
+            seen = [*sources, Stream(client, place.log_name)]
+            tails, found = await _look(place, connection, services, seen, tell, accepted, losing)
             async with connection.transaction():
                 await _write(connection, tails, found, tell)
+            for service in losing:
+                await begin(place, connection, service)
+            for service in services:
+                found[service].origin = place.origin(service)
     finally:
         await client.close()
     await _rebuild(place, found, tell)
@@ -80,7 +119,13 @@ def superuser_dsn(place: Place) -> str:
 
 
 async def _look(
-    place: Place, connection: asyncpg.Connection, services: Sequence[str], sources: Sequence[Source], tell: Tell
+    place: Place,
+    connection: asyncpg.Connection,
+    services: Sequence[str],
+    sources: Sequence[Source],
+    tell: Tell,
+    accepted: Accepted | None,
+    losing: Collection[str],
 ) -> tuple[list[Tail], dict[str, Recovered]]:
     """Gather and check every tail. Writes nothing."""
     tails, found = [], {}
@@ -94,8 +139,15 @@ async def _look(
             )
         base = await base_of(connection, service)
         bodies, names = await gathered(service, base, sources)
-        tail = await checked(connection, place.log_config(service, "migrator"), base, bodies, signed)
+        config = place.log_config(service, "migrator")
+        if accepted is not None and service in losing:
+            left = await continuing(connection, config, base, bodies)
+            tail = await with_loss(connection, left, signed, published(place, service), accepted.actor)
+        else:
+            left = tail = await checked(connection, config, base, bodies, signed)
         found[service] = Recovered(service, base.size, tail.size, signed.size, names)
+        if left is not tail:
+            found[service].lost = (left.size + 1, signed.size)
         if tail.events:
             tails.append(tail)
         tell("check", number, len(services))
@@ -108,10 +160,25 @@ async def _write(
     for number, tail in enumerate(tails, 1):
         await put_back(connection, tail)
         tell("put back", number, len(tails))
+    lost = {service: one.lost for service, one in found.items() if one.lost is not None}
     for tail in tails:
         service = tail.config.service
-        moved = await move_heard(connection, tail, [source for source in SERVICES if source != service])
-        found[service].heard = dict(moved)
+        others = [source for source in SERVICES if source != service]
+        found[service].heard = dict(await move_heard(connection, tail, others, all_there=not lost))
+    for source, (first, _) in lost.items():
+        found[source].durables = await forget_durables(connection, source)
+        for listener in SERVICES:
+            forgotten = None if listener == source else await forget(connection, listener, source, first - 1)
+            if forgotten is not None:
+                found[source].forgotten.append(forgotten)
+                found[listener].heard[source] = first - 1
+    if lost:
+        for orphan in await orphans(
+            connection,
+            SERVICES,
+            await first_lost_at(connection, {service: first for service, (first, _) in lost.items()}),
+        ):
+            found[orphan.service].orphans.append(orphan)
 
 
 async def _rebuild(place: Place, found: Mapping[str, Recovered], tell: Tell) -> None:

@@ -1,6 +1,6 @@
 """Where a log's missing events may still lie: a bundle, another database, the stream."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol
@@ -66,12 +66,13 @@ class Stream:
 
     name = "the stream"
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, client: Client, log_name: Callable[[str], str]) -> None:
+        """`log_name`: how the log of a service is named now."""
+        self._client, self._log_name = client, log_name
 
     async def bodies(self, service: str, after: int) -> list[bytes]:
         found: list[bytes] = []
-        async with StreamReader(self._client, service) as reader:
+        async with StreamReader(self._client, self._log_name(service)) as reader:
             while await reader.last() > after + len(found):
                 messages = await reader.read(after + len(found) + 1)
                 for message in messages:

@@ -98,11 +98,17 @@ _NUMBERS = {
     "variance_fen": 0,
     "deposited_fen": 20_000,
     "refunded_fen": 20_000,
+    "signed_size": 1_087,
+    "first_lost": 947,
+    "last_lost": 1_087,
+    "proven_size": 938,
     "score": 5,
     "to_minute": 720,
 }
 _TEXTS = {
     "period": "2026-02",
+    "old_origin": f"{COMMUNITY}/orders",
+    "new_origin": f"{COMMUNITY}/orders/2",
     "order_no": "20260305",
     "into_order_no": "20260304",
     "orders": "20260305",
@@ -221,6 +227,8 @@ def example(cls: type[Event], stream_category: str, position: int) -> bytes:
     """One complete event, with every field that its class has and its story has a place for."""
     left_out = _LEFT_OUT.get(cls.__name__, set())
     data = {name: value for name, value in _object(event_schema(cls), cls.__name__).items() if name not in left_out}
+    if "old_origin" in data:
+        data |= {"old_origin": f"{COMMUNITY}/{cls.service}", "new_origin": f"{COMMUNITY}/{cls.service}/2"}
     event = cls.model_validate_json(to_json(data))
     of_the_stream = (f"{stream_category}_id", "principal_id", "person_a_id", next(iter(data)))
     stream_id = next(data[name] for name in of_the_stream if name in data)
@@ -229,6 +237,7 @@ def example(cls: type[Event], stream_category: str, position: int) -> bytes:
         type=cls.__name__,
         service=cls.service,
         version=cls.version,
+        generation=2 if "old_origin" in data else 1,
         community=COMMUNITY,
         position=position,
         stream=f"{stream_category}-{stream_id}",

@@ -58,7 +58,10 @@ def envelope_schema() -> Schema:
         "properties": {
             "specversion": {"const": "1.0"},
             "id": {**uuid, "description": "Unique; the Nats-Msg-Id. Seen again: the same event again."},
-            "source": text("/community/service", pattern="^/[a-z0-9][a-z0-9_-]*/[a-z0-9][a-z0-9_-]*$"),
+            "source": text(
+                "/community/service, after an accepted loss /community/service/2",
+                pattern="^/[a-z0-9][a-z0-9_-]*/[a-z0-9][a-z0-9_-]*(/[1-9][0-9]{0,3})?$",
+            ),
             "type": text("The event's name."),
             "subject": text("The stream: an aggregate's name and id, such as order-<uuid>."),
             "time": text("When it was recorded, UTC; never decreases within a log.", format="date-time"),

@@ -40,6 +40,8 @@ from contracts.ledger.bank import (
 )
 from contracts.ledger.beside import (
     ErasureEvent,
+    LossAccepted,
+    OriginEvent,
     PersonDataErased,
     PolicyAdopted,
     PolicyEvent,
@@ -205,6 +207,7 @@ __all__ = [
     "ItemReason",
     "KeyEndReason",
     "KeyId",
+    "LossAccepted",
     "MarketDisclosed",
     "MarketEvent",
     "MarketFact",
@@ -214,6 +217,7 @@ __all__ = [
     "MatchedBy",
     "OpenEntry",
     "OpenLine",
+    "OriginEvent",
     "PeriodClosed",
     "PersonDataErased",
     "PledgedGoods",

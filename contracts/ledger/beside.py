@@ -1,6 +1,6 @@
 """What the ledger says of itself: data erased, figures adopted."""
 
-from contracts.event import PersonDataErasedFields, PolicyAdoptedFields
+from contracts.event import LossAcceptedFields, PersonDataErasedFields, PolicyAdoptedFields
 
 
 class PersonDataErased(PersonDataErasedFields, service="ledger", audience="internal"):
@@ -11,5 +11,10 @@ class PolicyAdopted(PolicyAdoptedFields, service="ledger", audience="public"):
     """规则已采用 — the ledger's figures changed from a moment on."""
 
 
+class LossAccepted(LossAcceptedFields, service="ledger", audience="public"):
+    """已接受丢失 — signed events of ledger's log are gone for good, and it goes on under a new origin."""
+
+
 ErasureEvent = PersonDataErased
 PolicyEvent = PolicyAdopted
+OriginEvent = LossAccepted

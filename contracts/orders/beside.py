@@ -10,6 +10,7 @@ from contracts.event import (
     Digest,
     Event,
     Instant,
+    LossAcceptedFields,
     Minutes,
     PersonDataErasedFields,
     PolicyAdoptedFields,
@@ -129,6 +130,10 @@ class PolicyAdopted(PolicyAdoptedFields, service="orders", audience="public"):
     """规则已采用 — orders' figures changed from a moment on."""
 
 
+class LossAccepted(LossAcceptedFields, service="orders", audience="public"):
+    """已接受丢失 — signed events of orders' log are gone for good, and it goes on under a new origin."""
+
+
 OrderEvent = (
     OrderPlaced
     | OrderInfoRequested
@@ -195,3 +200,4 @@ ErasureEvent = PersonDataErased
 
 
 PolicyEvent = PolicyAdopted
+OriginEvent = LossAccepted

@@ -4,7 +4,16 @@ from typing import Literal
 from uuid import UUID
 
 from contracts.command import Channel, Role
-from contracts.event import Code, Digest, Event, Instant, PersonDataErasedFields, PolicyAdoptedFields, UnitCode
+from contracts.event import (
+    Code,
+    Digest,
+    Event,
+    Instant,
+    LossAcceptedFields,
+    PersonDataErasedFields,
+    PolicyAdoptedFields,
+    UnitCode,
+)
 
 RoleScope = Literal["community", "street", "grid", "station", "team", "entrance"]
 
@@ -163,6 +172,10 @@ class PersonDataErased(PersonDataErasedFields, service="volunteers", audience="i
     """个人信息已删除 — volunteers destroyed its keys for an erased person."""
 
 
+class LossAccepted(LossAcceptedFields, service="volunteers", audience="public"):
+    """已接受丢失 — signed events of volunteers' log are gone for good, and it goes on under a new origin."""
+
+
 class PolicyAdopted(PolicyAdoptedFields, service="volunteers", audience="public"):
     """规则已采用 — volunteers' figures changed from a moment on."""
 
@@ -188,3 +201,4 @@ ErasureEvent = PersonDataErased
 
 
 PolicyEvent = PolicyAdopted
+OriginEvent = LossAccepted

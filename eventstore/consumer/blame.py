@@ -102,6 +102,7 @@ def _as_recorded(log: Log, parts: Sequence[StreamAppend], position: int, at: Any
                     type=event.type,
                     service=log.service,
                     community=log.community,
+                    generation=log.config.generation,
                     recorded_at=at,
                     event=event,
                     actor="system",

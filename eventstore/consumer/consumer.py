@@ -67,7 +67,8 @@ class Consumer:
         self.source = reactions.source
         self.listener = log.service
         self.durable = streams.durable_name(log.service)
-        self._stream = streams.stream_name(self.source)
+        self._source_log = log.config.log_name(self.source)
+        self._stream = streams.stream_name(self._source_log)
         self._community = log.community
         self._connection = connection
         self._batch_messages = min(batch_messages, streams.MAX_ACK_PENDING)
@@ -90,7 +91,7 @@ class Consumer:
 
     def _subscribe(self) -> BatchPullStreamSubscriber:
         subscriber = self._connection.broker.subscriber(
-            f"{self._community}.{self.source}.>",
+            streams.subjects(self._community, self._source_log),
             stream=JStream(self._stream, declare=False),
             durable=self.durable,
             pull_sub=PullSub(batch_size=self._batch_messages, timeout=FETCH_SECONDS, batch=True),

@@ -72,7 +72,7 @@ async def replay(
             if copies is not None and source in copies:
                 run.histories[source] = HeardHistory(source, copies[source])
             elif nats is not None:
-                reader = await stack.enter_async_context(StreamReader(nats, source))
+                reader = await stack.enter_async_context(StreamReader(nats, config.log_name(source)))
                 run.histories[source] = HeardHistory(source, reader)
         if swap:
             return await swap_in(run)

@@ -114,7 +114,7 @@ async def verify(
         stack.push_async_callback(connection.close)
         comparison = None
         if nats is not None:
-            reader = await stack.enter_async_context(StreamReader(nats, config.service))
+            reader = await stack.enter_async_context(StreamReader(nats, config.name))
             comparison = StreamComparison(config, reader, findings)
             await comparison.begin()
         async with connection.transaction(isolation="repeatable_read", readonly=True):

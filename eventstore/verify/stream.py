@@ -109,7 +109,7 @@ class StreamComparison:
         kind = row["type"]
         expected = self._subjects.get(kind)
         if expected is None:
-            expected = self._subjects[kind] = subject(self._config.community, self._config.service, kind)
+            expected = self._subjects[kind] = subject(self._config.community, self._config.name, kind)
         wrong = []
         if message.body != row["body"]:
             wrong.append("body")

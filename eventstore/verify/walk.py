@@ -11,6 +11,7 @@ import orjson
 from eventstore.compact_range import CompactRange, FullTile, PartialTiles
 from eventstore.config import LogConfig
 from eventstore.merkle import EMPTY_ROOT, HASH_BYTES, range_nodes
+from eventstore.origins import log_name, stream_of_losses
 from eventstore.tiles import TILE_HEIGHT, TILE_WIDTH, TileRef, group_roots
 from eventstore.verify.findings import Findings
 
@@ -25,7 +26,8 @@ class Walk:
         self, config: LogConfig, connection: asyncpg.Connection, findings: Findings, checkpoint_size: int | None
     ) -> None:
         self._schema = config.schema
-        self._source = f"/{config.community}/{config.service}"
+        self._config = config
+        self._generation = 1
         self._connection = connection
         self._findings = findings
         self._checkpoint_size = checkpoint_size
@@ -59,6 +61,10 @@ class Walk:
 
     async def end(self) -> None:
         """Hold the head row and the number of tiles against what was read."""
+        if self._generation != self._config.generation:
+            recorded = log_name(self._config.service, self._generation)
+            found = f"by its events the log is {recorded}, by the file beside its signed head {self._config.name}"
+            self._findings.add("origin", found)
         if self._head is None:
             self._findings.add("head", "the head row is missing")
             return
@@ -121,7 +127,10 @@ class Walk:
         except (ValueError, KeyError, TypeError) as error:
             self._findings.add("body", f"event {position}: the body is no event: {error!r}", position)
             return
-        columns = (position, row["stream"], row["version"], str(row["event_id"]), row["type"], self._source)
+        if row["stream"] == stream_of_losses(self._config.community, self._config.service):
+            self._generation += 1
+        source = f"/{self._config.community}/{log_name(self._config.service, self._generation)}"
+        columns = (position, row["stream"], row["version"], str(row["event_id"]), row["type"], source)
         wrong = []
         if in_body != columns:
             names = ("position", "stream", "version", "event_id", "type", "source")

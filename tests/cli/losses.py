@@ -67,7 +67,7 @@ def roots(data: Path) -> dict[str, str]:
 def sizes(data: Path) -> dict[str, int]:
     """How many events each log has, whatever else is the matter."""
     said = say("checkpoint", "show", "--data", data, "--json")
-    return {one["log"].rpartition("/")[2]: one["size"] for one in said.document["logs"]}
+    return {one["log"].split("/")[1]: one["size"] for one in said.document["logs"]}
 
 
 def all_signed(data: Path) -> bool:

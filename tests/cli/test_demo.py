@@ -20,6 +20,10 @@ SERVICES = ["orders", "volunteers", "ledger", "notify"]
 NOT_SHOWN = {
     ("ledger", "EntryRefused"): "a second wall: volunteers credits nothing that the books would refuse",
     ("notify", "NotificationUnknown"): "takes a crash between handing over and writing it down",
+    **{
+        (service, "LossAccepted"): "nothing is lost in the demo: tests/cli/test_accept_loss.py loses it"
+        for service in ("orders", "volunteers", "ledger", "notify")
+    },
     ("volunteers", "TeamDormant"): "takes three months in which a team does nothing: a full year shows it",
 }
 """Event → why the small community's days do not show it."""

@@ -44,6 +44,7 @@ ALLOWED_PATTERNS = {
     r"^[0-9]{4}-(0[1-9]|1[0-2])$",
     r"^[A-Za-z0-9+/]{43}=$",
     r"^[A-Za-z0-9+/]{86}==$",
+    r"^[a-z][a-z0-9_]{0,31}/[a-z][a-z0-9_]{0,31}(/[1-9][0-9]{0,3})?$",
 }
 PERSONAL = re.compile(
     r"(^|_)(name|phone|mobile|address|email|birthday|birth|note|text|title|comment|description|words)$"
@@ -74,7 +75,9 @@ def test_an_event_says_its_meaning_in_both_tongues(cls: type[Event]) -> None:
 
 @pytest.mark.parametrize("cls", ALL)
 def test_what_is_about_people_is_internal(cls: type[Event]) -> None:
-    if cls.__name__.startswith(INTERNAL) or (cls.service == "notify" and cls.__name__ != "PolicyAdopted"):
+    if cls.__name__.startswith(INTERNAL) or (
+        cls.service == "notify" and cls.__name__ not in ("PolicyAdopted", "LossAccepted")
+    ):
         assert cls.audience == "internal"
 
 

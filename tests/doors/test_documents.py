@@ -59,6 +59,8 @@ OPEN_TO_ALL = {
     "/metrics",
     "/checkpoint",
     "/tile/{path}",
+    "/{origin}/checkpoint",
+    "/{origin}/tile/{path}",
     "/fund/bank.json",
     "/fund/due.json",
     "/fund/entries.json",

@@ -298,10 +298,12 @@ TABLE += said_by_the_fund.ROWS
 SILENT = {
     "orders": {
         "InquiryRecorded", "ServiceItemPublished", "ServiceItemRetired", "PersonDataErased", "PolicyAdopted",
+        "LossAccepted",
         "FollowUpDismissed",
     },
     "ledger": {
         "DonationPledged", "ReceiptWaived", "EntryReversed", "EntryRefused", "PersonDataErased", "PolicyAdopted",
+        "LossAccepted",
         "HoldPlaced", "HoldReleased", "PeriodClosed", "SigningKeyRegistered", "SigningKeyConfirmed",
         "SigningKeyRevoked", "InKindReceived", "InKindAllocated", "InKindDelivered", "InKindWrittenOff", "InKindSold",
         "MarketSessionOpened", "SaleRecorded", "SaleVoided", "MarketReconciled",

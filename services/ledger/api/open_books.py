@@ -74,6 +74,7 @@ async def read_fund_page(runtime: Running, before: Annotated[int, Query(ge=2, le
         entries=[_shown(line, words) for line in lines],
         before=last_no - SHOWN + 1,
         witnesses=head.witnesses,
+        losses=runtime.losses,
         vkey=str(runtime.signer.verifier_key),
         host=host_charity(),
         bank={
