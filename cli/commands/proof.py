@@ -11,8 +11,9 @@ import typer
 from rich.table import Table
 
 from cli.commands.options import Data, Json, Service, chosen
+from cli.elsewhere import Elsewhere
 from cli.output import Tell, out, print_json, progress
-from cli.place import Place, located
+from cli.place import SERVICES, Place, located
 from eventstore.replay import ReplayReport, replay
 from eventstore.verify import VerifyReport, verify
 from servicekit.log_keys import read_log_keys
@@ -123,6 +124,11 @@ def _replay(
         typer.Option("--until", help="A position (with --service), or a time such as 2026-11-01T09:00+08:00."),
     ] = None,
     swap: Annotated[bool, typer.Option("--swap", help="Put the rebuilt tables in the place of the live ones.")] = False,
+    source: Annotated[
+        str,
+        typer.Option("--from", help="Where the events come from: postgresql, stream, or bundle:DIRECTORY (or a ZIP)."),
+    ] = "postgresql",
+    hashes: Annotated[bool, typer.Option("--hashes", help="Print the content hash of every table.")] = False,
     as_json: Json = False,
 ) -> None:
     """Fold every read model from its history again and compare it with the live one, row by row."""
@@ -131,7 +137,10 @@ def _replay(
     if swap and until is not None:
         raise typer.BadParameter("--swap goes to the end of the log, not --until")
     with located(data) as place, progress(not as_json) as tell:
-        reports = asyncio.run(replay_all(place, services, tell, until=moment, swap=swap))
+        elsewhere = Elsewhere.named(source, place)
+        reports = asyncio.run(
+            replay_all(place, services, tell, until=moment, swap=swap, elsewhere=elsewhere, hashes=hashes)
+        )
     if as_json:
         print_json({"ok": all(one.ok for one in reports), "services": {one.service: one.to_json() for one in reports}})
     else:
@@ -163,8 +172,10 @@ async def replay_all(
     *,
     until: int | datetime | None = None,
     swap: bool = False,
+    elsewhere: "Elsewhere | None" = None,
+    hashes: bool = False,
 ) -> list[ReplayReport]:
-    """Replay these services' read models, one after the other."""
+    """Replay these services' read models, one after the other. `elsewhere`: from there instead of PostgreSQL."""
     from servicekit.migrate import definition_of  # loads the services: nothing that other commands should wait for
 
     client = await nats.connect(**place.nats_arguments())
@@ -177,6 +188,9 @@ async def replay_all(
                 swap=swap,
                 progress=lambda done, total, what=service: tell(what, done, total),  # type: ignore[misc]
                 nats=client,
+                own=None if elsewhere is None else elsewhere.reader(service, client),
+                copies=None if elsewhere is None else {name: elsewhere.reader(name, client) for name in SERVICES},
+                hashes=hashes,
             )
             for service in services
         ]
@@ -201,11 +215,12 @@ def _tell_replay(report: ReplayReport) -> None:
     out.print(f"  up to position {report.position}{heard}", markup=False)
     if report.note:
         out.print(f"  {report.note}", markup=False)
-    table = Table("table", "from", "rows", "live", "equal")
+    hashed = any(one.content_sha256 for one in report.tables)
+    table = Table("table", "from", "rows", "live", "equal", *(["content sha256"] if hashed else []))
     for one in report.tables:
         live = "–" if one.live_rows is None else str(one.live_rows)
         equal = {True: "yes", False: "NO", None: "–"}[one.equal]
-        table.add_row(one.name, one.source, str(one.rows), live, equal)
+        table.add_row(one.name, one.source, str(one.rows), live, equal, *([one.content_sha256 or ""] if hashed else []))
     out.print(table)
     if report.schema:
         out.print(f"  the tables are in schema {report.schema}")

@@ -23,7 +23,7 @@ from eventstore.config import LogConfig
 from eventstore.errors import LogUnavailable
 from eventstore.read_model import ReadModel, models_version
 from eventstore.replay.comparing import Difference, TableReport, compare_tables, count_tables
-from eventstore.replay.projector import HeardHistory, Messages, OwnHistory, ReplayFailed
+from eventstore.replay.projector import HeardHistory, HistoryElsewhere, Messages, OwnHistory, ReplayFailed
 from eventstore.replay.run import Goal, Progress, ReplayRefused, ReplayReport, Run, live_state
 from eventstore.replay.swap import swap_in
 from eventstore.stream_reader import StreamReader
@@ -51,12 +51,16 @@ async def replay(
     progress: Progress | None = None,
     nats: Client | None = None,
     copies: Mapping[str, Messages] | None = None,
+    own: Messages | None = None,
+    hashes: bool = False,
 ) -> ReplayReport:
     """Fold the read models from position 1; see the module for the three ways.
 
     `config` is the migrator's. `until`: a position of the service's own log, or a time; copies are then folded as far
     as their logs were recorded at that time, and heard. `nats` is needed where other logs were heard: a client that may
-    read their streams directly; or `copies`: for each source, what reads its log elsewhere. Raises ReplayRefused,
+    read their streams directly; or `copies`: for each source, what reads its log elsewhere. `own`: what reads the
+    service's own log elsewhere than in PostgreSQL, which then only says how far to fold and holds the tables. `hashes`:
+    report each table's content hash. Raises ReplayRefused,
     ReplayFailed, Tampered, StreamUnreadable, LogUnavailable: the live tables are as before.
     """
     if config.role != "migrator":
@@ -67,7 +71,8 @@ async def replay(
         raise ReplayRefused("only read models folded to the end can be swapped in: leave `until` out")
     started = time.perf_counter()
     async with _connected(config) as connection, _connection(config) as reading, AsyncExitStack() as stack:
-        run = Run(config, read_models, connection, progress, started, OwnHistory(reading, config.schema))
+        log = OwnHistory(reading, config.schema) if own is None else HistoryElsewhere(own, config.service)
+        run = Run(config, read_models, connection, progress, started, log, hashes=hashes)
         for source in sorted({model.source for model in read_models} - {config.service}):
             if copies is not None and source in copies:
                 run.histories[source] = HeardHistory(source, copies[source])
@@ -130,6 +135,7 @@ async def _check(run: Run) -> ReplayReport:
             tables = await count_tables(run.connection, run.config.shadow_schema, run.models)
         else:
             tables = await compare_tables(run.connection, run.config.read_schema, run.config.shadow_schema, run.models)
+        tables = await run.hashed(run.config.shadow_schema, tables)
         return run.report(projection, goal, live, tables=tables, compared=not note, note=note)
     finally:
         await transaction.rollback()
@@ -167,6 +173,7 @@ async def _as_of(run: Run, until: int | datetime) -> ReplayReport:
         await run.fold(projection, goal)
         await run.fill_shadow(projection)
         tables = await count_tables(connection, config.shadow_schema, run.models)
+        tables = await run.hashed(config.shadow_schema, tables)
     return run.report(projection, goal, live, tables=tables, schema=config.shadow_schema)
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import asyncpg
@@ -31,6 +31,8 @@ class TableReport:
     equal: bool | None = None
     differences: int = 0
     first_difference: Difference | None = None
+    content_sha256: str | None = None
+    """`content_hash` of the rows folded; None when it was not asked for."""
 
     def to_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -42,6 +44,7 @@ class TableReport:
             "live_rows": self.live_rows,
             "equal": self.equal,
             "differences": self.differences,
+            "content_sha256": self.content_sha256,
             "first_difference": first and {"key": first.key, "live": first.live, "replayed": first.replayed},
         }
 
@@ -60,6 +63,25 @@ async def count_tables(connection: asyncpg.Connection, schema: str, models: Sequ
         )
         for source, table in tables_of(models)
     ]
+
+
+async def with_hashes(connection: asyncpg.Connection, schema: str, reports: Sequence[TableReport]) -> list[TableReport]:
+    """The same reports, each with the content hash of its table in this schema."""
+    return [replace(one, content_sha256=await content_hash(connection, schema, one.name)) for one in reports]
+
+
+async def content_hash(connection: asyncpg.Connection, schema: str, table: str) -> str:
+    """What a table holds, as one hash that does not depend on where its rows came from or in which order they lie.
+
+    The SHA-256 of each row's JSON (PostgreSQL's `to_jsonb(row)::text`, times in UTC); these hashes sorted as bytes, put
+    one after another, and hashed again. In hex.
+    """
+    hashed: str = await connection.fetchval(
+        f"""SELECT encode(sha256(coalesce(string_agg(hash, ''::bytea ORDER BY hash), ''::bytea)), 'hex')
+            FROM (SELECT sha256(convert_to(to_jsonb(t)::text, 'UTF8')) AS hash
+                  FROM {schema}.{_quoted(table)} t) AS hashes"""
+    )
+    return hashed
 
 
 async def compare_tables(

@@ -14,7 +14,7 @@ from eventstore.config import LogConfig
 from eventstore.dead_letters import COPIES, UNREADABLE
 from eventstore.errors import EngineError
 from eventstore.read_model import ReadModel, models_version
-from eventstore.replay.comparing import TableReport
+from eventstore.replay.comparing import TableReport, with_hashes
 from eventstore.replay.projector import HeardHistory, OwnHistory, Projection, ReplayFailed, no_collections
 from eventstore.replay.shadow import Shadow
 
@@ -96,6 +96,7 @@ class Run:
     log: OwnHistory
     histories: dict[str, HeardHistory] = field(default_factory=dict)
     shadow: Shadow | None = None
+    hashes: bool = False
 
     @property
     def version(self) -> str:
@@ -131,6 +132,10 @@ class Run:
             {source: heard.get(source, 0) for source in sources},
             {source: frozenset(positions) for source, positions in left_out.items()},
         )
+
+    async def hashed(self, schema: str, tables: list[TableReport]) -> list[TableReport]:
+        """The reports with content hashes, where they were asked for."""
+        return await with_hashes(self.connection, schema, tables) if self.hashes else tables
 
     def history(self, source: str) -> HeardHistory:
         history = self.histories.get(source)

@@ -31,7 +31,7 @@ async def swap_in(run: Run) -> ReplayReport:
         await drop(run, config.shadow_schema)
         raise
     await drop(run, f"{config.read_schema}_old")
-    tables = await count_tables(connection, config.read_schema, run.models)
+    tables = await run.hashed(config.read_schema, await count_tables(connection, config.read_schema, run.models))
     return run.report(projection, goal, live, tables=tables, swapped=True, schema=config.read_schema)
 
 

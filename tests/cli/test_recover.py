@@ -297,3 +297,46 @@ def _answers(url):
         return httpx.get(f"{url}/livez").status_code == 200
     except httpx.TransportError:
         return False
+
+
+def test_read_models_are_the_same_from_postgresql_the_streams_and_a_bundle_alone(losses, whole):
+    data = losses.place / "whole"
+
+    def folded(source):
+        said = say("replay", "--from", source, "--hashes", "--data", data, "--json")
+        assert said.code == OK, said
+        assert all(one["compared"] for one in said.document["services"].values())
+        return _hashes(said.document)
+
+    usual = folded("postgresql")
+    assert len(usual) > 40
+    assert len(set(usual.values())) > 10
+    assert folded("stream") == usual
+    assert folded(f"bundle:{losses.bundle}") == usual
+    assert roots(data) == whole
+
+
+def _hashes(document):
+    return {
+        (service, table["name"]): table["content_sha256"]
+        for service, one in document["services"].items()
+        for table in one["tables"]
+    }
+
+
+def test_a_replay_from_elsewhere_believes_nothing_it_is_given(losses):
+    data = losses.lost("replayed-from-elsewhere", nats_too=True)
+    behind = say("replay", "--from", "stream", "--data", data)
+    assert behind.code == CHECK_FAILED
+    assert "is missing" in behind.err
+    foreign = shutil.copytree(losses.bundle, losses.place / "foreign")
+    shutil.rmtree(foreign / "logs" / "notify")
+    shutil.copytree(foreign / "logs" / "ledger", foreign / "logs" / "notify")
+    for source, why in (
+        (f"bundle:{foreign}", "notify"),
+        ("bundle:/nowhere", "say postgresql"),
+        ("tape", "say postgresql"),
+    ):
+        said = say("replay", "--from", source, "--data", data)
+        assert said.code != OK, source
+        assert why in said.err.replace("\n", " ")

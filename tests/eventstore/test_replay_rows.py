@@ -1,5 +1,6 @@
 """Rows kept in memory and rows written in bulk come to the same tables, whatever is done to them."""
 
+import hashlib
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from contracts.envelope import Recorded
 from eventstore.migrate import create_read_models
 from eventstore.read_model import ReadModel
-from eventstore.replay.comparing import compare_tables
+from eventstore.replay.comparing import compare_tables, content_hash
 from eventstore.replay.projector import MemoryRows
 from eventstore.rows import Rows
 from tests.support.logs import as_role, migrated
@@ -115,3 +116,19 @@ def test_a_name_that_is_no_column_is_refused_as_by_bulk_statements():
             rows.update(Shelf.things, (1, "a"), wieght=1)
         with pytest.raises(TypeError, match="name"):
             rows.upsert(Shelf.things, box=1)
+
+
+async def test_a_tables_content_hash_can_be_computed_by_anybody_and_tells_one_changed_value(database):
+    connection = await asyncpg.connect(database.dsn)
+    try:
+        await connection.execute("CREATE SCHEMA held; CREATE TABLE held.tea (id integer PRIMARY KEY, name text)")
+        empty = hashlib.sha256(b"").hexdigest()
+        assert await content_hash(connection, "held", "tea") == empty
+        await connection.execute("INSERT INTO held.tea VALUES (2, '龙井'), (1, NULL)")
+        rows = [b'{"id": 1, "name": null}', '{"id": 2, "name": "龙井"}'.encode()]
+        expected = hashlib.sha256(b"".join(sorted(hashlib.sha256(row).digest() for row in rows))).hexdigest()
+        assert await content_hash(connection, "held", "tea") == expected
+        await connection.execute("UPDATE held.tea SET name = '毛尖' WHERE id = 2")
+        assert await content_hash(connection, "held", "tea") not in {expected, empty}
+    finally:
+        await connection.close()
