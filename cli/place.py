@@ -111,17 +111,18 @@ def located(data: Path | None, *, running: bool = False) -> Iterator[Place]:
     stack = Stack(directory)
     stack.start_servers()
     try:
-        yield _place(stack.data, stack.servers.postgres.port, stack.servers.nats.url, {})
+        yield place_of(stack.data, stack.servers.postgres.port, stack.servers.nats.url, {})
     finally:
         stack.servers.stop()
 
 
 def _of_stack(directory: Path, info: StackInfo) -> Place:
-    place = _place(directory.resolve(), info.postgres_port, info.nats_url, info.urls)
+    place = place_of(directory.resolve(), info.postgres_port, info.nats_url, info.urls)
     return Place(**{**{name: getattr(place, name) for name in Place.__slots__}, "info": info})
 
 
-def _place(data: Path, postgres_port: int, nats_url: str, urls: dict[str, str]) -> Place:
+def place_of(data: Path, postgres_port: int, nats_url: str, urls: dict[str, str]) -> Place:
+    """What lies in a data directory whose servers answer at these addresses."""
     return Place(
         community="chaoyangli",
         secrets_dir=data / "secrets",

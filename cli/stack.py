@@ -140,17 +140,24 @@ class Stack:
         """
         self.claim()
         try:
-            say("secrets")
-            init_secrets(self.secrets_dir, SERVICES)
-            self.start_servers(say)
-            say("migrations")
-            self._migrate()
+            self.prepare(say)
             say("services")
             self._start_services()
         except BaseException:
             self.stop()
             raise
         self.write_info()
+
+    def prepare(self, say: Callable[[str], None] = lambda _: None) -> None:
+        """Secrets, PostgreSQL, NATS and the tables: everything but the services. To be called after `claim`.
+
+        Raises StackError and EmbeddedError; the caller then stops what was started.
+        """
+        say("secrets")
+        init_secrets(self.secrets_dir, SERVICES)
+        self.start_servers(say)
+        say("migrations")
+        self._migrate()
 
     def start_servers(self, say: Callable[[str], None] = lambda _: None) -> None:
         """Start PostgreSQL and NATS alone: enough for commands that only read the logs."""

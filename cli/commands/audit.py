@@ -16,6 +16,10 @@ from cli.output import out, print_json, progress
 from cli.place import located
 
 CHECK_FAILED = 1
+NOT_IN_A_BUNDLE = (
+    "a bundle holds no personal data (names show as unknown), no dead letters,",
+    "and no answers kept for repeated requests",
+)
 audit_app = typer.Typer(
     help="Take the logs away, check what was taken, hold the rules against them.", no_args_is_help=True
 )
@@ -80,6 +84,44 @@ def verify_bundle(
             out.print("✓ every event, hash, head and book is as it should be", markup=False)
     if not checked.ok:
         raise typer.Exit(CHECK_FAILED)
+
+
+@audit_app.command("import")
+def put_in(
+    bundle: Annotated[Path, typer.Argument(help="The bundle.", exists=True, file_okay=False, metavar="DIRECTORY")],
+    policy: Annotated[
+        Path | None,
+        typer.Option("--policy", help="Your own policy; without it the bundle's is taken, which proves less."),
+    ] = None,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Put a bundle's logs into an empty system, its services not running, and fold its read models.
+
+    The bundle is checked first; a system that holds anything else is refused. Safe to run again.
+    """
+    from cli.bundle.importing import empty_place, import_bundle  # loads the services: nothing others should wait for
+
+    try:
+        wanted = None if policy is None else policy.read_text(encoding="utf-8")
+        with empty_place(data) as place, progress(not as_json) as tell:
+            found = asyncio.run(import_bundle(place, bundle, wanted, tell))
+    except (BundleUnreadable, OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(str(error)) from None
+    if as_json:
+        print_json({"ok": True, "services": {one.service: one.to_json() for one in found}})
+        return
+    for one in found:
+        out.print(f"{one.service:<11}{one.size:>8} events  root {one.root[:12]}…  ✓", markup=False)
+        out.print(
+            f"  signed from now on by {one.key}{'' if one.same_key else ': another key than before'}", markup=False
+        )
+    if not all(one.same_key for one in found):
+        out.print(
+            "give out `chaoyangli trust-policy` anew: readers and witnesses believe other keys so far", markup=False
+        )
+    for line in NOT_IN_A_BUNDLE:
+        out.print(f"  {line}", markup=False)
 
 
 @audit_app.command("rules")
