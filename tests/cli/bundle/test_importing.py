@@ -138,3 +138,13 @@ async def test_killed_in_the_middle_it_is_begun_again(losses, whole):
     said = await asyncio.to_thread(say, "audit", "import", losses.bundle, "--data", data, "--json")
     assert said.code == OK, said
     assert await asyncio.to_thread(roots, data) == whole
+    replayed = await asyncio.to_thread(_replayed_after_a_start, data)
+    assert replayed.code == OK
+    assert all(one["compared"] for one in replayed.document["services"].values())
+
+
+def _replayed_after_a_start(data):
+    """The streams are filled by then: what the copies are folded from."""
+    with up(data):
+        pass
+    return say("replay", "--data", data, "--json")
