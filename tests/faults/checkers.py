@@ -32,7 +32,11 @@ TELLING: Mapping[str, dict[str, Any]] = {
         for module in (about_orders, reactions.aside, reactions.desk, reactions.missing, reactions.turning)
         for name, said in vars(module).items()
     },
-    "ledger": vars(import_module("services.notify.reactions.ledger")),
+    "ledger": {
+        name: said
+        for of in ("ledger", "fund")
+        for name, said in vars(import_module(f"services.notify.reactions.{of}")).items()
+    },
 }
 """Service → what notify says of its events, by the handler's name."""
 
