@@ -8,7 +8,7 @@ moment it may be run again: a system that holds exactly the bundle's logs is led
 import os
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,16 +22,14 @@ from cli.place import DEFAULT_DATA, SERVICES, Place, located, place_of
 from cli.recovery.bundles import BundledLog
 from cli.recovery.heads import signer_of
 from cli.recovery.recovering import superuser_dsn
-from cli.recovery.sources import LogReader, connected
+from cli.recovery.refolding import refold
+from cli.recovery.sources import connected
 from cli.stack import Stack
 from eventstore.checkpoint import Checkpoint, Signer, open_checkpoint
 from eventstore.errors import EngineError
 from eventstore.note import NoteError, format_note, parse_note, sign
 from eventstore.proofs import root_at
-from eventstore.read_model import models_version
 from eventstore.recovery import Tail, TailRefused, base_of, checked, move_heard, put_back
-from eventstore.replay import replay
-from servicekit.migrate import definition_of
 
 
 class ImportRefused(EngineError):
@@ -107,7 +105,8 @@ async def import_bundle(place: Place, bundle: Path, policy: str | None, tell: Te
         found = [_signed_on(place, name, log, heads[name]) for name, log in logs.items()]
         for one in found:
             one.heard = heard.get(one.service, {})
-    await _fold(place, heads, tell)
+    async for _ in refold(place, {service: head.size for service, head in heads.items()}, (), tell):
+        pass
     return found
 
 
@@ -176,24 +175,3 @@ def _signed_on(place: Place, service: str, log: BundledLog, head: Checkpoint) ->
 def _under_own_key(signer: Signer, head: Checkpoint) -> bytes:
     """What was checked a moment ago, signed with the key that this place has; never in another key's name."""
     return format_note(head.body(), [sign(head.body(), signer.origin, signer.key)]).encode()
-
-
-async def _fold(place: Place, heads: Mapping[str, Checkpoint], tell: Tell) -> None:
-    """Make the read models of every log that has any and is not folded to its end."""
-    async with AsyncExitStack() as stack:
-        copies = {}
-        for service in SERVICES:
-            connection = await place.connect(service)
-            stack.push_async_callback(connection.close)
-            copies[service] = LogReader(connection, service)
-        async with connected(superuser_dsn(place)) as connection:
-            for number, (service, head) in enumerate(heads.items(), 1):
-                models = definition_of(service).read_models
-                state = await connection.fetchrow(
-                    f"SELECT version, position FROM {service}.read_model_state WHERE schema_name = $1",  # noqa: S608
-                    f"{service}_read",
-                )
-                wanted = (models_version(models), head.size)
-                if models and (state is None or tuple(state) != wanted):
-                    await replay(place.log_config(service, "migrator"), models, swap=True, copies=copies)
-                tell("read models", number, len(heads))

@@ -6,7 +6,6 @@ that is accepted goes with them (decision 0010).
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field
 from typing import Any
 from uuid import UUID
@@ -18,13 +17,12 @@ from cli.output import Tell
 from cli.place import SERVICES, Place
 from cli.recovery.accepting import begin, published, require_stopped, without_begun
 from cli.recovery.heads import signer_of
-from cli.recovery.sources import LogReader, Source, Stream, connected, gathered
+from cli.recovery.refolding import refold
+from cli.recovery.sources import Source, Stream, connected, gathered
 from eventstore.checkpoint import NoHead
 from eventstore.losses import Forgotten, Orphan, first_lost_at, forget, forget_durables, orphans, with_loss
-from eventstore.read_model import models_version
 from eventstore.recovery import Tail, base_of, checked, continuing, move_heard, put_back
-from eventstore.replay import replay
-from servicekit.migrate import MigrateSettings, definition_of
+from servicekit.migrate import MigrateSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +101,9 @@ async def recover(
                 found[service].origin = place.origin(service)
     finally:
         await client.close()
-    await _rebuild(place, found, tell)
+    moved = {service for service, one in found.items() if one.heard}
+    async for service in refold(place, {name: one.after for name, one in found.items()}, moved, tell):
+        found[service].rebuilt = True
     return [found[service] for service in services]
 
 
@@ -179,34 +179,3 @@ async def _write(
             await first_lost_at(connection, {service: first for service, (first, _) in lost.items()}),
         ):
             found[orphan.service].orphans.append(orphan)
-
-
-async def _rebuild(place: Place, found: Mapping[str, Recovered], tell: Tell) -> None:
-    """Fold again what is behind its log. Copies are folded from the logs here: their streams may have to be filled."""
-    async with AsyncExitStack() as stack:
-        readers = {}
-        for source in SERVICES:
-            connection = await place.connect(source)
-            stack.push_async_callback(connection.close)
-            readers[source] = LogReader(connection, source)
-        for number, (service, one) in enumerate(found.items(), 1):
-            models = definition_of(service).read_models
-            config = place.log_config(service, "migrator")
-            state = await _state(place, service)
-            behind = state is None or state != (models_version(models), one.after)
-            if models and (behind or one.heard):
-                await replay(config, models, swap=True, copies=readers)
-                one.rebuilt = True
-            tell("read models", number, len(found))
-
-
-async def _state(place: Place, service: str) -> tuple[str, int] | None:
-    connection = await place.connect(service)
-    try:
-        row = await connection.fetchrow(
-            f"SELECT version, position FROM {service}.read_model_state WHERE schema_name = $1",  # noqa: S608
-            f"{service}_read",
-        )
-    finally:
-        await connection.close()
-    return (row["version"], row["position"]) if row is not None else None
