@@ -73,6 +73,9 @@ async def ask_the_bank(days: Days) -> None:
     watch.story.tell(f"银行对账  经办交来银行对账单，{len(lines)} 行")
     fee = {"statement_id": statement_id, "line_no": len(lines), "reason_code": "bank_fee", "note": "季度账户管理费。"}
     await watch.ask("/bank/settlements", fee, clerk)
+    for entry in (await watch.read("/bank/open", Role.SUPERVISOR))["entries"][:1]:
+        under_way = {"entry_no": entry["entry_no"], "reason_code": "in_transit", "note": "银行下一张对账单上才有。"}
+        await watch.ask("/bank/settlements", under_way, clerk)
     await watch.story.pause(hours=3)
     await watch.ask(f"/bank/statements/{statement_id}/reconcile", {}, watch.story.staff(Role.SUPERVISOR))
     watch.story.tell("银行对账  监督员复核，没有对上的写明了")

@@ -1,4 +1,4 @@
-"""收支公示: last month and ten days, drafted and published by two; a gift that was entered late, and the correction."""
+"""收支公示: a month and ten days, drafted and published by two; a late gift, the correction; a draft that waits."""
 
 from collections.abc import Coroutine
 from dataclasses import dataclass
@@ -59,3 +59,5 @@ async def tell_everybody(days: Days) -> None:
     await publisher.ask(f"{gift}/waive-receipt", {"reason_code": "donor_anonymous"}, Role.FUND_CLERK)
     await publisher.both(f"{told}/correct", {"reason_code": "late_entry", "explanation": EXPLANATION})
     publisher.story.tell("公示  少了一笔补记的捐款，另出一份，更正说明公开，两份都在")
+    await publisher.ask(f"/statements/{today}..{today}/publish", {}, Role.FUND_CLERK)
+    publisher.story.tell("公示  起草了后面一天的收支，等监督员看")
