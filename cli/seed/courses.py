@@ -219,5 +219,11 @@ ALONE = frozenset[Course](
     }
 )  # fmt: skip
 """One volunteer serves, and not at a home."""
+WANTED = frozenset[Course](
+    course
+    for course, orders in SMALL.items()
+    if orders == 1 and course not in (NEVER_COMPLETED | ABSENT | {"reopened"}) - {"contest_upheld"}
+)
+"""The small community lives these once: its days show what they are for only if somebody is found."""
 LONG = frozenset[Course]({"contest_corrected", "contest_voided"})
 """Long enough that minutes can be taken away."""

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from cli.client import Actor, ProblemError
+from cli.seed.courses import WANTED
 from cli.seed.days import Days
 from cli.seed.journal import Steps
 from cli.seed.plan import PlannedOrder
@@ -16,6 +17,8 @@ SEARCH_TRIES = 40
 QR_EVERY = 6
 """One of so many residents shows the QR on a telephone or card."""
 SEARCH_PAUSE = timedelta(minutes=45)
+PUT_OFF_DAYS = 4
+"""So many times a search goes on for a day where the window comes first."""
 GONE_ON = frozenset({403, 409})
 """What a service answers when an order has gone on, or somebody has, while people were about to do something."""
 NOT_TO_BE_ASKED = frozenset({"nobody_to_ask", "candidate_unfit"})
@@ -39,6 +42,7 @@ class OrderLife:
         self.duplicate_of: UUID | None = None
         """What the household had asked for already, as the service found when it was placed."""
         self._position = 0
+        self._put_off_days = 0
         self._evidence: dict[str, str] | None = None
         self._helpers = days.town.helpers_by_id()
 
@@ -205,7 +209,8 @@ class OrderLife:
 
     async def staff_it(self) -> list[UUID]:
         """Ask, answer, ask again until every slot is taken; who serves. The window gives way if it must."""
-        for _ in range(SEARCH_TRIES):
+        tries = 0
+        while (tries := tries + 1) <= SEARCH_TRIES:
             seen = await self.look()
             if seen["state"] == "VERIFIED" and seen["due_for"] != "wave":
                 await self.dispatch()
@@ -214,9 +219,21 @@ class OrderLife:
             if seen["state"] == "ACCEPTED":
                 return [UUID(one) for one in seen["serving"]]
             if self.now + SEARCH_PAUSE > self.window_start:
-                return []
+                if not await self._put_off():
+                    return []
+                tries = 0
             await self.pause(SEARCH_PAUSE // timedelta(minutes=1))
         return []
+
+    async def _put_off(self) -> bool:
+        """Let an order that has its course to itself wait for the next day; False when it is given up."""
+        if self.planned.course not in WANTED or self._put_off_days == PUT_OFF_DAYS:
+            return False
+        self._put_off_days += 1
+        if not await self.move("reschedule", timedelta(days=1), self.dispatcher, "nobody_free"):
+            return False
+        self.tell("改期  今天没有人能来，和居民商量好，推后一天再找人")
+        return True
 
     async def staff_late(self) -> list[UUID]:
         """Somebody else, once the window runs: who is asked next, or else whoever in the pool can come at once."""

@@ -36,11 +36,14 @@ async def judge_and_close(life: OrderLife) -> None:
 
 async def still_there(life: OrderLife, serving: list[UUID]) -> list[UUID]:
     """Who serves when the day has come: somebody may have had to rest since. Empty when nobody is left."""
-    if serving:
-        await life.until(life.window_start - LOOKED_AGAIN)
+    while serving:
+        begins = life.window_start
+        await life.until(begins - LOOKED_AGAIN)
         serving = await life.staff_it()
-        await life.until(life.window_start)
+        await life.until(begins)
         serving = serving and await life.staff_it()
+        if life.window_start == begins:  # else the search for somebody else has put it off
+            break
     if not serving:
         await endings.nobody(life)
     return serving
