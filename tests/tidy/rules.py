@@ -4,6 +4,7 @@ import ast
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import PurePosixPath
 
 import yaml
@@ -240,7 +241,7 @@ def no_unlogged_table(path: str, text: str) -> Iterator[Problem]:
 
 def says_what_it_is(path: str, text: str) -> Iterator[Problem]:
     """Each package opens with a sentence about itself."""
-    if _is_product(path) and PurePosixPath(path).name == "__init__.py" and not ast.get_docstring(ast.parse(text)):
+    if _is_product(path) and PurePosixPath(path).name == "__init__.py" and not ast.get_docstring(_parsed(text)):
         yield Problem(path, 1, "a package says in its docstring what it holds or promises")
 
 
@@ -287,7 +288,13 @@ def _is_product(path: str) -> bool:
 
 def _walk(path: str, text: str) -> Iterator[ast.AST]:
     if path.endswith(".py"):
-        yield from ast.walk(ast.parse(text))
+        yield from ast.walk(_parsed(text))
+
+
+@cache
+def _parsed(text: str) -> ast.Module:
+    """A file's tree, which all rules read and none changes."""
+    return ast.parse(text)
 
 
 def _sentence(node: ast.Constant | ast.JoinedStr) -> str:
