@@ -241,7 +241,7 @@ def no_unlogged_table(path: str, text: str) -> Iterator[Problem]:
 
 def says_what_it_is(path: str, text: str) -> Iterator[Problem]:
     """Each package opens with a sentence about itself."""
-    if _is_product(path) and PurePosixPath(path).name == "__init__.py" and not ast.get_docstring(_parsed(text)):
+    if _is_product(path) and PurePosixPath(path).name == "__init__.py" and not ast.get_docstring(ast.parse(text)):
         yield Problem(path, 1, "a package says in its docstring what it holds or promises")
 
 
@@ -288,13 +288,13 @@ def _is_product(path: str) -> bool:
 
 def _walk(path: str, text: str) -> Iterator[ast.AST]:
     if path.endswith(".py"):
-        yield from ast.walk(_parsed(text))
+        yield from _nodes(text)
 
 
 @cache
-def _parsed(text: str) -> ast.Module:
-    """A file's tree, which all rules read and none changes."""
-    return ast.parse(text)
+def _nodes(text: str) -> list[ast.AST]:
+    """A file's tree from the module on, walked once for all rules; none changes it."""
+    return list(ast.walk(ast.parse(text)))
 
 
 def _sentence(node: ast.Constant | ast.JoinedStr) -> str:
