@@ -11,6 +11,7 @@ import typer
 from cli.client import ProblemError
 from cli.commands import (
     audit,
+    backup,
     care,
     checkpoint,
     disclosures,
@@ -25,8 +26,11 @@ from cli.commands import (
     receipt,
     records,
     recover,
+    restore,
     running,
+    streams,
     time_travel,
+    upgrade,
     witness,
 )
 from cli.directory import DirectoryTaken, StackError
@@ -40,7 +44,7 @@ from eventstore.errors import EngineError
 from eventstore.replay import ReplayRefused
 from servicekit.secrets import SecretMissing
 
-CHECK_FAILED, USAGE, NOT_THERE, NO_ANSWER, TAKEN, INTERRUPTED = 1, 2, 3, 4, 5, 130
+CHECK_FAILED, USAGE, NOT_THERE, NO_ANSWER, TAKEN, PENDING, INTERRUPTED = 1, 2, 3, 4, 5, 6, 130
 EXIT_CODES = {
     0: "done",
     CHECK_FAILED: "a check failed, or a service refused",
@@ -48,6 +52,7 @@ EXIT_CODES = {
     NOT_THERE: "nothing runs or is found there",
     NO_ANSWER: "something that is needed does not answer or cannot be started",
     TAKEN: "the data directory is in use, or belongs to something else",
+    PENDING: "the program may run once the database is migrated",
     INTERRUPTED: "stopped by Ctrl-C before it was done",
 }
 
@@ -61,7 +66,7 @@ app = typer.Typer(
 )
 PARTS = (
     running, living, history, proof, care, policy, records, fund, oversight, disclosures, receipt, witness, audit,
-    time_travel, key, log_key, checkpoint, recover,
+    time_travel, key, log_key, checkpoint, recover, backup, restore, streams, upgrade,
 )  # fmt: skip
 for part in PARTS:
     part.register(app)

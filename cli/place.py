@@ -74,13 +74,13 @@ class Place:
         """Where the signed heads and erasure lists lie, a folder a service."""
         return self.state_dir
 
-    def nats_arguments(self) -> dict[str, Any]:
-        """Arguments for nats.connect as the user who may read every stream and change nothing."""
+    def nats_arguments(self, user: str = "auditor") -> dict[str, Any]:
+        """Arguments for nats.connect as the user who may read every stream and change nothing, or as another one."""
         return {
             "servers": self.nats_url,
-            "user": "auditor",
-            "password": read_text_secret(self.secrets_dir / "nats_auditor.password"),
-            "inbox_prefix": "_INBOX_auditor",
+            "user": user,
+            "password": read_text_secret(self.secrets_dir / f"nats_{user}.password"),
+            "inbox_prefix": f"_INBOX_{user}",
             "connect_timeout": 2,
             "max_reconnect_attempts": 1,
             "allow_reconnect": False,
@@ -94,7 +94,7 @@ def located(data: Path | None, *, running: bool = False) -> Iterator[Place]:
     `running`: do not start anything. Raises StackError when there is nothing to find, or nothing running.
     """
     if data is None and "CHAOYANGLI_SECRETS_DIR" in os.environ:
-        yield _from_environment()
+        yield from_environment()
         return
     directory = data or DEFAULT_DATA
     info = read_info(directory)
@@ -136,8 +136,8 @@ def place_of(data: Path, postgres_port: int, nats_url: str, urls: dict[str, str]
     )
 
 
-def _from_environment() -> Place:
-    """The container deployment: each service is a host of its own name."""
+def from_environment() -> Place:
+    """The container deployment: each service is a host of its own name. Raises StackError."""
     environment = os.environ
     try:
         return Place(

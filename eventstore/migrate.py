@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import os
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from importlib import resources
@@ -25,6 +25,9 @@ from eventstore.bulk import writer_function
 from eventstore.errors import EngineError
 from eventstore.read_model import ReadModel, models_version
 
+UPGRADES_FROM = 1
+"""The oldest migration that a database may stand at to be led on by this program. Raised only in a release whose notes
+name the version to start in between; `chaoyangli upgrade --check` and the migrator refuse what is older."""
 _SERVICE = re.compile(r"[a-z][a-z0-9_]{0,30}")
 _FILE = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 _LOCK = 0x6576656E7473  # "events": one migration at a time in a database
@@ -73,10 +76,15 @@ def migrations() -> list[Migration]:
 
 
 async def migrate(
-    superuser_dsn: str, service: str, passwords: RolePasswords, read_models: Sequence[ReadModel] = ()
+    superuser_dsn: str,
+    service: str,
+    passwords: RolePasswords,
+    read_models: Sequence[ReadModel] = (),
+    up_to: int | None = None,
 ) -> list[str]:
     """Bring one service's schemas up to date and return the migrations applied. Safe to repeat and to race.
 
+    `up_to`: no further than this migration, to put an older copy's rows into the tables that they are of.
     Raises MigrationRefused when the database holds migrations that this program does not know, or edited ones.
     """
     if not _SERVICE.fullmatch(service):
@@ -85,7 +93,7 @@ async def migrate(
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
         await _make_roles(connection, service, passwords)
-        applied = await _apply(connection, service)
+        applied = await _apply(connection, service, up_to)
         await _make_read_models(connection, service, read_models)
         return applied
     finally:
@@ -131,7 +139,32 @@ def _verifies(verifier: str | None, password: str) -> bool:
     return match is not None and match.string == scram_verifier(password, base64.b64decode(match[1]))
 
 
-async def _apply(connection: asyncpg.Connection, service: str) -> list[str]:
+def why_refused(service: str, applied: Mapping[int, str], known: Sequence[Migration]) -> str | None:
+    """Why this program may not lead on a database with these migrations (number → digest), and what may; None: it may.
+
+    An empty database is led on from the beginning.
+    """
+    digests = {migration.number: migration for migration in known}
+    if unknown := sorted(applied.keys() - digests.keys()):
+        return (
+            f"{service} is newer than this program: it has migrations {unknown}. Nothing was changed. Start the version"
+            " that made them, or a later one"
+        )
+    for number, digest in sorted(applied.items()):
+        if digests[number].digest != digest:
+            return (
+                f"{digests[number].name} was edited after it was applied to {service}. Nothing was changed. Start the"
+                " version that applied it, or put a backup back"
+            )
+    if applied and max(applied) < UPGRADES_FROM:
+        return (
+            f"{service} is too old for this program: it is at migration {max(applied)}, the least is {UPGRADES_FROM}."
+            " Nothing was changed. Start a version in between first: docs/operating/upgrading.md names it"
+        )
+    return None
+
+
+async def _apply(connection: asyncpg.Connection, service: str, up_to: int | None) -> list[str]:
     known = migrations()
     async with connection.transaction():
         database = await connection.fetchval("SELECT quote_ident(current_database())")
@@ -146,15 +179,15 @@ async def _apply(connection: asyncpg.Connection, service: str) -> list[str]:
                     applied_at timestamptz NOT NULL DEFAULT now())"""
         )
     done = {row["number"]: row for row in await connection.fetch(f"SELECT * FROM {service}.schema_version")}
-    unknown = sorted(done.keys() - {migration.number for migration in known})
-    if unknown:
-        raise MigrationRefused(f"{service} is newer than this program: it has migrations {unknown}")
+    refused = why_refused(service, {number: row["digest"] for number, row in done.items()}, known)
+    if refused is not None:
+        raise MigrationRefused(refused)
     applied = []
     for migration in known:
         if migration.number in done:
-            if done[migration.number]["digest"] != migration.digest:
-                raise MigrationRefused(f"{migration.name} was edited after it was applied to {service}")
             continue
+        if up_to is not None and migration.number > up_to:
+            break
         async with connection.transaction():
             await connection.execute(migration.sql.replace("{service}", service))
             await connection.execute(

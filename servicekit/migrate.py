@@ -74,14 +74,19 @@ def definition_of(service: str) -> ServiceDefinition:
     return found
 
 
-async def migrate_service(settings: MigrateSettings, service: str, read_models: Sequence[ReadModel]) -> list[str]:
-    """Make one service's roles, schemas and empty read models; return the names of the migrations applied."""
+async def migrate_service(
+    settings: MigrateSettings, service: str, read_models: Sequence[ReadModel], up_to: int | None = None
+) -> list[str]:
+    """Make one service's roles, schemas and empty read models; return the names of the migrations applied.
+
+    `up_to`: the last migration to apply, where it is not to be all.
+    """
     passwords = {
         role: read_text_secret(settings.secrets_dir / f"{service}_{role}.password")
         for role in ("app", "migrator", "auditor")
     }
     dsn = settings.dsn(settings.database_name)
-    return await migrate(dsn, service, RolePasswords(**passwords), read_models)
+    return await migrate(dsn, service, RolePasswords(**passwords), read_models, up_to)
 
 
 async def migrate_all(settings: MigrateSettings) -> None:

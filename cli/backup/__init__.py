@@ -1,0 +1,1 @@
+"""Backups: the whole database in one snapshot, what opens names kept apart, and putting both back."""

@@ -1,0 +1,13 @@
+"""One town for all who lose copies of it: it takes a minute to live."""
+
+import pytest
+
+from tests.cli.towns import town
+from tests.support.servers import temporary_directory
+
+
+@pytest.fixture(scope="session")
+def lived():
+    with temporary_directory() as place:
+        place.chmod(0o755)
+        yield town(place)
