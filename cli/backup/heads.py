@@ -22,11 +22,13 @@ def without_heads(place: Place) -> list[str]:
 
 
 def give_heads(place: Place, asked: "Asked", document: dict[str, Any]) -> None:
-    """Give each signer without a head the newest of backup and key copy.
+    """Give each signer without a head the newest of backup and key copy, and beside it what else the copy has.
 
     Such a head may be older than what was published: witnesses may hold newer ones. Raises BackupRefused.
     """
     for service in without_heads(place):
+        if asked.keys is not None:
+            _give_missing(asked.keys / "state" / service, place.state_dir / service)
         generation = int(document["origins"][service].partition("/")[2].partition("/")[2] or 1)
         if generation > 1 and not origin_path(place.state_dir, service).exists():
             write_generation(place.state_dir, place.community, service, generation)
@@ -58,13 +60,18 @@ def take_heads_back(place: Place, services: Sequence[str]) -> None:
 
 def give_secrets(keys: Path, secrets_dir: Path) -> list[str]:
     """Copy the secret files that are missing; returns their names. What is there is left as it is."""
+    return _give_missing(keys / "secrets", secrets_dir)
+
+
+def _give_missing(source: Path, target: Path) -> list[str]:
+    """Copy what is not there; a head is never copied, the signer takes it (`give_heads`)."""
     given = []
-    for path in sorted((keys / "secrets").rglob("*")):
-        target = secrets_dir / path.relative_to(keys / "secrets")
-        if path.is_file() and not target.exists():
-            write_file(target, path.read_bytes())
-            target.chmod(path.stat().st_mode & 0o777)
-            given.append(target.name)
+    for path in sorted(source.rglob("*")):
+        copy = target / path.relative_to(source)
+        if path.is_file() and not copy.exists() and path != source / "head":
+            write_file(copy, path.read_bytes())
+            copy.chmod(path.stat().st_mode & 0o777)
+            given.append(copy.name)
     if given:
-        sync_directory(secrets_dir)
+        sync_directory(target)
     return given

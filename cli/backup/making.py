@@ -19,7 +19,8 @@ from typing import Any
 
 import asyncpg
 
-from cli.backup.sealing import BackupRefused, seal, write_file
+from cli.backup import sealing
+from cli.backup.sealing import BackupRefused, write_file
 from cli.backup.tables import KEYS, Table, copy_out, sequences_of, strange_schemas, tables_of
 from cli.directory import made_for
 from cli.output import Tell
@@ -76,7 +77,7 @@ async def back_up(place: Place, to: Path, keys_to: Path | None, tell: Tell) -> M
                 for service in SERVICES
             }
             document |= await _copy_tables(connection, working / "tables", tell)
-            size = seal(working, DATA, document, place)
+            size = sealing.seal(working, DATA, document, place)
         keys = await _copy_keys(place, connection, keys_to, stamp) if keys_to is not None else None
     made = to / stamp
     last = {"finished_at": datetime.now(UTC).isoformat(timespec="seconds"), "path": str(made.resolve()), "bytes": size}
@@ -199,7 +200,7 @@ async def _copy_keys(place: Place, connection: asyncpg.Connection, keys_to: Path
         _copy_files(place.secrets_dir, working / "secrets", sorted(place.secrets_dir.rglob("*")))
         state = [path for service in SERVICES for path in _state_files(place.state_dir / service)]
         _copy_files(place.state_dir, working / "state", state)
-        seal(working, KEY_COPY, document, place)
+        sealing.seal(working, KEY_COPY, document, place)
     return keys_to / stamp
 
 

@@ -148,12 +148,12 @@ async def roll_back(place: Place) -> str | None:
     """
     now = _under_way(place)
     async with databases.maintenance(place) as connection:
-        await databases.require_still(connection)
         if not now.reached("swapped") and not await _swapped(place, now):
             await databases.drop(connection, now.new)
             take_heads_back(place, now.adopted)
             journal.end(place.state_dir)
             return None
+        await databases.require_still(connection)
         if not await databases.exists(connection, now.before):
             raise BackupRefused("there was no database before this restore: there is nothing to go back to")
         since = await databases.sizes_of(place)

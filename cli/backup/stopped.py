@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cli.backup.heads import give_secrets
-from cli.directory import Mode, made_for
+from cli.directory import Mode, StackError, made_for
 from cli.output import err
 from cli.place import DEFAULT_DATA, Place, from_environment, located, place_of
 from cli.stack import Stack
@@ -26,6 +26,10 @@ def stopped(data: Path | None, mode: Mode, keys: Path | None) -> Iterator[Place]
             yield place
         return
     directory = data or DEFAULT_DATA
+    if made_for(directory) is None and keys is None:
+        raise StackError(
+            f"{directory}: nothing was started here; a new place needs a copy of the keys: --keys DIRECTORY"
+        )
     stack = Stack(directory, mode=made_for(directory) or mode)
     stack.claim()
     try:

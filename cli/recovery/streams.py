@@ -126,6 +126,8 @@ async def _rebuild(
     before = 0 if info is None else info.state.last_seq
     if info is None or delete:
         await _make(js, place, log, info)
+    elif before:
+        await _require_ours(js, connection, service, log, before)
     size = await _fill(client, connection, place, service, 0 if delete else before, tell)
     made = await _make_durables(js, connection, service, log)
     report = await verify(place.log_config(service), nats=client)
@@ -146,6 +148,19 @@ async def _make(js: JetStreamContext, place: Place, log: str, info: StreamInfo |
         config.num_replicas = info.config.num_replicas
         await js.delete_stream(streams.stream_name(log))
     await js.add_stream(config)
+
+
+async def _require_ours(
+    js: JetStreamContext, connection: asyncpg.Connection, service: str, log: str, last: int
+) -> None:
+    """A stream is filled up where its last message is the log's event of that number, as a relay would."""
+    message = await js.get_msg(streams.stream_name(log), seq=last)
+    (event,) = await reader.read_raw(connection, service, last - 1, 1)
+    if message.data != event.body:
+        raise RebuildRefused(
+            f"message {last} of {streams.stream_name(log)} is not the log's event: delete the stream and fill it anew,"
+            " by `chaoyangli nats rebuild`"
+        )
 
 
 async def _fill(

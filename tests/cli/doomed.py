@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 
-from cli.backup import databases, journal, making
+from cli.backup import databases, journal, sealing
 from cli.entry import main
 
 
@@ -19,7 +19,7 @@ def _dies(*_arguments, **_options):
 
 def doom(step):
     """Have this process end at a step."""
-    write, change, seal = journal.write, databases.change_places, making.seal
+    write, change, seal = journal.write, databases.change_places, sealing.seal
 
     def noting(state_dir, now):
         written = write(state_dir, now)
@@ -32,13 +32,13 @@ def doom(step):
         if step == "renamed":
             _dies()
 
-    def sealing(*arguments):
+    def sealed(*arguments):
         size = seal(*arguments)
         if step == "sealed":
             _dies()
         return size
 
-    making.seal = sealing
+    sealing.seal = sealed
     journal.write, databases.change_places = noting, renaming
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import tomllib
+from pathlib import Path
 
 import asyncpg
 import nats
@@ -10,6 +12,7 @@ from nats.js.api import AckPolicy, ConsumerConfig
 
 import eventstore.migrate
 from cli.place import located
+from cli.version import VERSION
 from contracts.event import EVENTS
 from eventstore.streams import stream_config
 from servicekit.migrate import definition_of
@@ -27,6 +30,11 @@ def data(lived):
     place = lived.copy("to-upgrade")
     with servers_of(place) as stack:
         yield place, stack
+
+
+def test_the_program_says_the_version_of_the_package():
+    pyproject = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
+    assert pyproject["project"]["version"] == VERSION
 
 
 def _checked(data):
