@@ -18,7 +18,7 @@ from servicekit.migrate import definition_of
 State = Literal["current", "pending", "refused"]
 _COMMENT = re.compile(r"--[^\n]*")
 _BODY = re.compile(r"\$\$.*?\$\$", re.DOTALL)
-_MADE = re.compile(r"^CREATE (?:UNLOGGED )?TABLE (?:IF NOT EXISTS )?(\S+)", re.IGNORECASE)
+_MADE = re.compile(r"^CREATE TABLE (?:IF NOT EXISTS )?(\S+)", re.IGNORECASE)
 _LOCKING = (
     (re.compile(r"^(?:ALTER|DROP) TABLE (?:IF EXISTS )?(?:ONLY )?(\S+)", re.IGNORECASE), "nobody reads or writes {}"),
     (re.compile(r"^CREATE (?:UNIQUE )?INDEX (?!CONCURRENTLY).*? ON (\S+)", re.IGNORECASE), "nobody writes {}"),
