@@ -1,13 +1,15 @@
 """Checks a bundle without any server: bytes, hashes, signed heads, books and statements that follow from them."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cli.audit.breaches import Check
 from cli.audit.statements import Statements
 from cli.bundle import books
 from cli.bundle.exporting import tiles_of
+from cli.bundle.manifest import NAME, TABLES, Manifest, ManifestUnreadable, read_manifest
 from cli.place import SERVICES
 from contracts.envelope import Recorded, decode
 from contracts.event import ContractError
@@ -19,6 +21,9 @@ from eventstore.note import NoteError, open_note
 from eventstore.tiles import TILE_WIDTH, TileError, TileRef, decode_entries, entries_path
 from eventstore.trust_policy import PolicyError, TrustPolicy, read_trust_policy
 
+if TYPE_CHECKING:
+    from cli.bundle.tables import TableCheck
+
 
 class BundleUnreadable(ValueError):
     """The directory is no bundle, or lacks what every bundle has."""
@@ -29,7 +34,10 @@ class Checked:
     """What a check came to. `problems` are sentences; without any, all is as the heads say."""
 
     sizes: dict[str, int] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
     witnesses: dict[str, list[str]] = field(default_factory=dict)
+    tables: dict[str, str] = field(default_factory=dict)
+    """Where each log's table of events lies, as far as the bundle has any."""
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -41,14 +49,38 @@ class Checked:
 def check(bundle: Path, policy_text: str | None = None) -> Checked:
     """Check a bundle against a policy: one's own, or where none is given the bundle's, which then proves less.
 
-    Raises BundleUnreadable.
+    A bundle without a manifest is of the first kind, which has no tables of events. Raises BundleUnreadable.
     """
-    policy = _policy(bundle, policy_text)
+    policy, manifest = _policy(bundle, policy_text), _manifest(bundle)
     checked, entries = Checked(), list[books.Numbered]()
     for service in SERVICES:
-        checked.problems += _check_log(bundle / "logs" / service, service, policy, checked, entries)
+        if manifest is not None and service in manifest.logs and (table := manifest.logs[service].table) is not None:
+            checked.tables[service] = table
+        checked.problems += _check_log(bundle, service, policy, checked, entries)
     checked.problems += _check_books(bundle, entries)
+    checked.problems += _check_manifest(bundle, manifest, checked)
     return checked
+
+
+def _manifest(bundle: Path) -> Manifest | None:
+    try:
+        return read_manifest(bundle)
+    except (OSError, ManifestUnreadable) as error:
+        raise BundleUnreadable(f"{bundle}: {error}") from error
+
+
+def _check_manifest(bundle: Path, manifest: Manifest | None, checked: Checked) -> Iterator[str]:
+    """It counts what the heads count, and no table lies there that it does not name: nobody would have checked it."""
+    if manifest is not None and set(manifest.logs) != set(SERVICES):
+        yield f"{NAME} names the logs {', '.join(sorted(manifest.logs))}"
+    for service, log in {} if manifest is None else manifest.logs.items():
+        if service in checked.sizes and (log.origin, log.events) != (checked.origins[service], checked.sizes[service]):
+            yield f"{NAME}: {service} is said to be {log.events} events of {log.origin}, its head says otherwise"
+    named = set(checked.tables.values())
+    for path in sorted((bundle / TABLES).rglob("*")):
+        name = path.relative_to(bundle).as_posix()
+        if name not in named:
+            yield f"{name} is named by no manifest, and nothing in it was checked"
 
 
 def _policy(bundle: Path, given: str | None) -> TrustPolicy:
@@ -60,13 +92,15 @@ def _policy(bundle: Path, given: str | None) -> TrustPolicy:
 
 
 def _check_log(
-    log: Path, service: str, policy: TrustPolicy, checked: Checked, entries: list[books.Numbered]
+    bundle: Path, service: str, policy: TrustPolicy, checked: Checked, entries: list[books.Numbered]
 ) -> Iterator[str]:
+    log = bundle / "logs" / service
     try:
         head = _head(log, service, policy, checked)
     except (OSError, NoteError, CheckpointError, ValueError) as error:
         yield f"{service}: its head cannot be believed: {error}"
         return
+    table = yield from _table(bundle, checked.tables.get(service), head.size)
     edge = PartialTiles()
     watching: tuple[Check, ...] = (Statements(), _Origins(head.origin))
     for first in range(0, head.size, TILE_WIDTH):
@@ -79,12 +113,27 @@ def _check_log(
         edge, full = edge.extend([leaf_hash(body) for body in bodies])
         yield from _check_tiles(log, service, [(TileRef(tile.level, tile.index), tile.hashes) for tile in full])
         yield from _check_events(service, bodies, first, entries, watching)
-    for each in watching:
+        if table is not None:
+            yield from table.hear(bodies, first)
+    for each in (*watching, *(() if table is None else (table,))):
         yield from each.end()
     if edge.size != head.size or edge.compact_range().root() != head.root:
         yield f"{service}: the events do not hash to the head of {head.size}"
     partial = [tile for tile in tiles_of(edge.size) if tile.width < TILE_WIDTH]
     yield from _check_tiles(log, service, [(tile, edge.tile(tile.level)) for tile in partial])
+
+
+def _table(bundle: Path, name: str | None, size: int) -> Generator[str, None, "TableCheck | None"]:
+    """The table of a log, opened; None where there is none, or none that can be read, which is then said."""
+    if name is None:
+        return None
+    from cli.bundle.tables import TableCheck, TableUnreadable  # loads pyarrow: nothing others should wait for
+
+    try:
+        return TableCheck(bundle / name, name, size)
+    except TableUnreadable as error:
+        yield str(error)
+        return None
 
 
 def _head(log: Path, service: str, policy: TrustPolicy, checked: Checked) -> Checkpoint:
@@ -101,7 +150,7 @@ def _head(log: Path, service: str, policy: TrustPolicy, checked: Checked) -> Che
     if not policy.satisfied(signed):
         raise ValueError(f"{len(signed)} witnesses signed it, the quorum {policy.quorum!r} is not met")
     head = Checkpoint.parse(note.text)
-    checked.sizes[service] = head.size
+    checked.sizes[service], checked.origins[service] = head.size, head.origin
     checked.witnesses[service] = [witnesses[key] for key in signed]
     return head
 

@@ -1,12 +1,15 @@
 """Writes a bundle from a place: whole, under another name, and only then where it was asked for."""
 
 import shutil
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
 import asyncpg
 
 from cli.bundle import books
+from cli.bundle.manifest import KIND, NAME, BundledLogFiles, Manifest, table_of
 from cli.output import Tell
 from cli.place import SERVICES, Place
 from cli.story import NothingFound
@@ -26,25 +29,34 @@ class BundleExists(ValueError):
 
 async def export(place: Place, policy: str, target: Path, tell: Tell) -> dict[str, int]:
     """Write the bundle; service → events in it. Raises BundleExists, NothingFound."""
+    from cli.bundle.tables import table_writer  # loads pyarrow: nothing others should wait for
+
     working = _begin(target)
     entries: list[books.Numbered] = []
     witnessed = bool(read_trust_policy(policy).witnesses)
-    sizes = {}
+    logs = {}
     for service in SERVICES:
         connection = await place.connect(service)
+        head = _head(place, service, witnessed=witnessed)
+        table = table_of(service)
         try:
-            sizes[service] = await _export_log(
-                connection, place, service, working / "logs" / service, entries, tell, witnessed=witnessed
-            )
+            with table_writer(working / table) as rows:
+                async for first, bodies in _export_log(connection, service, working / "logs" / service, head):
+                    rows.add(bodies)
+                    if service == "ledger":
+                        entries += _entries(bodies, first)
+                    tell(f"bundle: {service}", first + len(bodies), head.size)
         finally:
             await connection.close()
+        logs[service] = BundledLogFiles(origin=head.origin, events=head.size, table=table)
     readme = resources.files("cli.bundle").joinpath("bundle_readme.md").read_bytes()
-    for name, content in {"policy": policy.encode(), "README.md": readme}.items():
+    manifest = Manifest(kind=KIND, logs=logs).to_bytes()
+    for name, content in {"policy": policy.encode(), "README.md": readme, NAME: manifest}.items():
         _write(working / name, content)
     for name, text in books.files(entries).items():
         _write(working / "books" / name, text.encode())
     _end(working, target)
-    return sizes
+    return {service: log.events for service, log in logs.items()}
 
 
 def _begin(target: Path) -> Path:
@@ -61,39 +73,43 @@ def _end(working: Path, target: Path) -> None:
     working.rename(target)
 
 
-async def _export_log(
-    connection: asyncpg.Connection,
-    place: Place,
-    service: str,
-    target: Path,
-    entries: list[books.Numbered],
-    tell: Tell,
-    *,
-    witnessed: bool,
-) -> int:
-    """One log up to the head that its witnesses cosigned, where it has any; else to the last one signed."""
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """The head that a log is exported up to."""
+
+    note: bytes
+    origin: str
+    size: int
+
+
+def _head(place: Place, service: str, *, witnessed: bool) -> _Head:
+    """The last one that its witnesses cosigned, where the log has any; else the last one signed."""
     directory = place.head_directory / service
     note = read_published(directory / "published") if witnessed else None
     note = note or read_published(directory / "head")
     if note is None:
         raise NothingFound(f"{service} has signed no head yet")
-    size = Checkpoint.parse(parse_note(note).text).size
-    _write(target / "checkpoint", note.encode())
-    for first in range(0, size, TILE_WIDTH):
-        index, width = first // TILE_WIDTH, min(TILE_WIDTH, size - first)
+    checkpoint = Checkpoint.parse(parse_note(note).text)
+    return _Head(note.encode(), checkpoint.origin, checkpoint.size)
+
+
+async def _export_log(
+    connection: asyncpg.Connection, service: str, target: Path, head: _Head
+) -> AsyncIterator[tuple[int, list[bytes]]]:
+    """One log's files; gives its events tile by tile, each with the number of those before it."""
+    _write(target / "checkpoint", head.note)
+    for first in range(0, head.size, TILE_WIDTH):
+        index, width = first // TILE_WIDTH, min(TILE_WIDTH, head.size - first)
         bundle = await read_entries(connection, service, index, width)
         if bundle is None:
-            raise NothingFound(f"{service} lacks events from {first + 1} on, though it signed {size}")
+            raise NothingFound(f"{service} lacks events from {first + 1} on, though it signed {head.size}")
         _write(target / entries_path(index, width), bundle)
-        if service == "ledger":
-            entries += _entries(bundle, first)
-        tell(f"bundle: {service}", first + width, size)
-    for tile in tiles_of(size):
+        yield first, decode_entries(bundle)
+    for tile in tiles_of(head.size):
         hashes = await read_tile(connection, service, tile)
         if hashes is None:
             raise NothingFound(f"{service} lacks hashes of {tile.path}")
         _write(target / tile.path, hashes)
-    return size
 
 
 def tiles_of(size: int) -> list[TileRef]:
@@ -108,9 +124,9 @@ def tiles_of(size: int) -> list[TileRef]:
     return found
 
 
-def _entries(bundle: bytes, first: int) -> list[books.Numbered]:
+def _entries(bodies: list[bytes], first: int) -> list[books.Numbered]:
     found = []
-    for position, body in enumerate(decode_entries(bundle), first + 1):
+    for position, body in enumerate(bodies, first + 1):
         event = decode(body).event
         if isinstance(event, EntryPosted | EntryReversed):
             found.append(books.Numbered(position, event))

@@ -36,7 +36,7 @@ def export_bundle(
     data: Data = None,
     as_json: Json = False,
 ) -> None:
-    """Write a bundle: every event's bytes, hashes, signed heads, keys, both books for hledger and beancount."""
+    """Write a bundle: every event's bytes, hashes, signed heads, keys, both books for hledger and beancount, tables."""
     policy = policy_text(data)
     with located(data) as place, progress(not as_json) as tell:
         try:
@@ -72,16 +72,25 @@ def verify_bundle(
         raise typer.BadParameter(str(error)) from None
     if as_json:
         print_json(
-            {"ok": checked.ok, "events": checked.sizes, "witnesses": checked.witnesses, "problems": checked.problems}
+            {
+                "ok": checked.ok,
+                "events": checked.sizes,
+                "witnesses": checked.witnesses,
+                "tables": checked.tables,
+                "problems": checked.problems,
+            }
         )
     else:
         for service, size in checked.sizes.items():
             signed = ", ".join(checked.witnesses[service]) or "尚无外部见证 · no outside witness"
             out.print(f"{service:<11}{size:>8} events  {signed}", markup=False)
+        if not checked.tables:
+            out.print("没有事件表 · no tables of events: a bundle of the first kind", markup=False)
         for problem in checked.problems:
             out.print(f"✗ {problem}", markup=False)
         if checked.ok:
-            out.print("✓ every event, hash, head and book is as it should be", markup=False)
+            tables = "head, book and table" if checked.tables else "head and book"
+            out.print(f"✓ every event, hash, {tables} is as it should be", markup=False)
     if not checked.ok:
         raise typer.Exit(CHECK_FAILED)
 

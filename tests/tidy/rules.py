@@ -78,6 +78,7 @@ SERVING = re.compile(r"^(servicekit|services|witness|portal)/")
 QUIET = re.compile(r"^(eventstore|servicekit|services|witness|portal|contracts)/(?!generat)")
 LEDGER = re.compile(r"^(services/ledger/|contracts/ledger)")
 TESTS = re.compile(r"^tests/(?!support/)")
+BUT_TABLES = re.compile(r"^(?!cli/bundle/tables\.py$)(contracts|eventstore|servicekit|services|witness|portal|cli)/")
 NOW = (
     "datetime.datetime.now",
     "datetime.datetime.today",
@@ -97,6 +98,7 @@ BANNED = (
     Banned(("time.sleep",), SERVING, "await asyncio.sleep(): a blocked loop answers nobody"),
     Banned(("asyncio.get_event_loop",), PRODUCT, "asyncio.get_running_loop()"),
     Banned(("float",), LEDGER, "int: minutes and 分 have no halves"),
+    Banned(("pyarrow",), BUT_TABLES, "cli.bundle.tables, imported where it is used: services must not load pyarrow"),
     Banned(("time.sleep",), TESTS, "tests.support.waiting.eventually_blocking"),
 )
 

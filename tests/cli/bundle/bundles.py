@@ -7,6 +7,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cli.bundle import books
 from cli.bundle.exporting import tiles_of
+from cli.bundle.manifest import KIND, NAME, BundledLogFiles, Manifest, table_of
+from cli.bundle.tables import table_writer
 from contracts.envelope import decode
 from contracts.ledger import EntryPosted, EntryReversed
 from eventstore.compact_range import PartialTiles
@@ -79,12 +81,25 @@ def write(target: Path, logs: dict[str, list[bytes]]) -> Path:
         hashes = {(tile.level, tile.index): tile.hashes for tile in full}
         for tile in tiles_of(len(log)):
             put(here / tile.path, hashes.get((tile.level, tile.index)) or edge.tile(tile.level))
+        table(target, service, log)
         if service == "ledger":
             entries = numbered(log)
+    files = {
+        service: BundledLogFiles(origin=origin(service), events=len(log), table=table_of(service))
+        for service, log in logs.items()
+    }
+    put(target / NAME, Manifest(kind=KIND, logs=files).to_bytes())
     put(target / "policy", policy().encode())
     for name, content in books.files(entries).items():
         put(target / "books" / name, content.encode())
     return target
+
+
+def table(target: Path, service: str, log: list[bytes]) -> None:
+    """The log's table, whatever events it is made of."""
+    with table_writer(target / table_of(service)) as rows:
+        for first in range(0, len(log), TILE_WIDTH):
+            rows.add(log[first : first + TILE_WIDTH])
 
 
 def numbered(log: list[bytes]) -> list[books.Numbered]:
