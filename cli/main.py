@@ -31,6 +31,7 @@ from cli.commands import (
     streams,
     time_travel,
     upgrade,
+    webhooks,
     witness,
 )
 from cli.directory import DirectoryTaken, StackError
@@ -66,7 +67,7 @@ app = typer.Typer(
 )
 PARTS = (
     running, living, history, proof, care, policy, records, fund, oversight, disclosures, receipt, witness, audit,
-    time_travel, key, log_key, checkpoint, recover, backup, restore, streams, upgrade,
+    time_travel, key, log_key, checkpoint, recover, backup, restore, streams, upgrade, webhooks,
 )  # fmt: skip
 for part in PARTS:
     part.register(app)

@@ -19,6 +19,7 @@ from contracts.event import (
     Part,
     PersonDataErasedFields,
     PolicyAdoptedFields,
+    Position,
     ReceiptNo,
     SignedAmount,
     UnitCode,
@@ -140,6 +141,49 @@ class NotificationUnknown(NotificationFact, service="notify", audience="internal
     noticed_at: Instant
 
 
+EventName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}\.[A-Z][A-Za-z]{1,63}$")]
+"""An event as a subscriber names it: `orders.OrderPlaced`."""
+
+
+class WebhookStart(Part):
+    """Where a webhook begins in one log: after a position, or with what was recorded from a time on."""
+
+    log: Code
+    after: Position | None = None
+    since: Instant | None = None
+
+
+class WebhookRegistered(Event, service="notify", audience="internal"):
+    """登记推送地址 — events of some kinds are sent to an address outside from now on."""
+
+    webhook_id: UUID
+    events: Annotated[tuple[EventName, ...], Field(min_length=1, max_length=200)]
+    starts: tuple[WebhookStart, ...]
+    target_ref: UUID
+    """Address, secret and description lie in the vault."""
+    target_commitment: Digest
+    """Of the address."""
+    role: Role
+    registered_at: Instant
+
+
+class WebhookDisabled(Event, service="notify", audience="internal"):
+    """推送停用 — nothing is sent to the address any more."""
+
+    webhook_id: UUID
+    reason_code: Code
+    role: Role
+    disabled_at: Instant
+
+
+class WebhookEnabled(Event, service="notify", audience="internal"):
+    """推送恢复 — sending goes on where it had stopped."""
+
+    webhook_id: UUID
+    role: Role
+    enabled_at: Instant
+
+
 class PersonDataErased(PersonDataErasedFields, service="notify", audience="internal"):
     """个人信息已删除 — notify destroyed its keys for an erased person."""
 
@@ -156,6 +200,7 @@ ContactEvent = ContactSet | ContactRemoved
 NotificationEvent = (
     NotificationQueued | NotificationCancelled | NotificationHandedOver | NotificationFailed | NotificationUnknown
 )
+WebhookEvent = WebhookRegistered | WebhookDisabled | WebhookEnabled
 ErasureEvent = PersonDataErased
 PolicyEvent = PolicyAdopted
 OriginEvent = LossAccepted

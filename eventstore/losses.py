@@ -17,6 +17,7 @@ from contracts.envelope import decode, encode
 from contracts.event import LossAcceptedFields, event_class
 from contracts.ids import uuid7
 from eventstore.checkpoint import Checkpoint, Signer
+from eventstore.deliveries import put_back
 from eventstore.durable import sync_directory
 from eventstore.log import reader
 from eventstore.origins import log_name, stream_of_losses, write_generation
@@ -103,8 +104,9 @@ async def with_loss(
 async def forget(connection: asyncpg.Connection, listener: str, source: str, size: int) -> Forgotten | None:
     """Put a listener back to the first `size` events of a source, inside the caller's transaction; None: it was there.
 
-    What it did because of later ones stands in its log.
+    What it did because of later ones stands in its log. Whom it sent later ones, outside, goes on after what is left.
     """
+    await put_back(connection, listener, source, size)
     before = await connection.fetchval(
         f"SELECT position FROM {listener}.heard WHERE source = $1 AND position > $2 FOR UPDATE", source, size
     )

@@ -5,6 +5,7 @@ Uses batched direct gets (ADR-31 of nats-server), which need the right to publis
 
 import asyncio
 import json
+from datetime import datetime
 from typing import NamedTuple, Self
 
 import nats.errors
@@ -12,6 +13,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
+from contracts.envelope import decode
 from eventstore.errors import EngineError
 from eventstore.streams import STREAM_NOT_FOUND, stream_name
 
@@ -85,6 +87,21 @@ class StreamReader:
         if status not in _ENDS:
             raise StreamUnreadable(f"the stream {self._stream} cannot be read at {first}: status {status}")
         return self._found
+
+    async def position_before(self, at: datetime) -> int:
+        """The last position recorded before a time, 0 when there is none: recording time never decreases.
+
+        Raises StreamUnreadable, and what `decode` raises.
+        """
+        low, high = 0, await self.last()
+        while low < high:
+            middle = (low + high + 1) // 2
+            found = await self.read(middle, 1)
+            if found and decode(found[0].body).recorded_at < at:
+                low = middle
+            else:
+                high = middle - 1
+        return low
 
     async def _take(self, message: Msg) -> None:
         headers = message.headers or {}

@@ -286,4 +286,7 @@ def _hearing(log: str, durable: str) -> list[str]:
         f"$JS.ACK.{heard}.{durable}.>",
         f"$JS.ACK.*.*.{heard}.{durable}.>",
         f"$JS.API.STREAM.MSG.GET.{heard}",
+        # Many at once, from any position, and where the stream ends: what was heard once is read again.
+        f"$JS.API.DIRECT.GET.{heard}",
+        f"$JS.API.STREAM.INFO.{heard}",
     ]

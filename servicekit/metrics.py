@@ -37,6 +37,12 @@ class Metrics:
             "inbox_duplicates", "Heard events that were known already.", ["source"], registry=registry
         )
         self.dead_letters = Gauge("dead_letters", "Dead letters that are open.", ["source"], registry=registry)
+        self.webhook_deliveries = Counter(
+            "webhook_deliveries", "Events posted to webhooks, by outcome.", ["outcome"], registry=registry
+        )
+        self.webhook_lanes = Gauge(
+            "webhook_lanes", "Webhooks × logs: level, behind, failing, stopped.", ["state"], registry=registry
+        )
         self.ledger_tree_size = Gauge("ledger_tree_size", "Events in the log.", registry=registry)
         self.ledger_signed_size = Gauge("ledger_signed_size", "Size of the last signed head.", registry=registry)
         self.ledger_verify_failures = Counter(

@@ -2,7 +2,7 @@
 
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -53,6 +53,8 @@ class ServiceSettings(BaseSettings):
     """A trust policy that names the witnesses to ask, with their addresses; None: nobody is asked."""
     publish_seconds: float = Field(default=60, ge=1, le=3_600)
     """The published head is so old at most while the log grows (ledger.md §6.3)."""
+    webhook_private: Literal["refused", "allowed"] = "refused"
+    """`allowed`: webhooks may be on private addresses, and plain http. For tests and a laptop only."""
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
 
     @model_validator(mode="after")

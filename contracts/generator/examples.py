@@ -71,6 +71,7 @@ _OF_EVENT = {
     ("HoursVoided", "reason_code"): "not_served",
     ("HoursFlagged", "flags"): "same_pair_daily",
     ("StarObjected", "reason_code"): "minutes_doubtful",
+    ("WebhookDisabled", "reason_code"): "gone",
     ("ServiceRecordSuperseded", "reason_code"): "hours_corrected",
     ("ServiceRecordRevoked", "reason_code"): "issued_in_error",
 }
@@ -109,6 +110,7 @@ _TEXTS = {
     "period": "2026-02",
     "old_origin": f"{COMMUNITY}/orders",
     "new_origin": f"{COMMUNITY}/orders/2",
+    "events": "orders.OrderClosed",
     "order_no": "20260305",
     "into_order_no": "20260304",
     "orders": "20260305",
@@ -282,6 +284,8 @@ def _choice(name: str, values: list[Any], event: str) -> Any:
 
 def _array(name: str, schema: dict[str, Any], event: str) -> list[Any]:
     items = [_value(name, schema["items"], event) for _ in range(max(1, schema.get("minItems", 1)))]
+    if name == "starts":
+        return [{"log": "orders", "after": 4711}]
     if name == "postings":
         sides = (("volunteer:minutes", 42), ("community:service_minutes", -42))
         return [{"account": account, "amount": amount, "unit": "minutes"} for account, amount in sides]

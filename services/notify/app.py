@@ -7,20 +7,21 @@ from eventstore.vault import ErasureList
 from servicekit.definition import Background, Runtime, ServiceDefinition
 from services.notify import reactions
 from services.notify.access import build_access
-from services.notify.api import router
-from services.notify.commands import CONTACT_COMMANDS, TOPIC_COMMANDS
-from services.notify.decider import contacts, notices
+from services.notify.api import ROUTERS
+from services.notify.commands import CONTACT_COMMANDS, TOPIC_COMMANDS, WEBHOOK_COMMANDS
+from services.notify.decider import contacts, notices, webhooks
 from services.notify.policy import POLICY
 from services.notify.read_models import queries
 from services.notify.read_models.copies import LedgerCopy, OrdersCopy, VolunteersCopy
 from services.notify.read_models.own import NotifyModel
 from services.notify.refusals import REFUSALS
-from services.notify.senders import send
+from services.notify.senders import deliver, send
 
 ERASURES_LISTED_SECONDS = 2.0
 
 CONTACT = Aggregate("contact", contacts.initial, contacts.decide, contacts.evolve, tuple(CONTACT_COMMANDS))
 NOTICE = Aggregate("notice", notices.initial, notices.decide, notices.evolve, tuple(TOPIC_COMMANDS))
+WEBHOOK = Aggregate("webhook", webhooks.initial, webhooks.decide, webhooks.evolve, tuple(WEBHOOK_COMMANDS))
 
 
 async def list_erasures(runtime: Runtime) -> None:
@@ -43,14 +44,18 @@ async def keep_list_of_erasures(runtime: Runtime) -> None:
 
 definition = ServiceDefinition(
     name="notify",
-    title="Who is told what, how, and what is known of it: contacts, the inbox, the phone list.",
+    title="Who is told what, how, and what is known of it: contacts, the inbox, the phone list, webhooks.",
     read_models=(NotifyModel(), VolunteersCopy(), LedgerCopy(), OrdersCopy()),
-    aggregates=(CONTACT, NOTICE),
+    aggregates=(CONTACT, NOTICE, WEBHOOK),
     access=build_access(),
-    build_app=lambda _runtime: router,
+    build_app=lambda _runtime: ROUTERS,
     policy=POLICY,
     reactions=(reactions.orders, reactions.volunteers, reactions.ledger),
     sentences=REFUSALS,
-    background=(Background("sender", send), Background("erasures", keep_list_of_erasures)),
+    background=(
+        Background("sender", send),
+        Background("webhooks", deliver),
+        Background("erasures", keep_list_of_erasures),
+    ),
 )
 """notify, whole."""

@@ -6,15 +6,15 @@ stream, so that a later event about it can withdraw them without looking anywher
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from uuid import UUID, uuid5
 from zoneinfo import ZoneInfo
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from contracts.command import Ask, Command, Role
-from contracts.event import Code, Digest, OrderNo, UnitCode
-from contracts.notify import NoticeChannel, NoticeParams
+from contracts.command import Ask, Command, Role, mistake
+from contracts.event import Code, Digest, OrderNo, Position, UnitCode
+from contracts.notify import EventName, NoticeChannel, NoticeParams, WebhookStart
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 ContactChannel = Literal["in_app", "console", "phone"]
@@ -52,6 +52,10 @@ Minutes = Annotated[int, Field(ge=1, le=10_080)]
 """At least one minute, at most a week."""
 
 
+RetrySeconds = Annotated[int, Field(ge=1, le=604_800)]
+"""At least a second, at most a week."""
+
+
 class SendingPolicy(BaseModel):
     """How patient notify is."""
 
@@ -70,6 +74,26 @@ class SendingPolicy(BaseModel):
     digest_minutes: Annotated[int, Field(ge=0, le=1_440)] = 15
     """How long new open orders are gathered into one notice."""
     digest_orders_max: Annotated[int, Field(ge=1, le=30)] = 30
+
+    webhook_retry_seconds: Annotated[tuple[RetrySeconds, ...], Field(min_length=1, max_length=20)] = (
+        5,
+        300,
+        1_800,
+        7_200,
+        18_000,
+        36_000,
+        50_400,
+        72_000,
+        86_400,
+    )
+    """Pauses between the tries of one event at one webhook; the last one repeats. As Standard Webhooks proposes."""
+    webhook_failing_days: Annotated[int, Field(ge=1, le=90)] = 5
+    """A webhook that took nothing for so long is disabled."""
+
+    def webhook_pause(self, failures: int) -> timedelta:
+        """The pause after so many failed tries, without jitter."""
+        pauses = self.webhook_retry_seconds
+        return timedelta(seconds=pauses[min(failures, len(pauses)) - 1])
 
     def pause(self, tries: int) -> timedelta:
         """The pause after so many failed tries."""
@@ -91,6 +115,11 @@ def topic_stream(topic_id: UUID) -> str:
     return f"notice-{topic_id}"
 
 
+def webhook_stream(webhook_id: UUID) -> str:
+    """The stream of one webhook."""
+    return f"webhook-{webhook_id}"
+
+
 def address_ref_of(ref: UUID, channel: str) -> UUID:
     """Where the vault keeps the one address that a ref has on a channel: a new one replaces the old."""
     return uuid5(ref, f"address/{channel}")
@@ -109,6 +138,59 @@ def digest_topic(volunteer_id: UUID, day: date) -> UUID:
 def shanghai_day(at: datetime) -> date:
     """The day of a moment in Asia/Shanghai."""
     return at.astimezone(SHANGHAI).date()
+
+
+LogName = Literal["orders", "volunteers", "ledger"]
+"""The logs that webhooks are sent."""
+WebhookUrl = Annotated[
+    str,
+    Field(pattern=r"^https?://[\x21-\x7e]{1,500}$", max_length=500, examples=["https://hooks.example.org/chaoyangli"]),
+]
+
+
+class WebhookStartAsk(Ask):
+    """Where to begin in one log: after a position, with what was recorded from a time on, or (neither) now."""
+
+    log: LogName
+    after: Position | None = None
+    since: AwareDatetime | None = None
+
+    @model_validator(mode="after")
+    def _one_beginning(self) -> Self:
+        if self.after is not None and self.since is not None:
+            raise mistake(
+                "one_beginning", "“从哪一号以后”和“从什么时候起”只写一样。", "say `after` or `since`", field="since"
+            )
+        return self
+
+
+class RegisterWebhookAsk(Ask):
+    """An address that is to be sent events. A log that `starts` does not name begins now."""
+
+    url: WebhookUrl
+    events: Annotated[tuple[EventName, ...], Field(min_length=1, max_length=200, examples=[["orders.OrderPlaced"]])]
+    starts: Annotated[tuple[WebhookStartAsk, ...], Field(max_length=3)] = ()
+    description: Annotated[str, Field(max_length=200)] = ""
+    """For people; lies in the vault."""
+
+
+class DisableWebhookAsk(Ask):
+    """The end of sending, until somebody enables it."""
+
+    reason_code: Code = "by_admin"
+
+
+class RotateSecretAsk(Ask):
+    """A new secret. Until `overlap_hours` have passed both sign, so that the receiver can change in between."""
+
+    overlap_hours: Annotated[int, Field(ge=0, le=168)] = 24
+
+
+class ReplayWebhookAsk(Ask):
+    """Send a log again, or skip a part of it: the next event sent is the one after this position."""
+
+    log: LogName
+    after: Position
 
 
 class ContactCommand(Command):
@@ -236,6 +318,45 @@ class RecordCall(NoticeCommand):
     policy: SendingPolicy = DEFAULT_POLICY
 
 
+class WebhookCommand(Command):
+    """A command about one webhook."""
+
+    webhook_id: UUID
+
+    @property
+    def stream(self) -> str:
+        return webhook_stream(self.webhook_id)
+
+
+class RegisterWebhook(WebhookCommand):
+    """Send events of these kinds to an address, which lies in the vault."""
+
+    events: tuple[EventName, ...]
+    starts: tuple[WebhookStart, ...]
+    target_ref: UUID
+    target_commitment: Digest
+
+
+class DisableWebhook(WebhookCommand):
+    """Send nothing more."""
+
+    reason_code: Code
+
+
+class EnableWebhook(WebhookCommand):
+    """Go on where sending had stopped."""
+
+
+class RotateWebhookSecret(WebhookCommand):
+    """Sign with another secret. It lies in the vault: no event follows."""
+
+
+class ReplayWebhook(WebhookCommand):
+    """Go on from another position of one log. A delivery is no event, and neither is where it stands."""
+
+    log: LogName
+
+
 CONTACT_COMMANDS: Sequence[type[ContactCommand]] = (SetContact, RemoveContact, EraseContacts)
 AnyContactCommand = SetContact | RemoveContact | EraseContacts
 TOPIC_COMMANDS: Sequence[type[TopicCommand]] = (
@@ -250,3 +371,11 @@ TOPIC_COMMANDS: Sequence[type[TopicCommand]] = (
 AnyTopicCommand = (
     QueueNotice | AddToDigest | CancelNotices | RecordHandedOver | RecordFailure | RecordUnknown | RecordCall
 )
+WEBHOOK_COMMANDS: Sequence[type[WebhookCommand]] = (
+    RegisterWebhook,
+    DisableWebhook,
+    EnableWebhook,
+    RotateWebhookSecret,
+    ReplayWebhook,
+)
+AnyWebhookCommand = RegisterWebhook | DisableWebhook | EnableWebhook | RotateWebhookSecret | ReplayWebhook

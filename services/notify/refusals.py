@@ -15,4 +15,21 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
     "notice_ended": (409, "这件事已经有结果了。", "The notice is {state}; that is final."),
     "not_on_phone_list": (409, "这条通知不用打电话。", "This notice is not on the phone list."),
     "call_not_due": (409, "还没到打电话的时候。", "The call is due at {not_before}."),
+    "webhook_unknown": (404, "没有登记过这个推送地址。", "There is no such webhook."),
+    "webhook_known": (409, "这个推送地址已经登记过。", "This webhook is registered."),
+    "webhook_disabled": (409, "这个推送地址已经停用。", "This webhook is disabled already."),
+    "webhook_enabled": (409, "这个推送地址正在用。", "This webhook is enabled already."),
+    "event_unknown": (422, "没有这种事件可以推送：{event}。", "There is no such event to send: {event}."),
+    "event_internal": (
+        422,
+        "这种事件不出社区：{event}。",
+        "{event} is internal: it never leaves the community.",
+    ),
+    "start_unused": (422, "没有要 {log} 的事件，不用写从哪里开始。", "No event of {log} is asked for."),
+    "position_beyond_log": (
+        422,
+        "{log} 还没有到这一号，现在是 {heard}。",
+        "{log} has no such position so far: it is at {heard}.",
+    ),
+    "url_refused": (422, "这个地址不能用来推送。", "Nothing is sent to such an address: {why}."),
 }

@@ -166,7 +166,7 @@ def in_a_batch(strike: Strike) -> None:
 def _of_sender(owner: str, name: str) -> Callable[[Strike], None]:
     def put(strike: Strike) -> None:
         # Only notify has these; the others need not load it.
-        senders = import_module("services.notify.senders")
+        senders = import_module("services.notify.senders.notices")
         after(getattr(senders, owner), name, strike)
 
     return put

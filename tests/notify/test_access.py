@@ -34,6 +34,8 @@ def expected(command: str, role: Role, held: frozenset[str]) -> bool:
             return role is Role.FUND_CLERK or (role in CALLERS and "case" not in held)
         case "read_notices":
             return role in CALLERS | {Role.FUND_CLERK, Role.ADMIN, Role.AUDITOR, Role.SUPERVISOR}
+        case _ if "webhook" in command.lower():
+            return role is Role.ADMIN
         case _:
             raise AssertionError(f"{command} is not expected to be asked for")
 

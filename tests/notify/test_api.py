@@ -209,6 +209,13 @@ async def test_the_openapi_document_names_every_route(desk: Desk) -> None:
         "/v1/phone-list",
         "/v1/phone-list/{notification_id}/outcome",
         "/v1/notices",
+        "/v1/webhooks",
+        "/v1/webhooks/{webhook_id}/disable",
+        "/v1/webhooks/{webhook_id}/enable",
+        "/v1/webhooks/{webhook_id}/replay",
+        "/v1/webhooks/{webhook_id}/rotate-secret",
+        "/v1/webhooks/{webhook_id}/secret",
+        "/v1/webhooks/{webhook_id}/test",
         "/v1/policy",
         "/v1/checkpoint",
     }

@@ -33,11 +33,14 @@ CASES = {"asked", "asked_urgently", "asked_visited", "asked_amended", "asked_ref
 """Told to whoever applied for aid."""
 OF_THE_FUND = CASES | {code for code in CODES if code.startswith("aid_")} | {"market_to_disclose"}
 """They are about a case or a market, and no order."""
+OF_MACHINES = {"webhook_disabled"}
+"""They are about an address outside, and no order."""
 MINUTES = {"minutes_credited", "minutes_corrected", "minutes_voided"}
 
 
 @pytest.mark.parametrize(
-    "code", [code for code in CODES if templates.template(code).to != "donor" and code not in OF_THE_FUND]
+    "code",
+    [code for code in CODES if templates.template(code).to != "donor" and code not in OF_THE_FUND | OF_MACHINES],
 )
 def test_it_says_what_and_when_and_the_order_number(code: str) -> None:
     text = templates.render(code, PARAMS)

@@ -16,6 +16,9 @@ from contracts.notify import (
     NotificationQueued,
     NotificationUnknown,
     PersonDataErased,
+    WebhookDisabled,
+    WebhookEnabled,
+    WebhookRegistered,
 )
 from eventstore.read_model import ReadModel
 from eventstore.rows import Rows
@@ -65,14 +68,25 @@ notices = sa.Table(
     sa.Index("notices_by_ref", "ref", "ended_at"),
     sa.Index("notices_by_topic", "topic_id"),
 )
+webhooks = sa.Table(
+    "webhooks",
+    metadata,
+    sa.Column("webhook_id", sa.Uuid, primary_key=True),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("reason_code", sa.Text),
+    sa.Column("events", JSONB, nullable=False),
+    sa.Column("starts", JSONB, nullable=False),
+    sa.Column("registered_at", _TIME, nullable=False),
+    sa.Column("changed_at", _TIME, nullable=False),
+)
 
 
 class NotifyModel(ReadModel):
-    """Who is reached how, and what became of every notice."""
+    """Who is reached how, what became of every notice, and who outside is sent events."""
 
     source: ClassVar[str] = "notify"
     metadata: ClassVar[sa.MetaData] = metadata
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def apply(self, recorded: Recorded, rows: Rows) -> None:
         """See the class."""
@@ -99,6 +113,8 @@ class NotifyModel(ReadModel):
                 _end(rows, event, "HANDED_OVER", ended_at=event.handed_over_at, **done)
             case NotificationUnknown() as event:
                 _end(rows, event, "UNKNOWN", channel=event.channel, attempts=event.attempt, ended_at=event.noticed_at)
+            case WebhookRegistered() | WebhookDisabled() | WebhookEnabled() as event:
+                _webhook(event, rows)
             case NotificationFailed() as event:
                 tried = {"channel": event.channel, "attempts": event.attempt, "reason_code": event.reason_code}
                 if event.due_at is None:
@@ -107,6 +123,27 @@ class NotifyModel(ReadModel):
                     rows.update(notices, event.notification_id, due_at=event.due_at, **tried)
             case _:
                 pass
+
+
+def _webhook(event: WebhookRegistered | WebhookDisabled | WebhookEnabled, rows: Rows) -> None:
+    match event:
+        case WebhookRegistered():
+            rows.insert(
+                webhooks,
+                webhook_id=event.webhook_id,
+                state="ENABLED",
+                reason_code=None,
+                events=list(event.events),
+                starts=[start.model_dump(mode="json", exclude_none=True) for start in event.starts],
+                registered_at=event.registered_at,
+                changed_at=event.registered_at,
+            )
+        case WebhookDisabled():
+            change = {"state": "DISABLED", "reason_code": event.reason_code, "changed_at": event.disabled_at}
+            rows.update(webhooks, event.webhook_id, **change)
+        case WebhookEnabled():
+            change = {"state": "ENABLED", "reason_code": None, "changed_at": event.enabled_at}
+            rows.update(webhooks, event.webhook_id, **change)
 
 
 _Ended = NotificationCancelled | NotificationHandedOver | NotificationUnknown | NotificationFailed

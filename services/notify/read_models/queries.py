@@ -20,7 +20,7 @@ from services.notify.read_models.copies import (
     volunteers_proxies,
     volunteers_roles,
 )
-from services.notify.read_models.own import contacts, erased, notices
+from services.notify.read_models.own import contacts, erased, notices, webhooks
 
 Row = RowMapping
 n = notices.c
@@ -180,3 +180,13 @@ async def phone_list(connection: AsyncConnection, at: datetime, roles: Collectio
     mine = sa.or_(n.to_role.is_(None), n.to_role.in_(roles))
     statement = sa.select(notices).where(n.state == "QUEUED", n.by_phone, n.due_at <= at, live, mine)
     return await many(connection, statement.order_by(n.due_at, n.notification_id).limit(limit))
+
+
+async def all_webhooks(connection: AsyncConnection) -> Sequence[Row]:
+    """Every webhook, the oldest first."""
+    return await many(connection, sa.select(webhooks).order_by(webhooks.c.registered_at, webhooks.c.webhook_id))
+
+
+async def webhook(connection: AsyncConnection, webhook_id: UUID) -> Row | None:
+    """One webhook."""
+    return await one(connection, sa.select(webhooks).where(webhooks.c.webhook_id == webhook_id))

@@ -1,4 +1,4 @@
-"""HTTP: contacts, the inbox, the phone list, and what became of notices. Words are put together when they are read."""
+"""Contacts, the inbox, the phone list, and what became of notices. Words are put together when they are read."""
 
 from datetime import datetime
 from typing import Annotated, Any
