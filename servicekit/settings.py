@@ -43,6 +43,8 @@ class ServiceSettings(BaseSettings):
     state_dir: Path
     """Holds <service>/head (the last signed head) and <service>/erasures: outside PostgreSQL and its backups."""
     issuer_jwks: Path
+    subscribers_dir: Path | None = None
+    """Who outside may read which events; None: `subscribers` in secrets_dir (servicekit.subscribers)."""
     nats_url: str = "nats://127.0.0.1:4222"
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=0, ge=0, le=65_535)
@@ -81,6 +83,11 @@ class ServiceSettings(BaseSettings):
             role=role,
             generations=read_generations(self.state_dir, self.community, {*SERVICES, self.service}),
         )
+
+    @property
+    def subscribers(self) -> Path:
+        """The directory of outside subscribers, a file each; it need not be there."""
+        return self.subscribers_dir or self.secrets_dir / "subscribers"
 
     @property
     def nats_password(self) -> str | None:
