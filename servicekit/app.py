@@ -9,7 +9,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from servicekit import adoption, health, openapi, problems, published
+from servicekit import adoption, feed, health, openapi, problems, published
 from servicekit.definition import Runtime, ServiceDefinition
 from servicekit.http import BodyLimit, body_model, reader
 from servicekit.metrics import Metrics
@@ -38,6 +38,7 @@ def build(definition: ServiceDefinition, runtime: Runtime) -> FastAPI:
         *(routers if isinstance(routers, Sequence) else [routers]),
         health.router(runtime),
         published.router(runtime),
+        feed.router(runtime),
     ]
     if definition.policy is not None:
         served.append(adoption.router(definition.policy))

@@ -15,6 +15,7 @@ from eventstore.read_model import ReadModel
 from eventstore.timers import Due
 from eventstore.trust_policy import TrustPolicy
 from servicekit.access import AccessTable
+from servicekit.feed_tail import Tail
 from servicekit.metrics import Metrics
 from servicekit.policy import PolicySection
 from servicekit.problems import Sentences
@@ -44,6 +45,8 @@ class Runtime:
     """Who is asked to cosign this log's heads, and how many are enough."""
     metrics: Metrics
     status: Status
+    tail: Tail
+    """What the feeds of outside subscribers share."""
     hears: frozenset[str]
     """The services whose logs this one hears."""
     losses: Sequence[LossAcceptedFields] = ()

@@ -50,6 +50,8 @@ class Metrics:
             "Signings refused because the log does not extend the last head.",
             registry=registry,
         )
+        self.feeds_open = Gauge("feeds_open", "Event feeds that are open.", registry=registry)
+        self.feed_events = Counter("feed_events", "Events given to outside subscribers over HTTP.", registry=registry)
         self.nats_connected = Gauge("nats_connected", "1 while the broker is connected.", registry=registry)
 
     def render(self) -> bytes:

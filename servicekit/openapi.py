@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute
 
 from contracts.command import Channel, Role
 from servicekit.examples import example
+from servicekit.feed import feed_subscriber
 from servicekit.http import command_context, reader
 from servicekit.problems import MEDIA_TYPE, RETRY_AFTER_SECONDS, SHARED_SENTENCES, Sentences
 
@@ -88,6 +89,8 @@ _OPEN = (404, 422, 503)
 """Refusals of a query that needs no token."""
 _ASKED = (400, 401, 403, 404, 422, 503)
 """Refusals of a query."""
+_FED = (400, 401, 403, 409, 422, 503)
+"""Refusals of the feed."""
 _COMMANDED = (400, 401, 403, 404, 409, 413, 415, 422, 503)
 _WITH_TRIES = 429
 
@@ -133,6 +136,9 @@ def _complete_operation(
     operation: dict[str, Any], route: APIRoute, schemas: Mapping[str, Any], by_status: Mapping[int, list[str]]
 ) -> None:
     is_command = depends_on(route.dependant, command_context)
+    if depends_on(route.dependant, feed_subscriber):
+        _refuse(operation, _FED, by_status)
+        return
     if not is_command and not depends_on(route.dependant, reader):
         if operation["responses"].pop("422", None) is not None:
             _refuse(operation, _OPEN, by_status)

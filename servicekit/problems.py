@@ -69,6 +69,26 @@ SHARED_SENTENCES: dict[str, Sentence] = {
         "There is an event that nobody recorded; nothing is recorded until it was looked at.",
     ),
     "busy": (503, "系统正忙，过几秒再试。", "Too many changes at once; retry shortly."),
+    "feed_key_missing": (401, "缺少订阅密钥。", "A feed key is required, as Authorization: Bearer <key>."),
+    "feed_key_invalid": (401, "订阅密钥不对，或者已经停用。", "The feed key is not known, or was taken back."),
+    "feed_key_in_address": (
+        400,
+        "密钥不能写在网址里，这样会留在各处的记录里：这把密钥作废，另换一把。",
+        "A key does not belong into an address, where it is written down on its way: have a new one made.",
+    ),
+    "no_events_here": (403, "这把密钥听不到这里的事件。", "This key is given no event of {service}."),
+    "position_ahead": (
+        409,
+        "日志只到 {size}，您说已经读到 {after}。",
+        "The log is told up to {size}, and you say that you have read up to {after}: it is not the log that you read.",
+    ),
+    "origin_ended": (
+        409,
+        "从 {first_lost} 起的记录已经丢失，日志从那里重新开始：从 {after} 之后接着读。",
+        "What you read from {first_lost} on is lost, and the log began anew there: read on after {after}.",
+    ),
+    "feeds_full": (503, "订阅的人太多，过一会儿再试。", "Too many feeds are open; retry later."),
+    "feeds_of_key_full": (503, "这把密钥已经开着 {open} 个订阅。", "This key has {open} feeds open; close one first."),
     "internal_error": (500, "系统出错了，过一会儿再试。", "Something went wrong on our side."),
 }
 """Sentences that every service shares. A service may overrule any of them."""
@@ -172,7 +192,7 @@ class ProblemBook:
         if status == 503:
             extra.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
         if status == 401:
-            missing = document["reason_code"] == "token_missing"
+            missing = document["reason_code"] in {"token_missing", "feed_key_missing"}
             extra["WWW-Authenticate"] = _CHALLENGE if missing else f'{_CHALLENGE}, error="invalid_token"'
         body = {**document, "instance": request.url.path}
         return JSONResponse(body, status_code=status, headers=extra, media_type=MEDIA_TYPE)

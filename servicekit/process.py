@@ -31,6 +31,7 @@ from servicekit import adoption, app, logs
 from servicekit.behind import check_stream
 from servicekit.definition import Background, Runtime, ServiceDefinition
 from servicekit.door import Door
+from servicekit.feed_tail import Tail
 from servicekit.metrics import Metrics
 from servicekit.publishing import read_witnesses
 from servicekit.roles import start_roles
@@ -38,6 +39,7 @@ from servicekit.secrets import SecretMissing
 from servicekit.settings import ServiceSettings
 from servicekit.signing import check_last_head, make_signer
 from servicekit.status import Status
+from servicekit.subscribers import Registry
 from servicekit.supervisor import Supervisor
 from servicekit.tokens import Verifier
 
@@ -103,6 +105,7 @@ class ServiceProcess:
             _log.info("serving", port=settings.port)
             await _either(stop, self.status.ending)
             _log.info("stopping")
+            runtime.tail.close()  # a feed never ends by itself
             # First the requests that have begun, which need the log; then the tasks, then the log.
             await server.drain()
         if self.status.ending.is_set():
@@ -188,6 +191,7 @@ async def open_runtime(
         witnesses=witnesses,
         metrics=metrics,
         status=status,
+        tail=Tail(log, signer, Registry(settings.subscribers), status, metrics),
         hears=definition.sources,
         losses=accepted,
     )

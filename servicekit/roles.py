@@ -67,6 +67,7 @@ def start_roles(definition: ServiceDefinition, runtime: Runtime, supervisor: Sup
     if definition.policy is not None:
         section = definition.policy
         supervisor.start("policy", lambda: adoption.keep_in_force(section, runtime))
+    supervisor.start("feed", runtime.tail.run)
     supervisor.start("nats", connection.run)
     supervisor.start("locks", locks.run)
     supervisor.start("observation", observation.run)
