@@ -1,34 +1,47 @@
 """Where the program begins. The health check of containers runs every few seconds, so it alone loads nothing more."""
 
-import http.client
+import os
+import socket
 import sys
-from urllib.parse import urlsplit
 
 HEALTHCHECK_SECONDS = 4
 
 
 def main() -> int:
     """Run the command line; returns the exit code."""
-    if len(sys.argv) == 3 and sys.argv[1] == "healthcheck":
-        return healthcheck(sys.argv[2])
+    if len(sys.argv) in {3, 4} and sys.argv[1] == "healthcheck":
+        return healthcheck(*sys.argv[2:])
     from cli.main import run
 
     return run()
 
 
-def healthcheck(url: str) -> int:
-    """0 when the URL answers 200, else 1."""
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port, timeout=HEALTHCHECK_SECONDS)
+def healthcheck(url: str, heartbeat: str | None = None) -> int:
+    """0 when `http://HOST:PORT/PATH` answers 200 and the heartbeat was written since the last look, else 1.
+
+    The look takes the heartbeat away.
+    """
+    place, _, path = url.removeprefix("http://").partition("/")
+    host, _, port = place.rpartition(":")
     try:
-        connection.request("GET", parts.path or "/")
-        status = connection.getresponse().status
-    except OSError as error:
+        with socket.create_connection((host, int(port)), timeout=HEALTHCHECK_SECONDS) as connection:
+            # Spoken by hand: http.client takes seven times as long to load as all the rest.
+            connection.sendall(f"GET /{path} HTTP/1.1\r\nHost: {place}\r\nConnection: close\r\n\r\n".encode())
+            with connection.makefile("rb") as answer:
+                status = answer.readline(256).split(b" ")[1:2]
+    except (OSError, ValueError) as error:
         sys.stderr.write(f"{url}: {error}\n")
         return 1
-    finally:
-        connection.close()
-    if status != http.HTTPStatus.OK:
-        sys.stderr.write(f"{url}: answered {status}\n")
+    if status != [b"200"]:
+        sys.stderr.write(f"{url}: answered {b''.join(status).decode(errors='replace') or 'nothing'}\n")
+        return 1
+    return 0 if heartbeat is None else _took_away(heartbeat)
+
+
+def _took_away(heartbeat: str) -> int:
+    try:
+        os.unlink(heartbeat)  # noqa: PTH108 - pathlib would be one thing more to load
+    except OSError as error:
+        sys.stderr.write(f"{heartbeat}: no heartbeat since the last look ({error.strerror})\n")
         return 1
     return 0

@@ -1,7 +1,11 @@
 """`chaoyangli`: starts the system, shows what happened, replays and verifies it.
 
+Whatever a command did to the secrets in an operator's container is handed to their readers when it ends.
 The one place where exit codes are given a meaning: `EXIT_CODES`, which `chaoyangli --help` shows.
 """
+
+import os
+from pathlib import Path
 
 import asyncpg
 import httpx
@@ -37,12 +41,15 @@ from cli.commands import (
 from cli.directory import DirectoryTaken, StackError
 from cli.embedded import DirectoryInUseError, EmbeddedError
 from cli.output import err
+from cli.place import SERVICES
 from cli.seed.errors import JournalUnreadable, NotHeard
 from cli.stopping import Interrupted
 from cli.story import NothingFound
+from eventstore.checkpoint import KeyFileError
 from eventstore.dead_letters import NoSuchLetter
 from eventstore.errors import EngineError
 from eventstore.replay import ReplayRefused
+from servicekit.handing import HANDED_VARIABLE, hand_out
 from servicekit.secrets import SecretMissing
 
 CHECK_FAILED, USAGE, NOT_THERE, NO_ANSWER, TAKEN, PENDING, INTERRUPTED = 1, 2, 3, 4, 5, 6, 130
@@ -75,6 +82,18 @@ for part in PARTS:
 
 def run() -> int:
     """Run the command line. Whatever goes wrong is one sentence on standard error and an exit code."""
+    code = _run()
+    handed = os.environ.get(HANDED_VARIABLE)
+    if handed is None:
+        return code
+    try:
+        hand_out(Path(os.environ["CHAOYANGLI_SECRETS_DIR"]), Path(handed), SERVICES)
+    except (OSError, KeyError) as error:
+        return code or _fail(error, NO_ANSWER)
+    return code
+
+
+def _run() -> int:
     try:
         app(standalone_mode=True)
     except SystemExit as stop:
@@ -102,5 +121,13 @@ def run() -> int:
 
 def _fail(error: BaseException, code: int) -> int:
     text = str(error).strip() or type(error).__name__
+    if os.environ.get("CHAOYANGLI_SERVICE") and _lacks_a_secret(error):
+        text += "; this container holds one service's secrets: `docker compose run --rm operator chaoyangli …` has all"
     err.print(f"chaoyangli: {text}", markup=False)
     return code
+
+
+def _lacks_a_secret(error: BaseException) -> bool:
+    below = os.environ.get("CHAOYANGLI_SECRETS_DIR", "")
+    unread = isinstance(error, OSError) and below != "" and str(error.filename or "").startswith(below)
+    return unread or isinstance(error, SecretMissing | KeyFileError)

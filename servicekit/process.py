@@ -32,6 +32,7 @@ from servicekit.behind import check_stream
 from servicekit.definition import Background, Runtime, ServiceDefinition
 from servicekit.door import Door
 from servicekit.feed_tail import Tail
+from servicekit.heartbeat import beat
 from servicekit.metrics import Metrics
 from servicekit.publishing import read_witnesses
 from servicekit.roles import start_roles
@@ -93,7 +94,7 @@ class ServiceProcess:
         if settings.service != self._definition.name:
             raise CannotStart(f"CHAOYANGLI_SERVICE is {settings.service!r}, this program is {self._definition.name!r}")
         door = Door(self.status)
-        async with _listening(door, settings) as server, contextlib.AsyncExitStack() as stack:
+        async with _beating(settings), _listening(door, settings) as server, contextlib.AsyncExitStack() as stack:
             runtime = await self._opened(stop, settings)
             if runtime is None:
                 return
@@ -232,6 +233,19 @@ async def _either(*events: asyncio.Event) -> None:
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     finally:
         await end(waits)
+
+
+@contextlib.asynccontextmanager
+async def _beating(settings: ServiceSettings) -> AsyncIterator[None]:
+    """Keep the heartbeat to the end of the block, where somebody looks for one."""
+    if settings.heartbeat_file is None:
+        yield
+        return
+    beating = asyncio.create_task(beat(settings.heartbeat_file), name="heartbeat")
+    try:
+        yield
+    finally:
+        await end([beating])
 
 
 @contextlib.asynccontextmanager

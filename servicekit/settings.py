@@ -49,6 +49,8 @@ class ServiceSettings(BaseSettings):
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=0, ge=0, le=65_535)
     """0: the service's own default port."""
+    heartbeat_file: Path | None = None
+    """Touched while the event loop turns; None: nobody looks."""
     clock_file: Path | None = None
     """Business time of a demo's or test's data directory; None: the real clock."""
     witnesses: Path | None = None

@@ -25,6 +25,7 @@ from cli.stopping import StopSignal
 from contracts.command import Role
 from contracts.ids import uuid7
 from eventstore.clock import direct
+from servicekit.handing import HANDED_VARIABLE, MIGRATOR, hand_out
 from servicekit.secrets import ISSUER_KEY, SUPERUSER_PASSWORD, init_secrets, read_text_secret
 from servicekit.tokens import LIFE_SECONDS_MAX, RoleGrant, issue, load_issuer_key
 
@@ -204,8 +205,13 @@ def init(
     ] = None,
     owner: Annotated[str | None, typer.Option(help="UID:GID that the files shall belong to.")] = None,
     nats_data: Annotated[Path | None, typer.Option(help="NATS's directory, which shall belong to --owner too.")] = None,
+    proxy_data: Annotated[Path | None, typer.Option(help="The proxy's directory, likewise.")] = None,
     postgres_owner: Annotated[
         str | None, typer.Option(help="UID:GID of PostgreSQL's user, who alone shall read the copied password.")
+    ] = None,
+    handed: Annotated[
+        Path | None,
+        typer.Option(envvar=HANDED_VARIABLE, help="Give each service its own secrets here, in a directory each."),
     ] = None,
     community: Annotated[str, typer.Option(envvar="CHAOYANGLI_COMMUNITY")] = "chaoyangli",
     as_json: Json = False,
@@ -215,8 +221,14 @@ def init(
     secrets.chmod(0o700)  # a volume begins open to all
     for service in SERVICES:
         (state / service).mkdir(parents=True, exist_ok=True)
+    homes = [handed / reader for reader in (*SERVICES, MIGRATOR)] if handed is not None else []
+    for home in homes:
+        home.mkdir(parents=True, exist_ok=True)
+        home.chmod(0o700)
     if owner is not None:
-        _give(owner, secrets, state, *([nats_data] if nats_data is not None else []))
+        _give(owner, secrets, state, *homes, *(path for path in (nats_data, proxy_data) if path is not None))
+    if handed is not None:
+        hand_out(secrets, handed, SERVICES)
     if nats_config is not None:
         users = nats_users(secrets, community)
         _hand_over(nats_config, json.dumps(server_config(users, store_dir="/data"), indent=1), owner)
@@ -254,5 +266,5 @@ def _give(owner: str, *roots: Path) -> None:
                 os.chown(path, uid, gid)
 
 
-def _healthcheck(url: str) -> None:
-    raise typer.Exit(healthcheck(url))
+def _healthcheck(url: str, heartbeat: Annotated[str | None, typer.Argument()] = None) -> None:
+    raise typer.Exit(healthcheck(url, heartbeat))

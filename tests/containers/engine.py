@@ -7,11 +7,13 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
+
+from joserfc.jwk import OKPKey
 
 from cli.embedded.server import free_port
 from eventstore.clock import direct
@@ -21,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COMPOSE_FILE = ROOT / "docker-compose.yml"
 DIRECTED_CLOCK = Path(__file__).with_name("directed-clock.yml")
 SERVICES = tuple(SERVICE_PORTS)
-PUBLISHED = (*SERVICES, "nats", "witness")
+PUBLISHED = (*SERVICES, "nats", "witness", "http", "https")
 RUNNING = (*SERVICES, "nats", "postgres")
 UP_SECONDS = 600
 
@@ -63,6 +65,7 @@ class Deployment:
         self.urls = {service: f"http://127.0.0.1:{ports[service]}" for service in SERVICES}
         self.nats_url = f"nats://127.0.0.1:{ports['nats']}"
         self.witness_url = f"http://127.0.0.1:{ports['witness']}"
+        self.https_port = ports["https"]
         self.environment = {
             **os.environ,
             "COMPOSE_PROJECT_NAME": self.project,
@@ -71,6 +74,11 @@ class Deployment:
             "CHAOYANGLI_CLOCK_DIR": str(self._clock_file.parent),
             **{f"{name.upper()}_PORT": str(port) for name, port in ports.items()},
         }
+
+    def has_image(self, name: str) -> bool:
+        """Whether the engine has an image, or gets it from where it gets images."""
+        words = (["docker", "image", "inspect", name], ["docker", "pull", "--quiet", name])
+        return any(subprocess.run(one, capture_output=True, check=False, timeout=120).returncode == 0 for one in words)
 
     def direct(self, moment: datetime) -> None:
         """Let business time stand at a moment."""
@@ -91,6 +99,10 @@ class Deployment:
             raise AssertionError(f"docker compose {' '.join(words)}: {done.returncode}\n{done.stdout}{done.stderr}")
         return done
 
+    def build(self) -> None:
+        """Make the image, which else the first `up` does."""
+        self.compose("build", "init")
+
     def up(self) -> float:
         """What an operator does: `docker compose up -d --wait`. How many seconds it took."""
         began = time.monotonic()
@@ -101,12 +113,21 @@ class Deployment:
         return time.monotonic() - began
 
     def cli(self, *words: str) -> Any:
-        """`chaoyangli … --json` in a container; what it printed."""
-        return json.loads(self.compose("exec", "-T", "orders", "chaoyangli", *words, "--json").stdout)
+        """`chaoyangli … --json` as the operator; what it printed."""
+        return json.loads(self.operate("chaoyangli", *words, "--json"))
+
+    def operate(self, *words: str) -> str:
+        """A command in the operator's container, which is made for it and ends with it; what it printed."""
+        return self.compose("run", "--rm", "-T", "operator", *words).stdout
+
+    @cached_property
+    def issuer_key(self) -> OKPKey:
+        """The key that signs tokens, as the operator reads it."""
+        return OKPKey.import_key(json.loads(self.read("/secrets/issuer.signing_key")))
 
     def read(self, path: str) -> str:
         """A file of the secrets' volume, as the operator would read it."""
-        return self.compose("exec", "-T", "orders", "cat", path).stdout.strip()
+        return self.operate("cat", path).strip()
 
     def inspected(self, service: str) -> dict[str, Any]:
         """All that the engine says of a service's one container."""
@@ -153,9 +174,12 @@ class Deployment:
 
     def kill(self, service: str) -> None:
         """SIGKILL to its process from outside, as when memory runs out. `docker kill` would count as the operator's."""
-        pid = self.state(service)["Pid"]
+        self.signal(self.state(service)["Pid"], "SIGKILL")
+
+    def signal(self, pid: int, name: str) -> None:
+        """A signal to a process of the host, from a container that sees it."""
         words = ["run", "--rm", "--pid=host", "--user=0:0", "--network=none", self.image]
-        self._docker(*words, "python3", "-c", f"import os; os.kill({pid}, 9)")
+        self._docker(*words, "python3", "-c", f"import os, signal; os.kill({pid}, signal.{name})")
 
     def memory_bytes(self) -> dict[str, int]:
         """Service → memory of its control group less what is only a cache of files."""
@@ -168,6 +192,10 @@ class Deployment:
         detail = dict(line.split() for line in lines)
         # cgroup v2 says `file`, v1 `cache`; both count shared memory in, which is none.
         return int(used) - int(detail.get("file") or detail["cache"]) + int(detail["shmem"])
+
+    def remove_volumes(self, names: Iterable[str]) -> None:
+        """Take away volumes of this deployment; no container may have them."""
+        self._docker("volume", "rm", *(f"{self.project}_{name}" for name in names))
 
     def remove(self) -> None:
         """Containers, networks, volumes and the image of this deployment; nothing of anybody else's."""

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from cli.entry import HEALTHCHECK_SECONDS
+from servicekit.handing import MIGRATOR
 from servicekit.settings import SERVICE_PORTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,6 +21,10 @@ ELSEWHERE = "witness"
 """Runs on somebody else's machine; here only if it is named."""
 BESIDE = "prometheus"
 """Looks at the services; only if its profile is named."""
+BEFORE = "proxy"
+"""Stands before the services, towards people outside; only if its profile is named."""
+BY_HAND = "operator"
+"""`docker compose run --rm operator chaoyangli …`, and never else."""
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 
 
@@ -28,9 +34,9 @@ def mounts(service: str) -> dict[str, str]:
 
 
 def test_these_services_and_no_others():
-    assert set(SERVICES) == {*ONE_SHOTS, *LONG_RUNNING, ELSEWHERE, BESIDE}
+    assert set(SERVICES) == {*ONE_SHOTS, *LONG_RUNNING, ELSEWHERE, BESIDE, BY_HAND, BEFORE}
     profiles = {name: one["profiles"] for name, one in SERVICES.items() if "profiles" in one}
-    assert profiles == {ELSEWHERE: ["witness"], BESIDE: ["observability"]}
+    assert profiles == {ELSEWHERE: ["witness"], BESIDE: ["observability"], BY_HAND: ["operator"], BEFORE: ["tls"]}
 
 
 def test_prometheus_asks_every_replica_of_every_service_and_reads_no_secret():
@@ -41,6 +47,18 @@ def test_prometheus_asks_every_replica_of_every_service_and_reads_no_secret():
     assert {one["type"] for one in found} == {"A"}, "one record a replica"
     assert mounts(BESIDE) == {"/prometheus": "prometheus"}
     assert not {"depends_on", "environment"} & set(SERVICES[BESIDE])
+
+
+def test_the_proxy_knows_where_every_service_is_and_holds_no_secret_of_theirs():
+    said = (ROOT / DOCUMENT["configs"]["proxy"]["file"]).read_text(encoding="utf-8")
+    upstreams = dict(re.findall(r"reverse_proxy \{\$UPSTREAM_[A-Z]+:(\w+):(\d+)\}", said))
+    assert upstreams == {name: str(port) for name, port in SERVICE_PORTS.items()}
+    assert mounts(BEFORE) == {"/data": "proxy"}
+    assert mounts("init")["/proxy"] == "proxy", "it is given its volume there"
+    assert "/proxy" in SERVICES["init"]["command"]
+    assert SERVICES[BEFORE]["networks"] == ["outside"]
+    known = set(re.findall(r"\{\$([A-Z_]+)[:}]", said))
+    assert {"CHAOYANGLI_DOMAIN", "TLS_CERTIFICATES"} == known & set(SERVICES[BEFORE]["environment"])
 
 
 def test_a_witness_stands_alone_with_a_directory_of_its_own():
@@ -59,9 +77,14 @@ def test_what_a_community_names_reaches_the_services_and_nothing_is_named_by_def
 
 
 def test_the_bases_are_the_ones_of_the_design():
-    assert SERVICES["postgres"]["image"] == "postgres:18"
-    assert SERVICES["nats"]["image"] == "nats:2.15-alpine"
-    assert re.findall(r"^FROM (.*)$", DOCKERFILE, re.MULTILINE) == ["python:3.13-slim"]
+    """Each may be named by its digest instead, which only an operator with a registry can know."""
+    assert SERVICES["postgres"]["image"] == "${POSTGRES_IMAGE:-postgres:18}"
+    assert SERVICES["nats"]["image"] == "${NATS_IMAGE:-nats:2.15-alpine}"
+    assert SERVICES[BEFORE]["image"] == "${CADDY_IMAGE:-caddy:2.10-alpine}"
+    assert re.findall(r"^FROM (.*)$", DOCKERFILE, re.MULTILINE) == ["${PYTHON_IMAGE}"]
+    given = SERVICES["init"]["build"]["args"]["PYTHON_IMAGE"]
+    assert given == "${PYTHON_IMAGE:-python:3.13-slim}"
+    assert DOCKERFILE.splitlines()[1] == "ARG PYTHON_IMAGE=python:3.13-slim"
 
 
 def test_one_image_serves_every_role_and_is_built_once():
@@ -105,7 +128,7 @@ def test_one_shots_run_in_order_and_once():
     assert _waits_for("migrate")["postgres"] == "service_healthy"
 
 
-@pytest.mark.parametrize("service", [*LONG_RUNNING, ELSEWHERE, BESIDE])
+@pytest.mark.parametrize("service", [*LONG_RUNNING, ELSEWHERE, BESIDE, BEFORE])
 def test_what_runs_long_comes_back_is_looked_at_and_gets_time_to_stop(service):
     one = SERVICES[service]
     assert one["restart"] == "unless-stopped"
@@ -113,7 +136,10 @@ def test_what_runs_long_comes_back_is_looked_at_and_gets_time_to_stop(service):
     check = one["healthcheck"]
     assert check["test"][0] == "CMD"
     assert int(check["interval"].removesuffix("s")) >= 30, "each look costs a process"
-    assert check["start_interval"] == "1s"
+    assert check["start_interval"] == "2s"
+    assert int(check["timeout"].removesuffix("s")) >= 3 * HEALTHCHECK_SECONDS, (
+        "a slow machine takes long to look at all"
+    )
 
 
 def test_health_is_asked_where_it_shows():
@@ -125,12 +151,15 @@ def test_health_is_asked_where_it_shows():
             "chaoyangli",
             "healthcheck",
             f"http://127.0.0.1:{port}/readyz",
+            SERVICES[service]["environment"]["CHAOYANGLI_HEARTBEAT_FILE"],
         ]
+        assert SERVICES[service]["healthcheck"]["test"][-1].startswith("/tmp/"), "a place that it may write"
 
 
 def test_nothing_listens_to_the_world():
     ports = {name: service.get("ports", []) for name, service in SERVICES.items()}
     assert not ports["postgres"]
+    assert ports.pop(BEFORE) == ["${HTTP_PORT:-80}:8080", "${HTTPS_PORT:-443}:8443"], "for people outside alone"
     for name, published in ports.items():
         for port in published:
             assert isinstance(port, str), name
@@ -146,18 +175,31 @@ def test_what_must_last_lies_in_named_volumes():
     assert mounts("postgres")["/var/lib/postgresql"] == "postgres-data"
     assert "/data" in mounts("nats")
     for service in OURS:
-        assert mounts(service) == {"/secrets": "secrets", "/state": "state", "/config": "config"}
+        assert mounts(service) == {"/secrets": f"secrets-{service}", "/state": "state", "/config": "config"}
 
 
 def test_only_init_writes_secrets_and_only_who_needs_them_reads_them():
     for name, service in SERVICES.items():
         for mount in service["volumes"]:
             volume, _, *mode = mount.split(":")
-            if volume in {"secrets", "nats-config", "postgres-secret", "config"} and name != "init":
-                assert mode == ["ro"], f"{name}: {mount}"
+            by_hand = name == BY_HAND and volume.startswith("secrets")
+            if volume.startswith(("secrets", "nats-config", "postgres-secret", "config")) and name != "init":
+                assert mode == ([] if by_hand else ["ro"]), f"{name}: {mount}"
     readers = {name for name in SERVICES if "postgres-secret" in mounts(name).values()}
     assert readers == {"init", "postgres"}
     assert {name for name in SERVICES if "nats-config" in mounts(name).values()} == {"init", "nats"}
+    assert {name for name in SERVICES if "secrets" in mounts(name).values()} == {"init", BY_HAND}
+    for reader in (*OURS, MIGRATOR):
+        volume = f"secrets-{reader}"
+        assert {name for name in SERVICES if volume in mounts(name).values()} == {"init", BY_HAND, reader}
+        assert mounts("init")[f"/handed/{reader}"] == mounts(BY_HAND)[f"/handed/{reader}"] == volume
+    assert {SERVICES[name]["environment"]["CHAOYANGLI_HANDED_DIR"] for name in ("init", BY_HAND)} == {"/handed"}
+
+
+def test_the_operators_container_runs_by_hand_alone_and_waits_for_nobody():
+    one = SERVICES[BY_HAND]
+    assert (one["profiles"], one["restart"], one["depends_on"]) == (["operator"], "no", {})
+    assert not {"ports", "build"} & set(one)
 
 
 def test_no_password_stands_in_the_environment():

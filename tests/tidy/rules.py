@@ -18,7 +18,9 @@ SUFFIXES = {
     ".py", ".sql", ".toml", ".lock", ".md", ".yaml", ".yml", ".json", ".txt", ".typed", ".conf", ".html", ".css", ".js",
     ".svg", ".png", ".csv", ".po", ".jsonl", ".go", ".mod", ".mjs",
 }  # fmt: skip
-NAMES = {"Makefile", "Dockerfile", "LICENSE", ".gitignore", ".dockerignore", ".env.example", "run", "py.typed"}
+NAMES = {
+    "Makefile", "Dockerfile", "Caddyfile", "LICENSE", ".gitignore", ".dockerignore", ".env.example", "run", "py.typed",
+}  # fmt: skip
 GENERATED = (
     "contracts/schemas/",
     "contracts/examples/",
