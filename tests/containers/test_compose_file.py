@@ -49,6 +49,15 @@ def test_prometheus_asks_every_replica_of_every_service_and_reads_no_secret():
     assert not {"depends_on", "environment"} & set(SERVICES[BESIDE])
 
 
+def test_every_command_in_the_documents_is_run_where_its_secrets_are():
+    """`docker compose run` or `exec`, options, a service, `chaoyangli`: the operator's, or a witness's own."""
+    run = re.compile(r"docker compose (?:run|exec)((?: -\S+(?: /\S+)?)*) (\w+) chaoyangli")
+    pages = [path for path in ROOT.rglob("*.md") if not path.is_relative_to(ROOT / ".venv")]
+    found = {(path.name, service) for path in pages for _, service in run.findall(path.read_text(encoding="utf-8"))}
+    assert {name for name, _ in found} >= {"README.md", "README.zh-CN.md", "keys.md", "settings.md", "containers.md"}
+    assert {service for _, service in found} == {BY_HAND, ELSEWHERE}
+
+
 def test_the_proxy_knows_where_every_service_is_and_holds_no_secret_of_theirs():
     said = (ROOT / DOCUMENT["configs"]["proxy"]["file"]).read_text(encoding="utf-8")
     upstreams = dict(re.findall(r"reverse_proxy \{\$UPSTREAM_[A-Z]+:(\w+):(\d+)\}", said))
