@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-long check contracts bench
+.PHONY: help install demo test test-long chaos check contracts bench
 SHELL := /bin/bash
 
 # The first interpreter that is new enough; another may be named: make install PYTHON=/opt/python/bin/python3
@@ -29,6 +29,9 @@ test: install ## all tests but the long ones and those that need containers, abo
 
 test-long: install ## the crash matrices
 	$(BIN)/python -m pytest -n 2 --dist load -m 'long and not container' --timeout 900 $(PYTEST_ARGS)
+
+chaos: install ## everything fails for MINUTES=3 while people go on (CHAOS_SEED=n, CHAOS_KEEP=DIR)
+	$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),3)
 
 check: install ## lint, format, types, walls, contracts, tidiness
 	$(BIN)/ruff check .

@@ -41,6 +41,18 @@ TELLING: Mapping[str, dict[str, Any]] = {
 """Service → what notify says of its events, by the handler's name."""
 
 
+class Lost(str):
+    """What is wrong: something that was promised is not there."""
+
+    __slots__ = ()
+
+
+class Doubled(str):
+    """What is wrong: something that must be once is there more often."""
+
+    __slots__ = ()
+
+
 async def read_logs(connect: Any, services: Iterable[str]) -> dict[str, list[Recorded]]:
     """All logs, decoded."""
     logs = {}
@@ -86,8 +98,12 @@ def commands_once(history: History, logs: Logs) -> Iterator[str]:
 def _one_command(said: Said, found: Sequence[Recorded]) -> Iterator[str]:
     what = f"{said.service} {said.path} ({said.key}, {said.tries} tries)"
     if said.answered is not None:
-        if [str(one.event_id) for one in found] != said.answered["event_ids"]:
-            yield f"{what} was answered with {said.answered}, recorded are {[(o.position, o.type) for o in found]}"
+        promised, recorded = said.answered["event_ids"], [str(one.event_id) for one in found]
+        if recorded != promised:
+            kind = Lost if set(promised) - set(recorded) else Doubled
+            yield kind(
+                f"{what} was answered with {said.answered}, recorded are {[(o.position, o.type) for o in found]}"
+            )
         elif found and [found[0].position, found[-1].position] != said.answered["positions"][said.service]:
             yield f"{what} was answered with other positions than its events have"
     elif said.refused is not None and found:
@@ -95,7 +111,7 @@ def _one_command(said: Said, found: Sequence[Recorded]) -> Iterator[str]:
     elif len({one.recorded_at for one in found}) > 1 or any(
         after.position != before.position + 1 for before, after in pairwise(found)
     ):
-        yield f"{what}, given up, recorded more than one append: {[(o.position, o.type) for o in found]}"
+        yield Doubled(f"{what}, given up, recorded more than one append: {[(o.position, o.type) for o in found]}")
 
 
 def hours_once(logs: Logs) -> Iterator[str]:
@@ -171,18 +187,18 @@ def notices_once(logs: Logs) -> Iterator[str]:
     """What each event must tell is queued exactly once for each reader, and handed over at most once."""
     queued = {one.event.notification_id: one.event for one in logs["notify"] if isinstance(one.event, Queued)}
     times = Counter(one.event.notification_id for one in logs["notify"] if isinstance(one.event, Queued))
-    yield from (f"notification {each} was queued {count} times" for each, count in times.items() if count > 1)
+    yield from (Doubled(f"notification {each} was queued {count} times") for each, count in times.items() if count > 1)
     # Who cannot be reached otherwise is called: that is another notice, of an id that follows from the first one's.
     calls = {call_id_of(each) for each in queued}
     told = Counter((one.source_event_id, one.ref, one.template) for each, one in queued.items() if each not in calls)
-    yield from (f"{key} was queued {count} times" for key, count in told.items() if count > 1)
+    yield from (Doubled(f"{key} was queued {count} times") for key, count in told.items() if count > 1)
     given = Counter(one.event.notification_id for one in logs["notify"] if isinstance(one.event, HandedOver))
-    yield from (f"notification {each} was handed over {count} times" for each, count in given.items() if count > 1)
+    yield from (Doubled(f"notification {each} was handed over {n} times") for each, n in given.items() if n > 1)
     for source in ("orders", "ledger"):
         for one in logs[source]:
             for tell in _to_one_person(one):
                 if times[derived_id(one, tell.code, tell.ref)] != 1:
-                    yield f"{one.type} at {one.position} of {source}: {tell.code} was not queued for {tell.ref}"
+                    yield Lost(f"{one.type} at {one.position} of {source}: {tell.code} was not queued for {tell.ref}")
 
 
 def _to_one_person(recorded: Recorded) -> Iterator[Tell]:
@@ -233,7 +249,7 @@ def deadlines_once(logs: Logs) -> Iterator[str]:
                 done[one.type, event.order_id] += 1
             case _:
                 pass  # no timer's work
-    yield from (f"{each} fell due {times} times" for each, times in done.items() if times > 1)
+    yield from (Doubled(f"{each} fell due {times} times") for each, times in done.items() if times > 1)
 
 
 def shown_once(logs: Logs, shown: Counter[str]) -> Iterator[str]:
@@ -247,10 +263,10 @@ def shown_once(logs: Logs, shown: Counter[str]) -> Iterator[str]:
         if isinstance(one.event, HandedOver | Unknown) and one.event.channel == "console"
     ]
     told = {str(one.notification_id) for one in console if isinstance(one, HandedOver)}
-    yield from (f"notification {each} was handed over and never shown" for each in told - shown.keys())
+    yield from (Lost(f"notification {each} was handed over and never shown") for each in told - shown.keys())
     known = {str(one.notification_id) for one in console}
     yield from (f"notification {each} was shown, which nobody recorded" for each in shown.keys() - known)
-    yield from (f"notification {each} was shown {times} times" for each, times in shown.items() if times > 1)
+    yield from (Doubled(f"notification {each} was shown {times} times") for each, times in shown.items() if times > 1)
 
 
 def copies_erased_once(logs: Logs) -> Iterator[str]:
@@ -283,9 +299,11 @@ def heads_are_prefixes(logs: Logs, heads: Mapping[str, set[str]], keys: Mapping[
 
 def _same(what: str, expected: Iterable[Any], found: Iterable[Any]) -> Iterator[str]:
     wanted, there = Counter(expected), Counter(found)
-    doubled = {each: times for each, times in there.items() if times > 1}
-    if wanted != there or doubled:
-        yield f"{what}: missing {list((wanted - there).elements())}, too many {list((there - wanted).elements())}"
+    yield from (Lost(f"{what}: {each} is missing") for each in (wanted - there).elements())
+    yield from (Doubled(f"{what}: {each} is one too many") for each in (there - wanted).elements())
+    yield from (
+        Doubled(f"{what}: {each} is there {n} times") for each, n in there.items() if n > 1 and n <= wanted[each]
+    )
 
 
 CHECKERS = (

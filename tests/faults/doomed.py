@@ -10,7 +10,12 @@ from tests.faults.failpoints import Trap
 def main() -> None:
     """Set the traps, then be the service."""
     service, *files = sys.argv[1:]
-    Trap([Path(file) for file in files]).set_all(service)
+    become(service, Trap([Path(file) for file in files]))
+
+
+def become(service: str, trap: Trap) -> None:
+    """Put the trap at every point, then be the service until it ends."""
+    trap.set_all(service)
     sys.argv[1:] = []
     runpy.run_module(f"services.{service}", run_name="__main__")
 

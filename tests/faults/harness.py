@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -76,20 +77,31 @@ class History:
 
     said: list[Said] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
+    note: Callable[..., None] = lambda *_, **__: None
+    """Hears of commands: `begun`, `info` (a try without an answer), `ok`, `fail` (refused), `unknown` (given up)."""
+    _by_key: dict[str, Said] = field(default_factory=dict)
 
     def under(self, key: str, service: str, path: str) -> Said:
         """The command of this key, which may have been sent before."""
-        for one in reversed(self.said):
-            if one.key == key:
-                return one
-        self.said.append(Said(service, path, key))
-        return self.said[-1]
+        if key not in self._by_key:
+            self._by_key[key] = Said(service, path, key)
+            self.said.append(self._by_key[key])
+        return self._by_key[key]
+
+    @property
+    def unknown(self) -> int:
+        """Commands that were given up without an answer."""
+        return sum(one.answered is None and one.refused is None for one in self.said)
+
+    @property
+    def lost(self) -> int:
+        """Tries that brought no answer."""
+        return sum(one.lost for one in self.said)
 
     def counted(self) -> str:
         """In one line."""
-        unknown = sum(one.answered is None and one.refused is None for one in self.said)
-        lost = sum(one.lost for one in self.said)
-        return f"{len(self.said)} commands, {lost} answers lost, {unknown} given up, statuses {dict(self.statuses)}"
+        said, statuses = len(self.said), dict(self.statuses)
+        return f"{said} commands, {self.lost} answers lost, {self.unknown} given up, statuses {statuses}"
 
 
 class Speaker(Client):
@@ -100,6 +112,7 @@ class Speaker(Client):
         super().__init__(scene.stack.urls, key, timeout_seconds=ANSWER_SECONDS)
         self._scene = scene
         self._patience_seconds = patience_seconds
+        self.pause_seconds = PAUSE_SECONDS
         self._under_way: dict[str, Said] = {}
 
     async def command(self, service: str, path: str, *arguments: Any, **options: Any) -> Answer:
@@ -108,13 +121,20 @@ class Speaker(Client):
         self._under_way[said.key] = said
         if options.get("after") is None:
             options["after"] = {}
+        note = partial(self._scene.history.note, key=said.key)
+        note("begun", service=service, path=path)
         try:
             answer = await super().command(service, path, *arguments, key=said.key, **options)
         except ProblemError as problem:
             if problem.status < 500:
                 said.refused = problem.reason_code
+            note("fail" if said.refused else "unknown", status=problem.status, reason=problem.reason_code)
+            raise
+        except httpx.TransportError as error:
+            note("unknown", error=type(error).__name__)
             raise
         said.answered = answer.body
+        note("ok", positions=answer.positions, tries=said.tries)
         return answer
 
     async def health_of(self, url: str) -> dict[str, Any]:
@@ -140,28 +160,32 @@ class Speaker(Client):
             response: httpx.Response | None = None
             try:
                 response = await self._http.request(method, url, headers=headers, **arguments)
-            except httpx.TransportError:
+            except httpx.TransportError as error:
                 said.lost += 1
+                if said.key:
+                    self._scene.history.note("info", key=said.key, error=type(error).__name__)
                 if loop.time() > end:
                     raise
             if response is not None:
                 self._scene.history.statuses[response.status_code] += 1
                 if response.status_code != httpx.codes.SERVICE_UNAVAILABLE or loop.time() > end:
                     break
-            await asyncio.sleep(random.uniform(*PAUSE_SECONDS))
+            await asyncio.sleep(random.uniform(*self.pause_seconds))
         if response.is_error:
             document = response.json()
             raise ProblemError(response.status_code, document, f"{method} {service} {path}")
         return response
 
 
-def few_people() -> Community:
-    """Two residents, four volunteers who can do everything asked for and are always free, and the staff."""
+def few_people(residents: int = 2, volunteers: int = VOLUNTEERS) -> Community:
+    """Some residents, some volunteers who can do everything asked for and are always free, and the staff."""
     small = generate("small")
     week = (1, 2, 3, 4, 5, 6, 7)
     skills = ("haircut", "mediation")
     helpers = [replace(one, weekdays=week, skills=skills, licences=(), insured=True) for one in small.helpers]
-    return replace(small, residents=small.residents[:2], helpers=tuple(helpers[:VOLUNTEERS]), gifts=(), proxies=())
+    return replace(
+        small, residents=small.residents[:residents], helpers=tuple(helpers[:volunteers]), gifts=(), proxies=()
+    )
 
 
 @dataclass
@@ -179,6 +203,9 @@ class Scene:
     """Further processes of a service."""
     hidden: set[str] = field(default_factory=set)
     """Base URLs that nobody asks at the moment."""
+    ways: dict[str, str] = field(default_factory=dict)
+    """Service → the base URL that its commands are sent to, instead of a process's own."""
+    community: Community = field(default_factory=few_people)
     now: datetime = FIRST_MORNING
     """Business time."""
     proven: bool = True
@@ -187,7 +214,6 @@ class Scene:
     def __post_init__(self) -> None:
         self.dice = random.Random(self.seed)
         self.town_ids: dict[str, Any] = {}
-        self.community = few_people()
         self.journal = Journal(self.stack.data / "people", {})
 
     def throw(self, seed: int) -> None:
@@ -206,6 +232,8 @@ class Scene:
 
     def url_of(self, service: str) -> str:
         """Where to ask next: any replica."""
+        if service in self.ways:
+            return self.ways[service]
         servers = [self.stack.services[service], *self.replicas.get(service, ())]
         urls = [server.url for server in servers if server.url not in self.hidden]
         return str(self.dice.choice(urls))
@@ -363,7 +391,9 @@ def copy_store(nats: NatsServer, to: Path) -> None:
 def put_back(nats: NatsServer, copy: Path | None) -> None:
     """Kill NATS and start it on an older copy of its store, or on none: what it took since is forgotten."""
     nats.kill()
-    shutil.rmtree(nats.directory)
+    # The directory itself stays: it may be a disk of its own.
+    for child in nats.directory.iterdir():
+        shutil.rmtree(child) if child.is_dir() else child.unlink()
     if copy is not None:
-        shutil.copytree(copy, nats.directory)
+        shutil.copytree(copy, nats.directory, dirs_exist_ok=True)
     nats.start()

@@ -132,29 +132,12 @@ class Day:
     # beside the orders
 
     async def _give(self) -> None:
-        """认捐, 收到, 票据, and the donor's contact."""
-        donor = self.scene.community.residents[self.number % 2]
-        about = {"name": donor.name, "phone": donor.phone, "person_id": str(self.town.ids[donor.person_key])}
-        clerk, cashier = self.town.staff(Role.FUND_CLERK), self.town.staff(Role.CASHIER)
-        gift = {"fund": FUND, "amount_fen": 1_000 * self.number, "donor": about}
-        pledged = await self.client.command("ledger", "/v1/donations", gift, actor=clerk)
-        ref, person_id = pledged.body["donor_ref"], about["person_id"]
-        reached = {"ref": ref, "channel": "phone", "address": donor.phone, "person_id": person_id}
-        # notify lets a clerk set it once it has heard of the gift.
-        after = pledged.positions
-        await self.client.command("notify", "/v1/contacts", reached, actor=clerk, method="PUT", after=after)
-        path = f"/v1/donations/{pledged.body['donation_id']}"
-        await self.client.command("ledger", f"{path}/receive", {"method": "cash"}, actor=cashier)
-        receipt = {"receipt_no": f"JZ2026-{self.number:05d}"}
-        await self.client.command("ledger", f"{path}/receipt", receipt, actor=clerk)
+        await give(self.scene, self.client, self.number)
 
     async def _say_when_free(self, turn: int = 0) -> None:
         """Something for the others to copy; another volunteer each time."""
         volunteer = self.volunteers[(self.number + turn) % len(self.volunteers)]
-        until = 1260 - self.number % 60
-        weekly = [{"weekday": day, "from_minute": 420, "to_minute": until} for day in range(1, 8)]
-        path = f"/v1/volunteers/{volunteer.person_id}/availability"
-        await self.client.command("volunteers", path, {"weekly": weekly}, actor=volunteer)
+        await say_when_free(self.client, volunteer, self.number)
 
     @property
     def dispatcher(self) -> Actor:
@@ -174,6 +157,32 @@ def order_for(resident: Actor, item_code: str, window_start: datetime) -> dict[s
         "window_end": (window_start + timedelta(hours=1)).isoformat(),
         "details": {"address": "虚构楼门 501", "note": "请敲门大声一点"},
     }
+
+
+async def give(scene: Scene, client: Speaker, number: int) -> None:
+    """认捐, 收到, 票据, and the donor's contact. No two gifts may have one number."""
+    town, residents = scene.town(client), scene.community.residents
+    donor = residents[number % len(residents)]
+    about = {"name": donor.name, "phone": donor.phone, "person_id": str(town.ids[donor.person_key])}
+    clerk, cashier = town.staff(Role.FUND_CLERK), town.staff(Role.CASHIER)
+    gift = {"fund": FUND, "amount_fen": 1_000 * number, "donor": about}
+    pledged = await client.command("ledger", "/v1/donations", gift, actor=clerk)
+    ref, person_id = pledged.body["donor_ref"], about["person_id"]
+    reached = {"ref": ref, "channel": "phone", "address": donor.phone, "person_id": person_id}
+    # notify lets a clerk set it once it has heard of the gift.
+    after = pledged.positions
+    await client.command("notify", "/v1/contacts", reached, actor=clerk, method="PUT", after=after)
+    path = f"/v1/donations/{pledged.body['donation_id']}"
+    await client.command("ledger", f"{path}/receive", {"method": "cash"}, actor=cashier)
+    receipt = {"receipt_no": f"JZ2026-{number:05d}"}
+    await client.command("ledger", f"{path}/receipt", receipt, actor=clerk)
+
+
+async def say_when_free(client: Speaker, volunteer: Actor, number: int) -> None:
+    """Every day, until an hour that `number` tells."""
+    weekly = [{"weekday": day, "from_minute": 420, "to_minute": 1260 - number % 60} for day in range(1, 8)]
+    path = f"/v1/volunteers/{volunteer.person_id}/availability"
+    await client.command("volunteers", path, {"weekly": weekly}, actor=volunteer)
 
 
 async def live_until(scene: Scene, done: asyncio.Event) -> int:

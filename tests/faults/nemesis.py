@@ -30,6 +30,9 @@ STRUCK_SECONDS = 120.0
 class TrappedServer(ServiceServer):
     """A service with traps at every point. `trap` is its own file, `shared` that of all: see failpoints."""
 
+    program: Sequence[str] = ("tests.faults.doomed",)
+    """The module that becomes the service, and its first arguments."""
+
     def __init__(self, service: str, directory: Path, environment: Mapping[str, str], traps: Path) -> None:
         super().__init__(service, directory, dict(environment))
         self.trap, self.shared = traps / f"{directory.name}.json", traps / "any.json"
@@ -37,7 +40,7 @@ class TrappedServer(ServiceServer):
     def command(self) -> Sequence[str]:
         """The same program, in our paths, under `doomed`."""
         env, *settings, python, _, _ = super().command()
-        doomed = [python, "-m", "tests.faults.doomed", self.service, str(self.trap), str(self.shared)]
+        doomed = [python, "-m", *self.program, self.service, str(self.trap), str(self.shared)]
         return [env, f"PYTHONPATH={ROOT}", *settings, *doomed]
 
     @property

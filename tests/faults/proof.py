@@ -52,7 +52,7 @@ def keys_of(place: Place) -> dict[str, VerifierKey]:
     }
 
 
-async def drained(scene: Scene) -> None:
+async def drained(scene: Scene, seconds: float = DRAIN_SECONDS) -> None:
     """Return when every process is well, every log is in its stream and heard to its end, and nothing grows."""
     seen: list[Any] = []
 
@@ -62,7 +62,7 @@ async def drained(scene: Scene) -> None:
         assert not found["late"], found["late"]
         return len(seen) > QUIET_LOOKS and all(one == found for one in seen[-QUIET_LOOKS:])
 
-    await eventually(quiet, DRAIN_SECONDS, every=LOOK_SECONDS, what="rest")
+    await eventually(quiet, seconds, every=LOOK_SECONDS, what="rest")
 
 
 async def look(scene: Scene) -> dict[str, Any]:

@@ -37,10 +37,12 @@ class LossyWay:
                 asyncio.create_task(_pump(client_in, server_out)),
                 asyncio.create_task(self._answers(name, server_in, client_out)),
             ]
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-            for task in both:
-                task.cancel()
-            await asyncio.gather(*both, return_exceptions=True)
+            try:
+                await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in both:
+                    task.cancel()
+                await asyncio.gather(*both, return_exceptions=True)
         except (OSError, asyncio.IncompleteReadError):
             return  # somebody hung up before it began
         finally:
@@ -106,7 +108,7 @@ async def lossy_way(to_port: int, dice: random.Random) -> AsyncIterator[LossyWay
         task = asyncio.current_task()
         assert task is not None
         carrying.add(task)
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, asyncio.CancelledError):
             await way.carry(client_in, client_out)
         carrying.discard(task)
 
