@@ -1,5 +1,6 @@
 """From commands to a commit: load the states, decide, append; again when somebody else was faster."""
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -57,6 +58,8 @@ class Executor:
                     raise ValueError(f"{command.__name__} belongs to two aggregates")
                 self._of_command[command] = aggregate
         self._cache: OrderedDict[str, tuple[int, Any]] = OrderedDict()
+        self._under_way: dict[tuple[str, str], asyncio.Future[None]] = {}
+        """Scope and key of each request → done when it has its outcome."""
 
     async def execute(
         self, build: Callable[[], Awaitable[Plan]], metadata: Metadata, call: Call | None = None
@@ -66,10 +69,22 @@ class Executor:
         `build` gathers facts and ids; it is called again when a stream moved meanwhile, up to eight times.
         Raises Refused, KeyReused, VersionConflict, ConstraintBroken for an unmapped constraint, and LogUnavailable.
         """
-        if call is not None:
+        if call is None:
+            return await self._execute(build, metadata, None)
+        key = (call.scope, call.key)
+        # A repeat waits for the request that it repeats: refused while that one is on its way, it would be told of a
+        # refusal, and the command be recorded all the same.
+        while (other := self._under_way.get(key)) is not None:
+            await asyncio.wait({other})
+        mine = self._under_way[key] = asyncio.get_running_loop().create_future()
+        try:
             first = await self.log.answer_to(call)
-            if first is not None:
-                return first
+            return first if first is not None else await self._execute(build, metadata, call)
+        finally:
+            del self._under_way[key]
+            mine.set_result(None)
+
+    async def _execute(self, build: Callable[[], Awaitable[Plan]], metadata: Metadata, call: Call | None) -> Committed:
         tries = 0
         while True:
             try:

@@ -7,6 +7,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 import asyncpg
+from sqlalchemy import ExceptionContext
+from sqlalchemy.event import listen
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from contracts.envelope import Recorded
@@ -37,6 +39,12 @@ async def _keep_as_it_is(_connection: object) -> None:
 
     asyncpg itself rolls back a transaction that was left open.
     """
+
+
+def _give_up_on_silence(context: ExceptionContext) -> None:
+    """Never use a connection again on which no answer came in time: whoever waits on it next would wait as well."""
+    if isinstance(context.original_exception, TimeoutError):
+        context.is_disconnect = True
 
 
 class Log:
@@ -175,9 +183,14 @@ class Log:
                 pool_size=self.config.query_connections,
                 max_overflow=0,
                 isolation_level="AUTOCOMMIT",
-                connect_args={"server_settings": {"application_name": f"{self.service}:queries", "jit": "off"}},
+                connect_args={
+                    "server_settings": {"application_name": f"{self.service}:queries", "jit": "off"},
+                    "timeout": self.config.connect_seconds,
+                    "command_timeout": self.config.statement_seconds,
+                },
                 execution_options={"schema_translate_map": {None: self.config.read_schema}},
             )
+            listen(self._engine.sync_engine, "handle_error", _give_up_on_silence)
         return self._engine.connect()
 
     @property

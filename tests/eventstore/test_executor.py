@@ -132,6 +132,31 @@ async def test_a_repeated_key_is_answered_before_anything_is_built(database):
             await executor.execute(never, METADATA, call("k", b"other"))
 
 
+async def test_a_repeat_that_comes_too_early_waits_for_the_first_one(database):
+    """Decided meanwhile, it would be refused, and the first one be recorded all the same."""
+    async with opened(await migrated(database)) as log:
+        executor, name = Executor(log, [AGGREGATE]), stream()
+        begun, on_its_way = asyncio.Event(), asyncio.Event()
+
+        async def slowly():
+            begun.set()
+            await on_its_way.wait()
+            return Plan([count(name)])
+
+        async def too_late():
+            raise Refused("window_over")
+
+        first = asyncio.create_task(executor.execute(slowly, METADATA, call("k")))
+        await begun.wait()
+        repeats = [asyncio.create_task(executor.execute(too_late, METADATA, call("k"))) for _ in range(3)]
+        done, _ = await asyncio.wait(repeats, timeout=0.2)
+        assert not done
+        on_its_way.set()
+        assert {(await repeat).event_ids for repeat in repeats} == {(await first).event_ids}
+        with pytest.raises(Refused):
+            await executor.execute(too_late, METADATA, call("another"))
+
+
 async def test_a_command_that_changes_nothing_is_answered_and_its_key_kept(database):
     async with opened(await migrated(database)) as log:
         executor = Executor(log, [AGGREGATE])

@@ -2,10 +2,13 @@
 
 import asyncio
 import functools
+import os
+import signal
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import text
 
 from eventstore.errors import LogUnavailable
 from eventstore.log.session import Session
@@ -194,3 +197,20 @@ async def test_postgresql_killed_again_and_again_records_each_key_once(own_postg
         positions = sorted(committed.first_position for committed in done.values())
         assert positions == list(range(1, len(done) + 1))
         assert (await log.head()).size == len(done)
+
+
+async def test_a_query_that_nobody_answers_gives_up_and_its_connection_is_not_used_again(database):
+    """As when the other end is gone without a word: the connection stays, and no answer ever comes."""
+    config = replace(await migrated(database), query_connections=1, statement_seconds=1.0)
+    async with opened(config) as log:
+        async with log.queries() as connection:
+            pid = await connection.scalar(text("SELECT pg_backend_pid()"))
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            async with log.queries() as connection:
+                with pytest.raises(TimeoutError):
+                    await connection.scalar(text("SELECT 1"))
+            async with asyncio.timeout(20), log.queries() as connection:
+                assert await connection.scalar(text("SELECT pg_backend_pid()")) != pid
+        finally:
+            os.kill(pid, signal.SIGCONT)
