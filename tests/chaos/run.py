@@ -26,7 +26,7 @@ CLIENTS = 8
 RESIDENTS, VOLUNTEERS = 4, 8
 AT_ONCE = 2
 """Faults under way at the same time."""
-PAUSE_SECONDS = (0.1, 1.0)
+PAUSE_SECONDS, PAUSES_MOST = (0.1, 0.6), 8
 """Between two tries of a command: a busy machine is not made busier by those who ask."""
 HEADS_SECONDS = 1.0
 """How often somebody outside looks at the signed heads."""
@@ -129,7 +129,7 @@ async def _under_chaos(world: World, seed: int, seconds: float, clients: int) ->
 
 async def _client(world: World, dice: random.Random, numbers: "count[int]", done: asyncio.Event) -> None:
     async with world.scene.speaker() as speaker:
-        speaker.pause_seconds = PAUSE_SECONDS
+        speaker.pause_seconds, speaker.pauses_most = PAUSE_SECONDS, PAUSES_MOST
         await Client(world.scene, speaker, dice, numbers).live(done)
 
 

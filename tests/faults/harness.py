@@ -112,7 +112,7 @@ class Speaker(Client):
         super().__init__(scene.stack.urls, key, timeout_seconds=ANSWER_SECONDS)
         self._scene = scene
         self._patience_seconds = patience_seconds
-        self.pause_seconds = PAUSE_SECONDS
+        self.pause_seconds, self.pauses_most = PAUSE_SECONDS, 1  # it grows with the tries, up to so many times
         self._under_way: dict[str, Said] = {}
 
     async def command(self, service: str, path: str, *arguments: Any, **options: Any) -> Answer:
@@ -170,7 +170,7 @@ class Speaker(Client):
                 self._scene.history.statuses[response.status_code] += 1
                 if response.status_code != httpx.codes.SERVICE_UNAVAILABLE or loop.time() > end:
                     break
-            await asyncio.sleep(random.uniform(*self.pause_seconds))
+            await asyncio.sleep(random.uniform(*self.pause_seconds) * min(said.tries, self.pauses_most))
         if response.is_error:
             document = response.json()
             raise ProblemError(response.status_code, document, f"{method} {service} {path}")
