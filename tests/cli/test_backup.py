@@ -1,5 +1,6 @@
 """A backup is whole or none; put back it loses nothing that anybody still has, and nobody comes back who was erased."""
 
+import asyncio
 import gzip
 import json
 import os
@@ -8,10 +9,13 @@ import signal
 import subprocess
 import sys
 
+import asyncpg
 import pytest
 
+from cli.backup import restoring
 from cli.embedded import HOST, PostgresServer
 from cli.version import VERSION
+from eventstore.recovery import TailRefused
 from tests.cli.losses import ask, copy, registering, roots, servers_of, sizes, up
 from tests.cli.program import say
 from tests.cli.towns import AFTER, a_service_at_work, deployed
@@ -201,6 +205,33 @@ def test_a_live_system_a_newer_schema_and_other_keys_are_refused_and_nothing_is_
         kek.write_bytes(kept)
         assert say("restore", lived.backup, "--rollback").code == USAGE
         assert roots(data) == lived.roots
+
+
+def test_a_restore_that_fails_leaves_all_as_it_was(lived, monkeypatch):
+    data = lived.copy("failing")
+    (data / "state" / "notify" / "head").unlink()
+
+    async def fails(*_arguments):
+        raise TailRefused("no such luck")
+
+    monkeypatch.setattr(restoring, "erase_again", fails)
+    with deployed(data) as stack:
+        before = asyncio.run(_databases(stack))
+        said = say("restore", lived.backup)
+        assert said.code == CHECK_FAILED
+        assert "no such luck" in said.err
+        assert asyncio.run(_databases(stack)) == before
+        assert not (data / "state" / "notify" / "head").exists()
+        assert "no restore is under way" in say("restore", "--continue").err
+
+
+async def _databases(stack):
+    connection = await asyncpg.connect(stack.servers.postgres.dsn())
+    try:
+        rows = await connection.fetch("SELECT datname FROM pg_database ORDER BY 1")
+    finally:
+        await connection.close()
+    return [row["datname"] for row in rows]
 
 
 def _resigned(directory, data, change):
