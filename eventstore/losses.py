@@ -168,14 +168,19 @@ def begin_origin(
 
     `signer`: of the new origin. Run again, it does what was left to do. Returns the signed head.
     """
+    put_heads_aside(state_dir, service, generation, signer.origin)
+    head = signer.begin(tail.size, tail.root)
+    write_generation(state_dir, community, service, generation)
+    return head
+
+
+def put_heads_aside(state_dir: Path, service: str, generation: int, new_origin: str) -> None:
+    """Move the heads of the origin before `generation` to where they are kept; those of the new origin stay."""
     home = state_dir / service
     aside = home / KEPT / str(generation - 1)
     aside.mkdir(parents=True, exist_ok=True)
     for name in HEADS:
-        _put_aside(home / name, aside / name, signer.origin)
-    head = signer.begin(tail.size, tail.root)
-    write_generation(state_dir, community, service, generation)
-    return head
+        _put_aside(home / name, aside / name, new_origin)
 
 
 def _put_aside(file: Path, target: Path, new_origin: str) -> None:
@@ -202,4 +207,16 @@ async def losses(connection: asyncpg.Connection, community: str, service: str) -
     for recorded in await reader.read_streams(connection, service, [(stream_of_losses(community, service), 0)]):
         assert isinstance(recorded.event, LossAcceptedFields)
         found.append(recorded.event)
+    return found
+
+
+async def losses_at(connection: asyncpg.Connection, community: str, services: Sequence[str]) -> Mapping[str, datetime]:
+    """When the last loss of each log was recorded, of those that had one."""
+    found = {}
+    for service in services:
+        at = await connection.fetchval(
+            f"SELECT max(recorded_at) FROM {service}.events WHERE stream = $1", stream_of_losses(community, service)
+        )
+        if at is not None:
+            found[service] = at
     return found

@@ -10,6 +10,7 @@ from cli.audit.run import audit
 from cli.bundle.checking import BundleUnreadable, check
 from cli.bundle.comparing import compare
 from cli.bundle.exporting import BundleExists, export
+from cli.bundle.unpacking import opened
 from cli.commands.options import Data, Json
 from cli.commands.witness import policy_text
 from cli.output import out, print_json, progress
@@ -20,6 +21,9 @@ NOT_IN_A_BUNDLE = (
     "a bundle holds no personal data (names show as unknown), no dead letters,",
     "and no answers kept for repeated requests",
 )
+Bundle = Annotated[
+    Path, typer.Argument(help="The bundle: a directory, or a ZIP of one.", exists=True, metavar="BUNDLE")
+]
 audit_app = typer.Typer(
     help="Take the logs away, check what was taken, hold the rules against them.", no_args_is_help=True
 )
@@ -51,7 +55,7 @@ def export_bundle(
 
 @audit_app.command("verify")
 def verify_bundle(
-    bundle: Annotated[Path, typer.Argument(help="The bundle.", exists=True, file_okay=False, metavar="DIRECTORY")],
+    bundle: Bundle,
     policy: Annotated[
         Path | None,
         typer.Option("--policy", help="Your own policy; without it the bundle's is taken, which proves less."),
@@ -59,15 +63,18 @@ def verify_bundle(
     before: Annotated[
         Path | None,
         typer.Option(
-            "--before", help="A bundle taken earlier, which this one must continue.", exists=True, file_okay=False
+            "--before", help="A bundle taken earlier, which this one must continue; a directory or a ZIP.", exists=True
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
     """Check a bundle without any server: bytes, hashes, heads, signatures, books. Ends with 1 if anything is wrong."""
     try:
-        checked = check(bundle, None if policy is None else policy.read_text(encoding="utf-8"))
-        checked.problems += [] if before is None else compare(bundle, before)
+        with opened(bundle) as directory:
+            checked = check(directory, None if policy is None else policy.read_text(encoding="utf-8"))
+            if before is not None:
+                with opened(before) as earlier:
+                    checked.problems += compare(directory, earlier)
     except (BundleUnreadable, OSError, UnicodeDecodeError) as error:
         raise typer.BadParameter(str(error)) from None
     if as_json:
@@ -97,7 +104,7 @@ def verify_bundle(
 
 @audit_app.command("import")
 def put_in(
-    bundle: Annotated[Path, typer.Argument(help="The bundle.", exists=True, file_okay=False, metavar="DIRECTORY")],
+    bundle: Bundle,
     policy: Annotated[
         Path | None,
         typer.Option("--policy", help="Your own policy; without it the bundle's is taken, which proves less."),
@@ -113,8 +120,8 @@ def put_in(
 
     try:
         wanted = None if policy is None else policy.read_text(encoding="utf-8")
-        with empty_place(data) as place, progress(not as_json) as tell:
-            found = asyncio.run(import_bundle(place, bundle, wanted, tell))
+        with opened(bundle) as directory, empty_place(data) as place, progress(not as_json) as tell:
+            found = asyncio.run(import_bundle(place, directory, wanted, tell))
     except (BundleUnreadable, OSError, UnicodeDecodeError) as error:
         raise typer.BadParameter(str(error)) from None
     if as_json:
@@ -125,6 +132,8 @@ def put_in(
         out.print(
             f"  signed from now on by {one.key}{'' if one.same_key else ': another key than before'}", markup=False
         )
+        for orphan in one.orphans:
+            out.print(f"  {one.service}/{orphan.position} {orphan.type} stands, what caused it is lost", markup=False)
     if not all(one.same_key for one in found):
         out.print(
             "give out `chaoyangli trust-policy` anew: readers and witnesses believe other keys so far", markup=False

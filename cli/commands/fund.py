@@ -1,4 +1,4 @@
-"""fund: the bank's statement handed in, what is open, and the second person's word."""
+"""fund: the bank's statement handed in, what is open and settled, and the second person's word."""
 
 import asyncio
 import hashlib
@@ -8,7 +8,7 @@ from calendar import monthrange
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 from uuid import UUID
 
 import typer
@@ -23,12 +23,14 @@ from cli.place import Place, located
 from cli.records.mapping import MappingWrong
 from cli.records.problems import CellWrong, FileWrong
 from contracts.command import Role
+from contracts.ledger import ItemReason
 from servicekit.secrets import ISSUER_KEY
 from servicekit.tokens import load_issuer_key
 
 CHECK_FAILED = 1
 LEDGER = "ledger"
 BEFORE = {Role.FUND_CLERK, Role.CASHIER}
+REASONS: tuple[str, ...] = get_args(ItemReason)
 AFTER = {Role.FUND_APPROVER, Role.SUPERVISOR}
 
 fund_app = typer.Typer(help="The fund's book beside its bank account.", no_args_is_help=True)
@@ -93,6 +95,36 @@ def open_items(
     """Show what does not agree: lines of the bank without an entry, entries that no line is."""
     with located(data, running=True) as place:
         items = asyncio.run(_asked(place, Actor.of(actor, role)))
+    if as_json:
+        print_json(items)
+    else:
+        _say_open(items)
+
+
+@fund_app.command("settle")
+def settle(
+    actor: Who,
+    line: Annotated[
+        str | None, typer.Option("--line", help="A line of the bank, as `fund open` shows it.", metavar="STATEMENT/NO")
+    ] = None,
+    entry: Annotated[int | None, typer.Option("--entry", help="An entry of the book, by its number.", min=1)] = None,
+    reason: Annotated[
+        str | None, typer.Option("--reason", help=f"Why one of them stands alone: {', '.join(REASONS)}.")
+    ] = None,
+    note: Annotated[str | None, typer.Option("--note", help="In words; they go into the vault.")] = None,
+    data: Data = None,
+    role: Annotated[Role, typer.Option("--role", help="FUND_CLERK or CASHIER.")] = Role.FUND_CLERK,
+    as_json: Json = False,
+) -> None:
+    """Say that a line and an entry are one and the same, or why one of them stands alone; then show what is open.
+
+    Who settles an item does not confirm the statement.
+    """
+    if role not in BEFORE:
+        raise typer.BadParameter("--role is FUND_CLERK or CASHIER")
+    body = _settlement(line, entry, reason, note)
+    with located(data, running=True) as place:
+        items = asyncio.run(_settled(place, Actor.of(actor, role), body))
     if as_json:
         print_json(items)
     else:
@@ -187,6 +219,33 @@ async def _asked(place: Place, actor: Actor) -> dict[str, Any]:
         return items
 
 
+def _settlement(line: str | None, entry: int | None, reason: str | None, note: str | None) -> dict[str, Any]:
+    """The request; what cannot be one is told before anybody is asked."""
+    if line is None and entry is None:
+        raise typer.BadParameter("name a --line, an --entry, or both")
+    if (line is not None and entry is not None) != (reason is None):
+        raise typer.BadParameter("a line and an entry that are one need no --reason; one of them alone needs one")
+    if reason is not None and reason not in REASONS:
+        raise typer.BadParameter(f"--reason is one of {', '.join(REASONS)}")
+    given = {"entry_no": entry, "reason_code": reason, "note": note, **({} if line is None else _line(line))}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _line(text: str) -> dict[str, Any]:
+    statement, _, number = text.partition("/")
+    try:
+        return {"statement_id": str(UUID(statement)), "line_no": int(number)}
+    except ValueError:
+        raise typer.BadParameter("--line is a statement and a number, as `fund open` shows it: 0199…/2") from None
+
+
+async def _settled(place: Place, actor: Actor, body: Mapping[str, Any]) -> dict[str, Any]:
+    async with _client(place) as client:
+        await client.command(LEDGER, "/v1/bank/settlements", body, actor=actor)
+        items: dict[str, Any] = await client.query(LEDGER, "/v1/bank/open", actor=actor)
+        return items
+
+
 async def _confirmed(place: Place, actor: Actor, statement_id: UUID) -> dict[str, Any]:
     path = f"/v1/bank/statements/{statement_id}"
     async with _client(place) as client:
@@ -204,6 +263,7 @@ def _say_open(items: Mapping[str, Any]) -> None:
     for line in items["lines"]:
         why = line.get("reason_code") or "待查"
         out.print(f"银行有、账上没有：{line['booked_on']} {yuan_of(line['amount_fen'])} 元 {why}", markup=False)
+        out.print(f"  --line {line['statement_id']}/{line['line_no']}", markup=False)
     for entry in items["entries"]:
         why = entry["reason_code"] or "待查"
         amount = yuan_of(entry["amount_fen"])

@@ -19,17 +19,15 @@ from eventstore.recovery import TailRefused
 from servicekit.publishing import read_published
 
 
-async def require_stopped(connection: asyncpg.Connection) -> None:
-    """A service that runs holds numbers of its log and its origin in mind. Raises TailRefused."""
+async def require_stopped(connection: asyncpg.Connection, what: str) -> None:
+    """A service that runs holds numbers of its log and its origin in mind. `what` is to be done. Raises TailRefused."""
     users = [f"{service}_app" for service in SERVICES]
     running = await connection.fetch(
         "SELECT DISTINCT usename::text AS usename FROM pg_stat_activity WHERE usename::text = ANY($1) ORDER BY 1", users
     )
     if running:
         names = ", ".join(row["usename"].removesuffix("_app") for row in running)
-        raise TailRefused(
-            f"stop the services before a loss is accepted: {names} {'are' if len(running) > 1 else 'is'} up"
-        )
+        raise TailRefused(f"stop the services before {what}: {names} {'are' if len(running) > 1 else 'is'} up")
 
 
 async def without_begun(place: Place, connection: asyncpg.Connection, services: Collection[str]) -> list[str]:

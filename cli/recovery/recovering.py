@@ -89,7 +89,7 @@ async def recover(
         async with connected(superuser_dsn(place)) as connection:
             losing: Collection[str] = ()
             if accepted is not None:
-                await require_stopped(connection)
+                await require_stopped(connection, "a loss is accepted")
                 losing = await without_begun(place, connection, accepted.services)
             seen = [*sources, Stream(client, place.log_name)]
             tails, found = await _look(place, connection, services, seen, tell, accepted, losing)

@@ -3,6 +3,7 @@
 from datetime import date
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -170,5 +171,24 @@ def test_the_command_checks_a_file_without_a_running_system(tmp_path: Path):
 )
 def test_words_that_are_off_are_told(tmp_path: Path, words: tuple[str, ...], why: str):
     said = say("fund", "reconcile", written(tmp_path, HEADINGS, GIFT, PAYMENT), *words)
+    assert said.code == 2
+    assert why in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ((), "name a --line"),
+        (("--note", "x"), "name a --line"),
+        (("--entry", 3), "alone needs one"),
+        (("--line", f"{UUID(int=1)}/2", "--entry", 3, "--reason", "other"), "need no --reason"),
+        (("--line", "2", "--reason", "other"), "as `fund open` shows it"),
+        (("--line", f"{UUID(int=1)}/two", "--reason", "other"), "as `fund open` shows it"),
+        (("--entry", 3, "--reason", "because"), "--reason is one of in_transit, bank_fee"),
+        (("--entry", 3, "--reason", "other", "--role", "SUPERVISOR"), "FUND_CLERK or CASHIER"),
+    ],
+)
+def test_what_cannot_be_settled_is_told_before_anybody_is_asked(words: tuple[object, ...], why: str):
+    said = say("fund", "settle", *words, "--actor", UUID(int=2))
     assert said.code == 2
     assert why in said.err

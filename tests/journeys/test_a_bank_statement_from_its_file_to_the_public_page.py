@@ -67,6 +67,7 @@ async def test_from_the_banks_file_to_the_public_page(stack: Stack, tmp_path: Pa
     assert [line["amount_fen"] for line in handed_in.document["open"]["lines"]] == [-50]
     again = await _threaded(fund, stack, "reconcile", file, "--days", "2026-10", "--actor", CLERK)
     assert again.document["statement"]["statement_id"] == statement["statement_id"]
+    await settled_on_the_command_line(stack, statement)
     refused = await _threaded(fund, stack, "confirm", statement["statement_id"], "--actor", CLERK)
     assert (refused.code, "reconciled_by_you" in refused.err) == (1, True)
     found = await _threaded(fund, stack, "confirm", statement["statement_id"], "--actor", WATCHER)
@@ -81,9 +82,24 @@ async def test_from_the_banks_file_to_the_public_page(stack: Stack, tmp_path: Pa
     async def published() -> bool:
         async with httpx.AsyncClient() as browser:
             page = await browser.get(f"{stack.urls['ledger']}/fund/")
-        return "银行对账：至 2026-10-31，1 笔待查。" in page.text
+        return "银行对账：至 2026-10-31，1 笔已说明原因。" in page.text
 
     await eventually(published, 90, every=0.5, what="the public page says what was found")
+
+
+async def settled_on_the_command_line(stack: Stack, statement: Any) -> None:
+    """The bank's fee stands alone, for a reason; what is no open item is refused in the service's words."""
+    (fee,) = (line for line in statement["found"] if line["state"] == "OPEN")
+    line = f"{statement['statement_id']}/{fee['line_no']}"
+    by = ("--actor", CLERK)
+    shown = await _threaded(say, "fund", "open", *by, "--data", stack.data)
+    assert f"--line {line}" in shown.out.decode()
+    other = await _threaded(fund, stack, "settle", "--line", line, "--entry", 1, *by)
+    assert (other.code, "amounts_differ" in other.err) == (1, True)
+    none = await _threaded(fund, stack, "settle", "--line", f"{statement['statement_id']}/9", "--reason", "other", *by)
+    assert (none.code, "line_not_open" in none.err) == (1, True)
+    said = await _threaded(fund, stack, "settle", "--line", line, "--reason", "bank_fee", "--note", "季度账户费", *by)
+    assert (said.code, [item["reason_code"] for item in said.document["lines"]]) == (0, ["bank_fee"]), said
 
 
 async def _threaded(work: Any, *words: Any) -> Any:

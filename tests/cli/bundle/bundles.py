@@ -1,6 +1,7 @@
 """A bundle put together by hand: four small logs, signed, in the layout that `audit export` writes."""
 
 from base64 import b64encode
+from collections.abc import Mapping
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -34,8 +35,9 @@ def origin(service: str) -> str:
     return f"community/{service}"
 
 
-def policy() -> str:
-    keys = "".join(f"log {VerifierKey.of(origin(service), key)}\n" for service, key in KEYS.items())
+def policy(origins: Mapping[str, str] | None = None) -> str:
+    names = origins or {service: origin(service) for service in KEYS}
+    keys = "".join(f"log {VerifierKey.of(names[service], key)}\n" for service, key in KEYS.items())
     return f"{keys}quorum none\n"
 
 
@@ -66,14 +68,15 @@ def _minutes(entry: dict[str, object], minutes: int) -> None:
     ]
 
 
-def write(target: Path, logs: dict[str, list[bytes]]) -> Path:
-    """The bundle of these logs."""
+def write(target: Path, logs: dict[str, list[bytes]], origins: Mapping[str, str] | None = None) -> Path:
+    """The bundle of these logs, each under its origin."""
+    names = origins or {service: origin(service) for service in logs}
     entries: list[books.Numbered] = []
     for service, log in logs.items():
         here = target / "logs" / service
         leaves = [leaf_hash(body) for body in log]
-        head = f"{origin(service)}\n{len(log)}\n{b64encode(root_hash(leaves)).decode()}\n"
-        put(here / "checkpoint", format_note(head, [sign(head, origin(service), KEYS[service])]).encode())
+        head = f"{names[service]}\n{len(log)}\n{b64encode(root_hash(leaves)).decode()}\n"
+        put(here / "checkpoint", format_note(head, [sign(head, names[service], KEYS[service])]).encode())
         for first in range(0, len(log), TILE_WIDTH):
             part = log[first : first + TILE_WIDTH]
             put(here / entries_path(first // TILE_WIDTH, len(part)), encode_entries(part))
@@ -85,11 +88,11 @@ def write(target: Path, logs: dict[str, list[bytes]]) -> Path:
         if service == "ledger":
             entries = numbered(log)
     files = {
-        service: BundledLogFiles(origin=origin(service), events=len(log), table=table_of(service))
+        service: BundledLogFiles(origin=names[service], events=len(log), table=table_of(service))
         for service, log in logs.items()
     }
     put(target / NAME, Manifest(kind=KIND, logs=files).to_bytes())
-    put(target / "policy", policy().encode())
+    put(target / "policy", policy(origins).encode())
     for name, content in books.files(entries).items():
         put(target / "books" / name, content.encode())
     return target
