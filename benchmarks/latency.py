@@ -33,7 +33,7 @@ from cli.seed.town import Town
 from cli.stack import Stack
 from eventstore.clock import direct
 from servicekit.reference import reference
-from servicekit.secrets import ISSUER_KEY, read_text_secret
+from servicekit.secrets import ISSUER_KEY, read_nats_seed
 from servicekit.tokens import load_issuer_key
 
 RATE = 50
@@ -180,10 +180,8 @@ async def _community() -> AsyncIterator[_Orders]:
 
 @asynccontextmanager
 async def _subscribed(stack: Stack, heard: Callable[[Msg], Any]) -> AsyncIterator[None]:
-    password = read_text_secret(stack.secrets_dir / "nats_auditor.password")
-    connection = await nats.connect(
-        stack.servers.nats.url, user="auditor", password=password, inbox_prefix="_INBOX_auditor"
-    )
+    seed = read_nats_seed(stack.secrets_dir, "auditor")
+    connection = await nats.connect(stack.servers.nats.url, nkeys_seed_str=seed, inbox_prefix="_INBOX_auditor")
     js = connection.jetstream()
     await js.subscribe("chaoyangli.orders.>", stream="ORDERS", ordered_consumer=True, idle_heartbeat=5.0, cb=heard)
     try:

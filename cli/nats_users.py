@@ -4,13 +4,19 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from cli.embedded.nats import NatsUser
+from cli.embedded.nats import NatsUser, one_account, server_config
 from eventstore.origins import log_name
 from eventstore.streams import GENERATIONS_GRANTED, rights, stream_name
-from servicekit.secrets import read_text_secret
+from servicekit.nats_keys import public_key
+from servicekit.secrets import read_nats_seed
 from servicekit.settings import SERVICE_PORTS
 
 SERVICES = tuple(SERVICE_PORTS)
+
+
+def nats_accounts(secrets_dir: Path, community: str) -> dict[str, Any]:
+    """nats-server's `accounts`. Raises SecretMissing when a user has no key."""
+    return one_account(nats_users(secrets_dir, community))
 
 
 def nats_users(secrets_dir: Path, community: str, services: Iterable[str] | None = None) -> list[NatsUser]:
@@ -18,13 +24,16 @@ def nats_users(secrets_dir: Path, community: str, services: Iterable[str] | None
     # Loads the services with all they need; commands that start no server are quicker without.
     from servicekit.migrate import definition_of
 
-    users = [NatsUser("admin", read_text_secret(secrets_dir / "nats_admin.password"))]
+    users = [NatsUser("admin", _key_of(secrets_dir, "admin"))]
     for service in services or SERVICES:
         allowed = rights(community, service, sorted(definition_of(service).sources))
-        password = read_text_secret(secrets_dir / f"nats_{service}.password")
-        users.append(NatsUser(service, password, allowed.publish, allowed.subscribe))
+        users.append(NatsUser(service, _key_of(secrets_dir, service), allowed.publish, allowed.subscribe))
     users.append(_auditor(secrets_dir))
     return users
+
+
+def _key_of(secrets_dir: Path, user: str) -> str:
+    return public_key(read_nats_seed(secrets_dir, user))
 
 
 def _auditor(secrets_dir: Path) -> NatsUser:
@@ -41,17 +50,10 @@ def _auditor(secrets_dir: Path) -> NatsUser:
             f"$JS.API.CONSUMER.INFO.{stream}.>",
             f"$JS.API.CONSUMER.LIST.{stream}",
         ]
-    password = read_text_secret(secrets_dir / "nats_auditor.password")
-    return NatsUser("auditor", password, tuple(publish), ("_INBOX_auditor.>",))
+    return NatsUser("auditor", _key_of(secrets_dir, "auditor"), tuple(publish), ("_INBOX_auditor.>",))
 
 
-def server_config(users: Iterable[NatsUser], *, store_dir: str) -> dict[str, Any]:
+def container_config(accounts: dict[str, Any], *, store_dir: str) -> dict[str, Any]:
     """nats-server's configuration for a container of its own."""
-    return {
-        "listen": "0.0.0.0:4222",
-        "http": "0.0.0.0:8222",
-        "server_name": "chaoyangli",
-        "max_payload": 1024 * 1024,
-        "jetstream": {"store_dir": store_dir, "sync_interval": "always", "strict": True},
-        "authorization": {"users": [user.as_config() for user in users]},
-    }
+    where = {"listen": "0.0.0.0:4222", "http": "0.0.0.0:8222", "server_name": "chaoyangli"}
+    return {**where, **server_config(accounts, store_dir)}

@@ -16,7 +16,7 @@ from cli.stack import Stack
 from eventstore.config import LogConfig, Role
 from eventstore.origins import log_name, read_generation, read_generations
 from servicekit.log_keys import KeyFiles
-from servicekit.secrets import read_text_secret
+from servicekit.secrets import read_nats_seed, read_text_secret
 from servicekit.settings import SERVICE_PORTS
 
 SERVICES = tuple(SERVICE_PORTS)
@@ -75,11 +75,10 @@ class Place:
         return self.state_dir
 
     def nats_arguments(self, user: str = "auditor") -> dict[str, Any]:
-        """Arguments for nats.connect as the user who may read every stream and change nothing, or as another one."""
+        """Arguments for nats.connect as the user who may read every stream and change nothing, or as another."""
         return {
             "servers": self.nats_url,
-            "user": user,
-            "password": read_text_secret(self.secrets_dir / f"nats_{user}.password"),
+            "nkeys_seed_str": read_nats_seed(self.secrets_dir, user),
             "inbox_prefix": f"_INBOX_{user}",
             "connect_timeout": 2,
             "max_reconnect_attempts": 1,

@@ -19,7 +19,7 @@ from pathlib import Path
 from cli.directory import DirectoryLock, Mode, StackError, claim, info_file
 from cli.embedded import HOST, EmbeddedError, EmbeddedServers, write_private
 from cli.embedded.server import Server
-from cli.nats_users import SERVICES, nats_users
+from cli.nats_users import SERVICES, nats_accounts
 from servicekit.publishing import WITNESSES_FILE
 from servicekit.secrets import init_secrets
 
@@ -162,9 +162,11 @@ class Stack:
     def start_servers(self, say: Callable[[str], None] = lambda _: None) -> None:
         """Start PostgreSQL and NATS alone: enough for commands that only read the logs."""
         say("PostgreSQL and NATS")
-        users = nats_users(self.secrets_dir, self.community)
         self._servers = EmbeddedServers(
-            self.data, secrets_directory=self.secrets_dir, nats_users=users, durable=self._durable
+            self.data,
+            secrets_directory=self.secrets_dir,
+            nats_accounts=lambda: nats_accounts(self.secrets_dir, self.community),
+            durable=self._durable,
         )
         self._servers.start()
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import nats.errors
 from faststream.middlewares import AckPolicy
-from faststream.nats import NatsBroker, NatsUserPassword
+from faststream.nats import NatsBroker, NatsNKey
 from nats.aio.client import Client
 
 from eventstore.locks import backoff
@@ -26,11 +26,11 @@ def make_broker(
     url: str,
     service: str,
     *,
-    password: str | None = None,
+    seed: str | None = None,
     middlewares: Sequence[Any] = (),
     graceful_seconds: float = 5.0,
 ) -> NatsBroker:
-    """A broker with our defaults; its user is the service's name when there is a password.
+    """A broker with our defaults; `seed` is its user's NKEY, None on a server without users.
 
     It never gives up reconnecting, hands messages over undecoded and unacknowledged, and keeps its replies under
     `_INBOX_<service>`, where the user's rights let it listen. `Connection` connects it.
@@ -38,7 +38,7 @@ def make_broker(
     return NatsBroker(
         url,
         name=service,
-        security=NatsUserPassword(service, password) if password is not None else None,
+        security=NatsNKey.from_seed(seed) if seed is not None else None,
         inbox_prefix=inbox_prefix(service),
         connect_timeout=CONNECT_SECONDS,
         reconnect_time_wait=1,

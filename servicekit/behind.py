@@ -37,13 +37,11 @@ async def check_stream(settings: ServiceSettings, log: Log) -> None:
 
 async def _last(settings: ServiceSettings, log: Log) -> int | None:
     """The stream's last sequence; None when NATS does not say."""
-    password = settings.nats_password
     try:
         async with asyncio.timeout(LOOK_SECONDS):
             client = await nats.connect(
                 settings.nats_url,
-                user=settings.service if password is not None else None,
-                password=password,
+                nkeys_seed_str=settings.nats_seed,
                 inbox_prefix=inbox_prefix(settings.service).encode(),
                 allow_reconnect=False,
                 max_reconnect_attempts=1,

@@ -25,7 +25,7 @@ from eventstore.read_model import ReadModel
 from servicekit import logs
 from servicekit.definition import ServiceDefinition
 from servicekit.rebuild import AUDITOR, rebuild_read_models
-from servicekit.secrets import SUPERUSER_PASSWORD, SecretMissing, read_text_secret
+from servicekit.secrets import SUPERUSER_PASSWORD, SecretMissing, read_nats_seed, read_text_secret
 from servicekit.settings import CODE_PATTERN, SERVICE_PORTS
 
 WAIT_SECONDS = 60.0
@@ -116,10 +116,10 @@ async def rebuild_service(settings: MigrateSettings, service: str, read_models: 
         ),
     )
     try:
-        password = read_text_secret(settings.secrets_dir / f"nats_{AUDITOR}.password")
+        seed = read_nats_seed(settings.secrets_dir, AUDITOR)
     except SecretMissing:
-        password = None  # a server without users
-    await rebuild_read_models(config, read_models, settings.nats_url, password, settings.wait_seconds)
+        seed = None  # a server without users
+    await rebuild_read_models(config, read_models, settings.nats_url, seed, settings.wait_seconds)
 
 
 async def _database_is_there(settings: MigrateSettings) -> None:

@@ -21,11 +21,11 @@ _log = structlog.get_logger("servicekit.rebuild")
 
 
 async def rebuild_read_models(
-    config: LogConfig, read_models: Sequence[ReadModel], nats_url: str, password: str | None, wait_seconds: float
+    config: LogConfig, read_models: Sequence[ReadModel], nats_url: str, seed: str | None, wait_seconds: float
 ) -> ReplayReport | None:
     """Rebuild a service's read models by replay and swap when they are of another version; None when they are not.
 
-    `config` is the migrator's; `password` the NATS auditor's, None on a server without users. NATS is only needed, and
+    `config` is the migrator's; `seed` the NATS auditor's, None on a server without users. NATS is only needed, and
     waited for, where copies of other logs are rebuilt. Raises as `replay` does: the old read models are as before.
     """
     if not await is_outdated(config, read_models):
@@ -33,7 +33,7 @@ async def rebuild_read_models(
     _log.info("rebuilding read models", rebuilt=config.service)
     client = None
     if any(model.source != config.service for model in read_models):
-        client = await _connected(config.service, nats_url, password, wait_seconds)
+        client = await _connected(config.service, nats_url, seed, wait_seconds)
     try:
         report = await ensure_read_models(config, read_models, nats=client)
     finally:
@@ -44,14 +44,13 @@ async def rebuild_read_models(
     return report
 
 
-async def _connected(service: str, nats_url: str, password: str | None, wait_seconds: float) -> Client:
+async def _connected(service: str, nats_url: str, seed: str | None, wait_seconds: float) -> Client:
     deadline = time.monotonic() + wait_seconds
     while True:
         try:
             return await nats.connect(
                 nats_url,
-                user=AUDITOR if password is not None else None,
-                password=password,
+                nkeys_seed_str=seed,
                 inbox_prefix=f"_INBOX_{AUDITOR}".encode(),
                 allow_reconnect=False,
                 max_reconnect_attempts=1,

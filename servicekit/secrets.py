@@ -10,11 +10,14 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from eventstore.checkpoint import create_key_file
+from servicekit.nats_keys import NotASeed, new_seed, public_key, seed_file
 from servicekit.tokens import jwks, load_issuer_key, new_issuer_key
 
 DATABASE_ROLES = ("app", "migrator", "auditor")
 ISSUER_KEY = "issuer.signing_key"
 ISSUER_JWKS = "issuer.jwks"
+NATS_USERS = ("admin", "auditor")
+"""The users of NATS beside the services: for an operator's emergencies, and for whoever only reads."""
 SUPERUSER_PASSWORD = "postgres.password"  # noqa: S105 - a file's name
 KEY_BYTES = 32
 
@@ -27,21 +30,27 @@ def init_secrets(directory: Path, services: Iterable[str]) -> list[Path]:
     """Make every secret file that is missing, and the issuer's public key set; return the ones made.
 
     Safe to run again: what exists is left as it is. A service process needs only its own files and `issuer.jwks`;
-    `issuer.signing_key` belongs to whoever signs tokens, `postgres.password` to the migrator.
+    `issuer.signing_key` belongs to whoever signs tokens, `postgres.password` to the migrator. The passwords that NATS's
+    users had before they had keys are taken away.
     """
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     made: list[Path] = []
-    passwords = [SUPERUSER_PASSWORD, "nats_admin.password", "nats_auditor.password"]
+    passwords = [SUPERUSER_PASSWORD]
+    users = [*NATS_USERS]
     keys: list[str] = []
     signing_keys: list[str] = []
     for service in services:
-        passwords += [f"{service}_{role}.password" for role in DATABASE_ROLES] + [f"nats_{service}.password"]
+        passwords += [f"{service}_{role}.password" for role in DATABASE_ROLES]
+        users.append(service)
         keys += [f"{service}.kek", f"{service}.hmac"]
         signing_keys.append(f"{service}.signing_key")
     for name in passwords:
         _make(directory / name, random.token_urlsafe(32), made)
     for name in keys:
         _make(directory / name, base64.b64encode(random.token_bytes(KEY_BYTES)).decode(), made)
+    for user in users:
+        _make(seed_file(directory, user), new_seed(), made)
+        (directory / f"nats_{user}.password").unlink(missing_ok=True)
     for name in signing_keys:
         if not (directory / name).exists():
             create_key_file(directory / name)
@@ -61,6 +70,17 @@ def read_text_secret(path: Path) -> str:
     if not text:
         raise SecretMissing(f"{path}: the secret file is empty")
     return text
+
+
+def read_nats_seed(directory: Path, user: str) -> str:
+    """The seed of a NATS user. Raises SecretMissing."""
+    path = seed_file(directory, user)
+    seed = read_text_secret(path)
+    try:
+        public_key(seed)
+    except NotASeed as error:
+        raise SecretMissing(f"{path}: {error}") from None
+    return seed
 
 
 def read_bytes_secret(path: Path) -> bytes:

@@ -11,7 +11,8 @@ from contracts.event import SERVICES
 from eventstore.config import LogConfig, Role
 from eventstore.origins import log_name, read_generation, read_generations
 from servicekit.log_keys import KeyFiles
-from servicekit.secrets import SecretMissing, read_bytes_secret, read_text_secret
+from servicekit.nats_keys import seed_file
+from servicekit.secrets import read_bytes_secret, read_nats_seed, read_text_secret
 
 SERVICE_PORTS = {"orders": 8101, "volunteers": 8102, "ledger": 8103, "notify": 8104}
 """Default HTTP port of each service."""
@@ -22,7 +23,7 @@ class ServiceSettings(BaseSettings):
     """Settings of one service process. Every field is CHAOYANGLI_<FIELD> in the environment.
 
     Secrets are files in `secrets_dir`, never variables: `<service>_app.password`, `<service>.kek`, `<service>.hmac`,
-    `<service>.signing_key`, `nats_<service>.password`.
+    `<service>.signing_key`, `nats_<service>.nk`.
     """
 
     model_config = SettingsConfigDict(
@@ -92,12 +93,14 @@ class ServiceSettings(BaseSettings):
         return self.subscribers_dir or self.secrets_dir / "subscribers"
 
     @property
-    def nats_password(self) -> str | None:
-        """The password of this service's NATS user; None when its file is not there (a server without users)."""
-        try:
-            return read_text_secret(self.secrets_dir / f"nats_{self.service}.password")
-        except SecretMissing:
+    def nats_seed(self) -> str | None:
+        """The seed of this service's NATS user; None when its file is not there (a server without users).
+
+        Raises SecretMissing when the file is there and holds none.
+        """
+        if not seed_file(self.secrets_dir, self.service).exists():
             return None
+        return read_nats_seed(self.secrets_dir, self.service)
 
     @cached_property
     def kek(self) -> bytes:

@@ -17,7 +17,7 @@ from cli.commands.options import Data, Json
 from cli.directory import StackError, leave_days, made_for
 from cli.embedded import EmbeddedError, write_private
 from cli.entry import healthcheck
-from cli.nats_users import nats_users, server_config
+from cli.nats_users import container_config, nats_accounts
 from cli.output import err, out, print_json
 from cli.place import DEFAULT_DATA, SERVICES, Place, located
 from cli.stack import Stack
@@ -230,8 +230,8 @@ def init(
     if handed is not None:
         hand_out(secrets, handed, SERVICES)
     if nats_config is not None:
-        users = nats_users(secrets, community)
-        _hand_over(nats_config, json.dumps(server_config(users, store_dir="/data"), indent=1), owner)
+        config = container_config(nats_accounts(secrets, community), store_dir="/data")
+        _hand_over(nats_config, json.dumps(config, indent=1), owner)
     if postgres_password is not None:
         password = read_text_secret(secrets / SUPERUSER_PASSWORD)
         _hand_over(postgres_password, password + "\n", postgres_owner)

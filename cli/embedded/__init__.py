@@ -3,10 +3,10 @@
 import fcntl
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from cli.embedded.nats import NatsServer, NatsUser
 from cli.embedded.postgres import PostgresServer
@@ -51,7 +51,7 @@ class EmbeddedServers:
         data_directory: Path,
         *,
         secrets_directory: Path | None = None,
-        nats_users: Sequence[NatsUser] = (),
+        nats_accounts: Callable[[], dict[str, Any]] | None = None,
         postgres_port: int | None = None,
         nats_port: int | None = None,
         monitor_port: int | None = None,
@@ -72,7 +72,7 @@ class EmbeddedServers:
             max_connections=max_connections,
             durable=durable,
         )
-        self.nats = NatsServer(self.data_directory / "nats", nats_port, monitor_port, nats_users)
+        self.nats = NatsServer(self.data_directory / "nats", nats_port, monitor_port, nats_accounts)
         self._lock: int | None = None
 
     @property

@@ -1,24 +1,32 @@
-"""nats-server from its wheel."""
+"""nats-server from its wheel: its configuration, its users, and a store that is one account's."""
 
 import http.client
 import json
 import os
 import signal
 import sysconfig
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cli.embedded.server import HOST, DataDirectoryError, EmbeddedError, Server, write_private
 
+ACCOUNT = "CHAOYANGLI"
+"""The account that has the streams; services, the operator and the auditor are its users."""
+_NO_ACCOUNT = "$G"
+"""How nats-server calls the account of a server that has none: whose the streams were before there were accounts."""
+
 
 @dataclass(frozen=True, slots=True)
 class NatsUser:
-    """A user of the embedded NATS. None: may publish or subscribe to everything; else the subjects allowed."""
+    """A user of NATS, known by the public half of an NKEY.
+
+    None: may publish or subscribe to everything of its account; else the subjects allowed.
+    """
 
     name: str
-    password: str
+    nkey: str
     publish: tuple[str, ...] | None = None
     subscribe: tuple[str, ...] | None = None
 
@@ -29,7 +37,21 @@ class NatsUser:
             permissions["publish"] = {"allow": list(self.publish)}
         if self.subscribe is not None:
             permissions["subscribe"] = {"allow": list(self.subscribe)}
-        return {"user": self.name, "password": self.password, **({"permissions": permissions} if permissions else {})}
+        return {"nkey": self.nkey, **({"permissions": permissions} if permissions else {})}
+
+
+def one_account(users: Iterable[NatsUser]) -> dict[str, Any]:
+    """nats-server's `accounts` with nobody but the users of ours."""
+    return {ACCOUNT: {"jetstream": "enabled", "users": [user.as_config() for user in users]}}
+
+
+def server_config(accounts: dict[str, Any] | None, store_dir: str) -> dict[str, Any]:
+    """What every nats-server of ours is told, wherever it runs. None: whoever reaches it may do anything."""
+    config: dict[str, Any] = {
+        "max_payload": 1024 * 1024,
+        "jetstream": {"store_dir": store_dir, "sync_interval": "always", "strict": True},
+    }
+    return config if accounts is None else {**config, "accounts": accounts}
 
 
 class NatsServer(Server):
@@ -43,14 +65,17 @@ class NatsServer(Server):
         directory: Path,
         port: int | None = None,
         monitor_port: int | None = None,
-        users: Sequence[NatsUser] = (),
+        accounts: Callable[[], dict[str, Any]] | None = None,
         extra_config: dict[str, Any] | None = None,
     ) -> None:
-        """Without users whoever reaches 127.0.0.1 may do anything (tests). `extra_config` is merged over the rest."""
+        """`accounts` is asked at every start and `reload`. Without, whoever reaches 127.0.0.1 may do anything (tests).
+
+        `extra_config` is merged over the rest.
+        """
         super().__init__(directory, port)
         self._asked_monitor_port = monitor_port
         self.monitor_port = monitor_port or 0
-        self.users = tuple(users)
+        self.accounts = accounts
         self.extra_config = extra_config or {}
         self.config_file = self.directory.with_name(f"{self.directory.name}.conf")
 
@@ -74,19 +99,38 @@ class NatsServer(Server):
             if not wait():
                 raise DataDirectoryError(f"NATS already runs on {self.directory} (process {pid}): stop it first")
 
+        if self.accounts is not None:
+            self._give_the_store_to_our_account()
+
+    def _give_the_store_to_our_account(self) -> None:
+        """What is there from before there were accounts would else lie idle beside what relays fill anew."""
+        store = self.directory / "jetstream"
+        if (store / _NO_ACCOUNT).exists() and not (store / ACCOUNT).exists():
+            (store / _NO_ACCOUNT).rename(store / ACCOUNT)
+
     def command(self) -> Sequence[str]:
         config: dict[str, Any] = {
             "listen": f"{HOST}:{self.port}",
             "http": f"{HOST}:{self.monitor_port}",
             "server_name": "chaoyangli-embedded",
             "pid_file": str(self._pid_file),
-            "max_payload": 1024 * 1024,
-            "jetstream": {"store_dir": str(self.directory), "sync_interval": "always", "strict": True},
+            **server_config(self.accounts() if self.accounts is not None else None, str(self.directory)),
         }
-        if self.users:
-            config["authorization"] = {"users": [user.as_config() for user in self.users]}
         write_private(self.config_file, json.dumps({**config, **self.extra_config}, indent=1))
         return [str(self.program()), "-c", str(self.config_file)]
+
+    def reload(self) -> bool:
+        """Have the server that runs on the directory, whoever started it, read its accounts anew; False: none runs.
+
+        Nobody is cut off but who is no longer among the users. It returns before the server has done so.
+        """
+        pid = self._living_predecessor()
+        if pid is None or self.accounts is None:
+            return False
+        config = {**json.loads(self.config_file.read_text(encoding="utf-8")), "accounts": self.accounts()}
+        write_private(self.config_file, json.dumps(config, indent=1))
+        os.kill(pid, signal.SIGHUP)
+        return True
 
     def ready(self) -> bool:
         """Plain /healthz: it alone tells when JetStream cannot write."""

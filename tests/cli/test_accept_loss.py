@@ -14,6 +14,7 @@ from cli.client import Actor
 from contracts.command import Role
 from eventstore.checkpoint import Checkpoint
 from eventstore.note import parse_note
+from servicekit.secrets import read_nats_seed
 from tests.cli.losses import (
     SERVICES,
     all_signed,
@@ -212,8 +213,8 @@ def test_one_log_may_be_lost_alone_and_what_it_caused_is_named(losses):
 
 async def _lose_the_stream_of_volunteers(stack):
     """And let an outsider have had a durable on it."""
-    password = (stack.data / "secrets" / "nats_admin.password").read_text().strip()
-    client = await nats.connect(stack.servers.nats.url, user="admin", password=password)
+    seed = read_nats_seed(stack.data / "secrets", "admin")
+    client = await nats.connect(stack.servers.nats.url, nkeys_seed_str=seed)
     await client.jetstream().delete_stream("VOLUNTEERS")
     await client.close()
     connection = await asyncpg.connect(stack.servers.postgres.dsn("chaoyangli"))

@@ -28,7 +28,8 @@ from cli.embedded import (
     free_port,
 )
 from cli.embedded import server as server_module
-from tests.support.servers import temporary_directory
+from cli.embedded.nats import one_account
+from tests.support.servers import new_key, temporary_directory
 from tests.support.waiting import eventually, eventually_blocking
 
 ROOT = Path(__file__).parents[2]
@@ -261,14 +262,15 @@ async def test_nats_users_may_do_what_they_are_allowed(directory: Path) -> None:
     async def note(error: Exception) -> None:
         errors.append(str(error))
 
+    key = new_key()
     users = [
-        NatsUser("admin", "a-secret"),
-        NatsUser("orders", "o-secret", publish=("evt.orders.>",), subscribe=("_INBOX.>",)),
+        NatsUser("admin", new_key().public),
+        NatsUser("orders", key.public, publish=("evt.orders.>",), subscribe=("_INBOX.>",)),
     ]
-    with EmbeddedServers(directory, nats_users=users, durable=False) as servers:
+    with EmbeddedServers(directory, nats_accounts=lambda: one_account(users), durable=False) as servers:
         with pytest.raises(NatsError, match="Authorization Violation"):
-            await nats.connect(servers.nats.url, allow_reconnect=False, user="admin", password="wrong", error_cb=note)
-        client = await nats.connect(servers.nats.url, user="orders", password="o-secret", error_cb=note)
+            await nats.connect(servers.nats.url, allow_reconnect=False, nkeys_seed_str=new_key().seed, error_cb=note)
+        client = await nats.connect(servers.nats.url, nkeys_seed_str=key.seed, error_cb=note)
         errors.clear()
         await client.publish("evt.orders.placed", b"")
         await client.flush()
@@ -276,6 +278,22 @@ async def test_nats_users_may_do_what_they_are_allowed(directory: Path) -> None:
         await client.publish("evt.ledger.posted", b"")
         await client.flush()
         await eventually(lambda: any("permissions violation" in error.lower() for error in errors))
+        await client.close()
+
+
+async def test_streams_from_before_there_were_accounts_are_kept(directory: Path) -> None:
+    key = new_key()
+    with EmbeddedServers(directory, durable=False) as servers:
+        client = await nats.connect(servers.nats.url)
+        await client.jetstream().add_stream(name="ORDERS", subjects=["chaoyangli.orders.>"])
+        await client.jetstream().publish("chaoyangli.orders.Something", b"kept")
+        await client.jetstream().add_consumer("ORDERS", durable_name="ledger-reactions")
+        await client.close()
+    users = [NatsUser("admin", key.public)]
+    with EmbeddedServers(directory, nats_accounts=lambda: one_account(users), durable=False) as servers:
+        client = await nats.connect(servers.nats.url, nkeys_seed_str=key.seed)
+        assert (await client.jetstream().get_msg("ORDERS", seq=1)).data == b"kept"
+        assert (await client.jetstream().consumer_info("ORDERS", "ledger-reactions")).num_pending == 1
         await client.close()
 
 

@@ -9,7 +9,8 @@ from nats.aio.client import Client
 
 from cli.nats_users import SERVICES, nats_users
 from eventstore import streams
-from servicekit.secrets import init_secrets, read_text_secret
+from servicekit.nats_keys import new_seed, public_key
+from servicekit.secrets import init_secrets, read_nats_seed
 from tests.support.servers import running_nats
 from tests.support.waiting import eventually
 
@@ -28,8 +29,7 @@ class Attempts:
     async def connect(self, url: str, secrets: Path) -> None:
         self.client = await nats.connect(
             url,
-            user=self.user,
-            password=read_text_secret(secrets / f"nats_{self.user}.password"),
+            nkeys_seed_str=read_nats_seed(secrets, self.user),
             inbox_prefix=f"_INBOX_{self.user}",
             error_cb=self._error,
         )
@@ -122,9 +122,10 @@ async def test_nobody_listens_to_what_is_told_to_another(everybody):
         assert attempts.let_through([f"_INBOX_{user}.>"])
 
 
-async def test_whoever_has_no_password_gets_no_connection(tmp_path):
+async def test_whoever_has_no_key_gets_no_connection(tmp_path):
     init_secrets(tmp_path, SERVICES)
+    strangers = [{}, {"user": "admin", "password": "admin"}, {"user": public_key(read_nats_seed(tmp_path, "admin"))}]
     with running_nats(tuple(nats_users(tmp_path, COMMUNITY))) as server:
-        for user, password in ((None, None), ("admin", ""), ("orders", "orders"), ("admin", "admin")):
+        for stranger in (*strangers, {"nkeys_seed_str": new_seed()}):
             with pytest.raises(nats.errors.Error, match="Authorization Violation"):
-                await nats.connect(server.url, user=user, password=password, allow_reconnect=False)
+                await nats.connect(server.url, allow_reconnect=False, **stranger)

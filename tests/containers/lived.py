@@ -30,8 +30,7 @@ class Lived:
     async def live(self) -> None:
         subscriber = await nats.connect(
             self.deployment.nats_url,
-            user="auditor",
-            password=self.deployment.read("/secrets/nats_auditor.password"),
+            nkeys_seed_str=self.deployment.read("/secrets/nats_auditor.nk"),
             inbox_prefix="_INBOX_auditor",
         )
         try:

@@ -38,7 +38,7 @@ def test_no_container_has_a_secret_of_anothers(lived, service):
     found = {others[word] for word in sums.stdout.split() if word in others}
     assert found
     assert not [name for name in found if not may_read(service, name, SERVICES)]
-    for name in ("issuer.signing_key", "postgres.password", "nats_admin.password", "volunteers_auditor.password"):
+    for name in ("issuer.signing_key", "postgres.password", "nats_admin.nk", "volunteers_auditor.password"):
         refused = lived.deployment.compose("exec", "-T", service, "cat", f"/secrets/{name}", check=False)
         assert "No such file" in refused.stderr
     refused = lived.deployment.compose("exec", "-T", service, "sh", "-c", "echo 1 > /secrets/mine", check=False)

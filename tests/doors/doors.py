@@ -85,8 +85,8 @@ def open_doors(database: Database, nats: TestNats, directory: Path) -> Iterator[
     """Migrate, start all four, wait until each accepts commands and hears the others; stop them in order."""
     secrets = directory / "secrets"
     init_secrets(secrets, NAMES)
-    for password in secrets.glob("nats_*.password"):
-        password.unlink()  # the tests' NATS has no users
+    for seed in secrets.glob("nats_*.nk"):
+        seed.unlink()  # the tests' NATS has no users
     world = World(database, directory, secrets)
     settings = {d.name: world.settings(d.name, nats_url=nats.url) for d in SERVICES}
     stop, loop = asyncio.Event(), asyncio.new_event_loop()

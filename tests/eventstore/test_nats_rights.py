@@ -14,7 +14,7 @@ from eventstore.relay import Relay
 from tests.support.house import QUICK, noting
 from tests.support.logs import migrated, opened
 from tests.support.messaging import LISTENER_MODELS, NOTES, Stopped, append, connected, running
-from tests.support.servers import running_nats
+from tests.support.servers import new_key, running_nats
 from tests.support.waiting import eventually
 
 
@@ -36,13 +36,14 @@ async def caught_up(relay, log):
 
 async def test_rights_let_the_relay_work_and_nothing_else(log, database):
     rights = streams.rights("chaoyangli", "orders", ["volunteers"])
+    keys = {name: new_key() for name in ("admin", "orders", "ledger")}
     users = (
-        NatsUser("admin", "a"),
-        NatsUser("orders", "o", publish=rights.publish, subscribe=rights.subscribe),
-        NatsUser("ledger", "l", publish=("chaoyangli.ledger.>",), subscribe=("_INBOX_ledger.>",)),
+        NatsUser("admin", keys["admin"].public),
+        NatsUser("orders", keys["orders"].public, publish=rights.publish, subscribe=rights.subscribe),
+        NatsUser("ledger", keys["ledger"].public, publish=("chaoyangli.ledger.>",), subscribe=("_INBOX_ledger.>",)),
     )
     with running_nats(users) as server:
-        async with connected(server, password="o") as connection:
+        async with connected(server, seed=keys["orders"].seed) as connection:
             relay = relay_of(log, connection)
             async with running(relay.run()):
                 await append(log, 30)
@@ -60,7 +61,7 @@ async def test_rights_let_the_relay_work_and_nothing_else(log, database):
                     with pytest.raises((nats.errors.Error, TimeoutError)):
                         await asyncio.wait_for(forbidden, 0.3)
                     assert await eventually(lambda: connection.errors["permission"]) > before
-        async with connected(server, "ledger", password="l") as stranger:
+        async with connected(server, "ledger", seed=keys["ledger"].seed) as stranger:
             # A server whose rights lack something: said in the errors, not hidden in a time-out.
             relay = relay_of(log, stranger)
             async with running(relay.run()):
@@ -68,17 +69,19 @@ async def test_rights_let_the_relay_work_and_nothing_else(log, database):
 
 
 async def test_rights_let_a_listener_hear_and_nothing_else(database):
+    keys = {name: new_key() for name in ("orders", "volunteers")}
+
     def user(service, *sources):
         rights = streams.rights("chaoyangli", service, sources)
-        return NatsUser(service, service, publish=rights.publish, subscribe=rights.subscribe)
+        return NatsUser(service, keys[service].public, publish=rights.publish, subscribe=rights.subscribe)
 
     async with contextlib.AsyncExitStack() as stack:
         source = await stack.enter_async_context(opened(await migrated(database, "orders")))
         config = await migrated(database, "volunteers", LISTENER_MODELS)
         listener = await stack.enter_async_context(opened(config, LISTENER_MODELS))
         server = stack.enter_context(running_nats((user("orders", "volunteers"), user("volunteers", "orders"))))
-        orders = await stack.enter_async_context(connected(server, "orders", "orders"))
-        volunteers = await stack.enter_async_context(connected(server, "volunteers", "volunteers"))
+        orders = await stack.enter_async_context(connected(server, "orders", keys["orders"].seed))
+        volunteers = await stack.enter_async_context(connected(server, "volunteers", keys["volunteers"].seed))
         relay = Relay(source, orders, poll_seconds=0.02)
         relay.attach()
         _ = await stack.enter_async_context(running(relay.run()))

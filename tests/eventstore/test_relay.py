@@ -341,12 +341,12 @@ async def test_a_closed_client_is_replaced(nats_server):
         assert connection.connected
 
 
-async def test_a_wrong_password_waits_for_the_right_one(nats_server):
+async def test_a_wrong_key_waits_for_the_right_one(nats_server):
     from cli.embedded import NatsUser
-    from tests.support.servers import running_nats
+    from tests.support.servers import new_key, running_nats
 
-    with running_nats((NatsUser("orders", "right"),)) as server:
-        connection = Connection(make_broker(server.url, "orders", password="wrong"))
+    with running_nats((NatsUser("orders", new_key().public),)) as server:
+        connection = Connection(make_broker(server.url, "orders", seed=new_key().seed))
         async with running(connection.run()):
             await eventually(lambda: connection.errors.total() >= 3, 15)
             assert not connection.connected

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cli.nats_users import SERVICES, nats_users
 from eventstore.relay import Relay
-from servicekit.secrets import init_secrets, read_text_secret
+from servicekit.secrets import init_secrets, read_nats_seed
 from tests.support.logs import migrated, opened
 from tests.support.messaging import append, connected, running
 from tests.support.servers import running_nats
@@ -47,10 +47,10 @@ async def subscribed(*words: str):
 
 async def test_the_example_follows_the_orders_and_goes_on_when_nats_comes_back(database, tmp_path: Path) -> None:
     init_secrets(tmp_path, SERVICES)
-    password = read_text_secret(tmp_path / "nats_orders.password")
-    who = str(tmp_path / "nats_auditor.password")
+    seed = read_nats_seed(tmp_path, "orders")
+    who = str(tmp_path / "nats_auditor.nk")
     with running_nats(tuple(nats_users(tmp_path, "chaoyangli"))) as server:
-        async with opened(await migrated(database)) as log, connected(server, password=password) as connection:
+        async with opened(await migrated(database)) as log, connected(server, seed=seed) as connection:
             relay = Relay(log, connection, poll_seconds=0.02)
             relay.attach()
             async with running(relay.run()):

@@ -15,7 +15,7 @@ from nats.js.api import AckPolicy, ConsumerConfig
 from nats.js.errors import Error as JetStreamError
 
 from cli.place import SERVICES
-from servicekit.secrets import read_text_secret
+from servicekit.secrets import read_nats_seed
 from tests.faults.harness import PAUSE_SECONDS, Scene
 from tests.support.waiting import eventually
 
@@ -50,8 +50,7 @@ def admin_arguments(scene: Scene) -> dict[str, Any]:
     """How the operator connects."""
     return {
         "servers": scene.nats.url,
-        "user": "admin",
-        "password": read_text_secret(scene.stack.secrets_dir / "nats_admin.password"),
+        "nkeys_seed_str": read_nats_seed(scene.stack.secrets_dir, "admin"),
         "connect_timeout": 2,
         "max_reconnect_attempts": -1,
         "reconnect_time_wait": 0.2,

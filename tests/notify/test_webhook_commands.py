@@ -24,7 +24,7 @@ async def test_an_administrator_adds_lists_tries_replays_and_disables(
     hooks: Hooks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = hooks.desk.served.world
-    (world.secrets / "nats_notify.password").unlink(missing_ok=True)
+    (world.secrets / "nats_notify.nk").unlink(missing_ok=True)
     url = f"http://127.0.0.1:{hooks.desk.runtime.settings.port}"
 
     @contextlib.contextmanager

@@ -25,7 +25,7 @@ async def notify_process(hooks: Hooks) -> asyncio.subprocess.Process:
 
 async def test_killed_before_it_is_noted_an_event_comes_again_under_the_same_id_and_none_is_lost(hooks: Hooks) -> None:
     # The tests' NATS has no users.
-    (hooks.desk.served.world.secrets / "nats_notify.password").unlink(missing_ok=True)
+    (hooks.desk.served.world.secrets / "nats_notify.nk").unlink(missing_ok=True)
     webhook_id = await hooks.register(starts=[{"log": "orders", "after": 0}])
     await hooks.say(*map(declined, range(1, 6)))
     process = await notify_process(hooks)

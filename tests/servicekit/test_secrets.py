@@ -3,13 +3,15 @@ from pathlib import Path
 from uuid import UUID
 
 import asyncpg
+import nkeys  # type: ignore[import-untyped]
 import pytest
 from pydantic import SecretStr, ValidationError
 
 from contracts.command import Role
 from eventstore.checkpoint import load_key_file
 from servicekit.migrate import MigrateSettings, migrate_all
-from servicekit.secrets import SecretMissing, init_secrets, read_bytes_secret, read_text_secret
+from servicekit.nats_keys import public_key
+from servicekit.secrets import SecretMissing, init_secrets, read_bytes_secret, read_nats_seed, read_text_secret
 from servicekit.settings import ServiceSettings
 from servicekit.tokens import Verifier, issue, load_issuer_key
 from tests.support.servers import Database
@@ -25,7 +27,9 @@ def test_every_secret_is_made_once_for_its_owner_only(tmp_path: Path) -> None:
         "orders.kek",
         "orders.hmac",
         "orders.signing_key",
-        "nats_orders.password",
+        "nats_orders.nk",
+        "nats_admin.nk",
+        "nats_auditor.nk",
         "notify.kek",
         "postgres.password",
         "issuer.signing_key",
@@ -48,6 +52,33 @@ def test_keys_are_keys_and_the_key_set_holds_no_private_part(tmp_path: Path) -> 
     Verifier(tmp_path / "issuer.jwks")
     assert '"d"' not in (tmp_path / "issuer.jwks").read_text()
     assert '"d"' in (tmp_path / "issuer.signing_key").read_text()
+
+
+def test_a_place_with_passwords_for_nats_has_keys_after_the_next_init(tmp_path: Path) -> None:
+    init_secrets(tmp_path, ["orders"])
+    users = ("admin", "auditor", "orders")
+    for user in users:
+        (tmp_path / f"nats_{user}.nk").unlink()
+        (tmp_path / f"nats_{user}.password").write_text("of-old\n")
+    assert {path.name for path in init_secrets(tmp_path, ["orders"])} == {f"nats_{user}.nk" for user in users}
+    assert not list(tmp_path.glob("nats_*.password"))
+    assert len({public_key(read_nats_seed(tmp_path, user)) for user in users}) == 3
+
+
+def test_a_spoilt_seed_is_named_and_not_shown(tmp_path: Path) -> None:
+    init_secrets(tmp_path, ["orders"])
+    file = tmp_path / "nats_orders.nk"
+    seed = file.read_text().strip()
+    for spoilt in (seed[:-1], seed[:-1] + ("A" if seed[-1] != "A" else "B"), "SU", "é" * 58, new_operators_seed()):
+        file.write_text(spoilt)
+        with pytest.raises(SecretMissing, match=r"nats_orders\.nk") as told:
+            read_nats_seed(tmp_path, "orders")
+        assert spoilt not in str(told.value)
+
+
+def new_operators_seed() -> str:
+    seed: bytes = nkeys.encode_seed(bytes(32), nkeys.PREFIX_BYTE_OPERATOR)
+    return seed.decode()
 
 
 def test_an_issuers_key_that_is_taken_away_is_made_anew_with_its_key_set(tmp_path: Path) -> None:

@@ -48,11 +48,9 @@ async def running(work: Coroutine[Any, Any, Any]) -> AsyncIterator["asyncio.Task
 
 
 @contextlib.asynccontextmanager
-async def connected(
-    server: TestNats, service: str = "orders", password: str | None = None
-) -> AsyncIterator[Connection]:
+async def connected(server: TestNats, service: str = "orders", seed: str | None = None) -> AsyncIterator[Connection]:
     """A service's connection, kept in the background as in a service process."""
-    connection = Connection(make_broker(server.url, service, password=password))
+    connection = Connection(make_broker(server.url, service, seed=seed))
     async with running(connection.run()):
         yield connection
 

@@ -6,14 +6,17 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import asyncpg
 
 from cli.embedded import HOST, NatsServer, NatsUser, PostgresServer
+from cli.embedded.nats import one_account
+from servicekit.nats_keys import new_seed, public_key
 
 
 @dataclass(frozen=True)
@@ -78,8 +81,8 @@ class TestNats(NatsServer):
 
     __test__ = False
 
-    def __init__(self, directory: Path, users: tuple[NatsUser, ...] = ()) -> None:
-        super().__init__(directory / "nats", users=users)
+    def __init__(self, directory: Path, accounts: Callable[[], dict[str, Any]] | None = None) -> None:
+        super().__init__(directory / "nats", accounts=accounts)
 
     def wipe(self) -> None:
         """Kill it, lose the store, start again empty on the same port."""
@@ -127,11 +130,27 @@ def running_postgres() -> Iterator[TestPostgres]:
             server.kill()
 
 
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An NKEY of the tests' own."""
+
+    seed: str
+    public: str
+
+
+def new_key() -> Key:
+    """A key that nobody has."""
+    seed = new_seed()
+    return Key(seed, public_key(seed))
+
+
 @contextlib.contextmanager
-def running_nats(users: tuple[NatsUser, ...] = ()) -> Iterator[TestNats]:
-    """A NATS that one test may kill, empty at first."""
+def running_nats(
+    users: tuple[NatsUser, ...] = (), accounts: Callable[[], dict[str, Any]] | None = None
+) -> Iterator[TestNats]:
+    """A NATS that one test may kill, empty at first. `users` are of one account."""
     with temporary_directory() as directory:
-        server = TestNats(directory, users)
+        server = TestNats(directory, accounts or ((lambda: one_account(users)) if users else None))
         server.start()
         try:
             yield server

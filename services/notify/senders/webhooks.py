@@ -324,7 +324,7 @@ async def deliver(runtime: Runtime) -> None:
     private = settings.webhook_private == "allowed"
     if private:
         _log.warning("webhooks may be on private addresses and plain http: CHAOYANGLI_WEBHOOK_PRIVATE=allowed")
-    connection = Connection(make_broker(settings.nats_url, settings.service, password=settings.nats_password))
+    connection = Connection(make_broker(settings.nats_url, settings.service, seed=settings.nats_seed))
     poster = Poster(private=private)
     kept = asyncio.create_task(connection.run(), name="webhooks nats")
     try:
