@@ -33,6 +33,7 @@ from cli.commands import (
     restore,
     running,
     streams,
+    subscribers,
     time_travel,
     upgrade,
     webhooks,
@@ -75,6 +76,7 @@ app = typer.Typer(
 PARTS = (
     running, living, history, proof, care, policy, records, fund, oversight, disclosures, receipt, witness, audit,
     time_travel, key, log_key, checkpoint, recover, backup, restore, streams, upgrade, webhooks,
+    subscribers,
 )  # fmt: skip
 for part in PARTS:
     part.register(app)

@@ -1,22 +1,50 @@
-"""Who may do what in NATS: a user for each service, one that reads every log, one for the operator's emergencies."""
+"""Who may do what in NATS: a user for each service, one that reads every log, one for the operator's emergencies; and
+subscribers from outside, in an account of their own.
+"""
 
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from cli.embedded.nats import NatsUser, one_account, server_config
-from eventstore.origins import log_name
+from cli.embedded.nats import ACCOUNT, NatsUser, one_account, server_config
+from eventstore import outsiders
+from eventstore.origins import log_name, read_generation
+from eventstore.outsiders import Outsider
 from eventstore.streams import GENERATIONS_GRANTED, rights, stream_name
 from servicekit.nats_keys import public_key
 from servicekit.secrets import read_nats_seed
 from servicekit.settings import SERVICE_PORTS
+from servicekit.subscribers import Registry
 
 SERVICES = tuple(SERVICE_PORTS)
+OUTSIDERS_ACCOUNT = "SUBSCRIBERS"
 
 
-def nats_accounts(secrets_dir: Path, community: str) -> dict[str, Any]:
-    """nats-server's `accounts`. Raises SecretMissing when a user has no key."""
-    return one_account(nats_users(secrets_dir, community))
+def nats_accounts(secrets_dir: Path, state_dir: Path, community: str) -> dict[str, Any]:
+    """nats-server's `accounts`: ours, and the subscribers'. Raises SecretMissing, OriginUnreadable.
+
+    A subscriber whose file cannot be read is not let in; `chaoyangli subscribers list` tells. NATS starts without them.
+    """
+    users = nats_users(secrets_dir, community)
+    others = _outsiders(secrets_dir, state_dir, community, {user.nkey for user in users})
+    ours = one_account(users)[ACCOUNT]
+    return outsiders.accounts(ours, ACCOUNT, OUTSIDERS_ACCOUNT, community, others)
+
+
+def subscribers_of(secrets_dir: Path) -> Registry:
+    """Where subscribers from outside are written down."""
+    return Registry(secrets_dir / "subscribers")
+
+
+def _outsiders(secrets_dir: Path, state_dir: Path, community: str, taken: set[str]) -> list[Outsider]:
+    """Each key once: the server refuses a configuration that has one twice."""
+    found: dict[str, Outsider] = {}
+    for subscriber in subscribers_of(secrets_dir).scan()[0]:
+        heard = [service for service in SERVICES if subscriber.types(service)]
+        logs = tuple(log_name(service, read_generation(state_dir, community, service)) for service in heard)
+        if subscriber.nkey is not None and subscriber.nkey not in taken | found.keys():
+            found[subscriber.nkey] = Outsider(subscriber.name, subscriber.nkey, logs)
+    return list(found.values())
 
 
 def nats_users(secrets_dir: Path, community: str, services: Iterable[str] | None = None) -> list[NatsUser]:

@@ -165,7 +165,7 @@ class Stack:
         self._servers = EmbeddedServers(
             self.data,
             secrets_directory=self.secrets_dir,
-            nats_accounts=lambda: nats_accounts(self.secrets_dir, self.community),
+            nats_accounts=lambda: nats_accounts(self.secrets_dir, self.data / "state", self.community),
             durable=self._durable,
         )
         self._servers.start()

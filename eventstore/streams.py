@@ -229,9 +229,9 @@ async def restore_durables(
     return restored
 
 
-async def forget_durable(pool: Pool, schema: str, durable: str) -> None:
-    """Stop making a durable again: first this, then delete it on the server."""
-    await pool.execute(f"DELETE FROM {schema}.relay_durables WHERE durable = $1", durable)
+async def forget_durable(pool: Pool, schema: str, durable: str) -> bool:
+    """Stop making a durable again: first this, then delete it on the server. Whether it was noted."""
+    return await pool.execute(f"DELETE FROM {schema}.relay_durables WHERE durable = $1", durable) != "DELETE 0"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,29 +1,57 @@
-"""Follow the orders of a running community with plain nats-py: every event since the first, then each new one.
+"""Hear the events of a community from outside, with plain nats-py and what `chaoyangli subscribers add` wrote.
 
-    python examples/subscribe.py nats://127.0.0.1:4222 .chaoyangli/secrets/nats_auditor.nk [position]
+    python examples/subscribe.py nats://127.0.0.1:4222 city.json events.ndjson
 
-The stream's sequence is the log's position: keep the last one you handled, begin at the next. An event may come twice
-(after NATS was rebuilt): skip what is not above your last position. Ignore fields you do not know.
+The work here is a line in a file; what was written down there is known by its id after a restart, too, and not written
+twice. An event is acknowledged once its work is done: what was under way when this died comes again, from where the
+server has it. Positions that are missing were other events'. Ignore fields you do not know.
 """
 
 import asyncio
 import json
+import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import nats
-from nats.js.api import ConsumerConfig, DeliverPolicy
+import nats.errors
 
 
-async def follow(url: str, seed: str, first: int) -> None:
-    who = {"nkeys_seed_str": seed, "inbox_prefix": "_INBOX_auditor"}
-    connection = await nats.connect(url, max_reconnect_attempts=-1, **who)
-    begin = ConsumerConfig(deliver_policy=DeliverPolicy.BY_START_SEQUENCE, opt_start_seq=first, idle_heartbeat=5.0)
-    orders = await connection.jetstream().subscribe("chaoyangli.orders.>", ordered_consumer=True, config=begin)
-    async for message in orders.messages:
-        event = json.loads(message.data)
-        print(event["position"], event["time"], event["type"], event["data"].get("order_no", ""), flush=True)
+async def hear(js: Any, stream: str, durable: str, journal: Any, done: set[str]) -> None:
+    pull = await js.pull_subscribe_bind(consumer=durable, stream=stream)
+    while True:
+        try:
+            messages = await pull.fetch(100, timeout=5)
+        except TimeoutError:
+            continue  # nothing new
+        except nats.errors.Error as error:
+            print(f"{stream}: {error}; again in a second", file=sys.stderr)
+            await asyncio.sleep(1)
+            continue
+        for message in messages:
+            event = json.loads(message.data)
+            if event["id"] not in done:
+                journal.write(message.data + b"\n")
+                journal.flush()
+                os.fsync(journal.fileno())
+                done.add(event["id"])
+            await message.ack()
+            print(event["source"], event["position"], event["type"], flush=True)
 
 
-url, seed_file, *position = sys.argv[1:]
-asyncio.run(follow(url, Path(seed_file).read_text().strip(), int(position[0]) if position else 1))
+async def main(url: str, who: dict[str, Any], journal: Any, done: set[str]) -> None:
+    key = {"nkeys_seed_str": who["nats_seed"], "inbox_prefix": who["nats_inbox_prefix"]}
+    connection = await nats.connect(url, max_reconnect_attempts=-1, **key)
+    js = connection.jetstream(prefix=who["nats_api_prefix"])
+    logs = who["nats_consumers"]
+    await asyncio.gather(*(hear(js, log["stream"], log["durable"], journal, done) for log in logs))
+
+
+url, credentials, file = sys.argv[1:]
+with Path(file).open("a+b") as journal:
+    journal.seek(0)
+    written = journal.read()
+    journal.truncate(written.rfind(b"\n") + 1)  # a line that was under way when this died
+    done = {json.loads(line)["id"] for line in written.split(b"\n")[:-1]}
+    asyncio.run(main(url, json.loads(Path(credentials).read_text(encoding="utf-8")), journal, done))

@@ -230,7 +230,7 @@ def init(
     if handed is not None:
         hand_out(secrets, handed, SERVICES)
     if nats_config is not None:
-        config = container_config(nats_accounts(secrets, community), store_dir="/data")
+        config = container_config(nats_accounts(secrets, state, community), store_dir="/data")
         _hand_over(nats_config, json.dumps(config, indent=1), owner)
     if postgres_password is not None:
         password = read_text_secret(secrets / SUPERUSER_PASSWORD)

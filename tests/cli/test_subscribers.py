@@ -1,0 +1,80 @@
+"""`chaoyangli subscribers` as people type it, while the system runs and while nothing runs."""
+
+import asyncio
+import json
+import signal
+import stat
+from typing import Any
+
+import nats
+import pytest
+
+from tests.cli.program import running, say
+from tests.support.servers import temporary_directory
+
+pytestmark = pytest.mark.timeout(900)
+OK, USAGE, NOT_THERE, CHECK_FAILED = 0, 2, 3, 1
+
+
+async def first_event(url: str, who: dict[str, Any]) -> Any:
+    """The first event that these credentials lead to."""
+    client = await nats.connect(url, nkeys_seed_str=who["nats_seed"], inbox_prefix=who["nats_inbox_prefix"])
+    there = who["nats_consumers"][0]
+    js = client.jetstream(prefix=who["nats_api_prefix"])
+    pull = await js.pull_subscribe_bind(consumer=there["durable"], stream=there["stream"])
+    (message,) = await pull.fetch(1, timeout=20)
+    await message.ack_sync()
+    await client.close()
+    return json.loads(message.data)
+
+
+def test_a_subscriber_is_given_credentials_looked_at_and_taken_away():
+    with temporary_directory() as directory:
+        data, file = directory / "data", directory / "city.json"
+        here = ("--data", data)
+        assert say("subscribers", "list", *here).code == NOT_THERE
+        with running("up", *here, "--json") as up:
+            url = json.loads(up.line())["nats"]
+            add = ("subscribers", "add", "city", "--events", "volunteers.PolicyAdopted,ledger.*", "--to", file)
+            for words in (
+                ("--events", "orders.OrderPlaced"),
+                ("--events", "orders.Nothing"),
+                ("--events", "ledger.*", "--from", "yesterday"),
+                ("--events", "ledger.*", "--from", "books=1"),
+            ):
+                refused = say("subscribers", "add", "city", *words, "--to", file, *here)
+                assert (refused.code, file.exists()) == (USAGE, False), refused
+            said = say(*add, *here)
+            assert said.code == OK, said.err
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600
+            who = json.loads(file.read_text())
+            assert "volunteers.PolicyAdopted" in who["events"]
+            assert {one["stream"] for one in who["nats_consumers"]} == {"VOLUNTEERS", "LEDGER"}
+            assert "internal" in said.err
+            assert who["nats_seed"] not in said.err
+
+            kept = (data / "secrets" / "subscribers" / "city.json").read_text()
+            assert who["nats_seed"] not in kept
+            assert who["feed_key"] not in kept
+            event = asyncio.run(first_event(url, who))
+            assert event["type"] == "PolicyAdopted"
+
+            assert say(*add, *here).code == USAGE, "its file is there already"
+            again = say(*add[:-1], directory / "other.json", *here)
+            assert (again.code, "already" in again.err) == (CHECK_FAILED, True)
+            (listed,) = say("subscribers", "list", *here, "--json").document["subscribers"]
+            assert (listed["name"], listed["nats"], listed["feed"]) == ("city", True, True)
+            shown = say("subscribers", "show", "city", *here, "--json").document
+            assert shown["logs"]["volunteers"]["acknowledged"] == event["position"]
+            assert say("subscribers", "show", "nobody", *here).code == NOT_THERE
+            assert up.end(signal.SIGTERM) == OK
+
+        # Nothing runs: the next start does not know them any more.
+        assert say("subscribers", "remove", "city", *here).code == OK
+        assert say("subscribers", "remove", "city", *here).code == CHECK_FAILED
+        with running("up", *here, "--json") as up:
+            url = json.loads(up.line())["nats"]
+            with pytest.raises((nats.errors.Error, ConnectionResetError)):
+                asyncio.run(nats.connect(url, nkeys_seed_str=who["nats_seed"], allow_reconnect=False))
+            assert say("subscribers", "list", *here, "--json").document == {"subscribers": [], "problems": []}
+            assert up.end(signal.SIGTERM) == OK

@@ -1,0 +1,255 @@
+"""What `chaoyangli subscribers` does, on a real log, its relay and a NATS with the users that `up` gives it."""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import nats
+import nats.errors
+import pytest
+
+from cli import subscribing
+from cli.nats_users import SERVICES, nats_accounts, subscribers_of
+from cli.place import Place
+from cli.subscribing import EVERYWHERE, CannotSubscribe
+from contracts.command import Role
+from contracts.orders import OfferExpired, OrderState
+from eventstore import outsiders, streams
+from eventstore.log import Log
+from eventstore.model import Append, StreamAppend
+from eventstore.relay import Relay
+from servicekit.secrets import init_secrets, read_nats_seed
+from servicekit.subscribers import CannotBeGiven
+from tests.support.logs import BY_TEST, PASSWORDS, declined, migrated, opened, stream
+from tests.support.messaging import connected, running
+from tests.support.servers import TestNats, temporary_directory
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.timeout(400)
+ALL = {EVERYWHERE: 1}
+
+
+@dataclass
+class Community:
+    """A place with one log, whose relay runs."""
+
+    place: Place
+    log: Log
+    relay: Relay
+    server: TestNats
+
+    async def say(self, *kinds: str) -> None:
+        """Append events: d for one that a volunteer declined, x for an offer that expired; wait until all are out."""
+        events = [declined() if kind == "d" else expired() for kind in kinds]
+        await self.log.append(Append([StreamAppend(stream(), 0, events)], BY_TEST))
+        size = (await self.log.head()).size
+        await eventually(lambda: self.relay.published == size, 20)
+
+
+def expired() -> OfferExpired:
+    return OfferExpired(
+        order_id=UUID(int=7),
+        role=Role.SYSTEM,
+        state=next(iter(OrderState)),
+        wave=1,
+        offer_ids=(UUID(int=8),),
+        offers_left=0,
+        expired_at=datetime(2026, 3, 5, 9, 30, tzinfo=UTC),
+    )
+
+
+@pytest.fixture
+async def community(database):
+    config = await migrated(database)
+    async with contextlib.AsyncExitStack() as stack:
+        data = stack.enter_context(temporary_directory())
+        secrets, state = data / "secrets", data / "state"
+        init_secrets(secrets, SERVICES)
+        for role in ("app", "auditor"):
+            (secrets / f"orders_{role}.password").write_text(getattr(PASSWORDS, role))
+        server = TestNats(data, lambda: nats_accounts(secrets, state, "chaoyangli"))
+        server.start()
+        stack.callback(server.kill)
+        log = await stack.enter_async_context(opened(config))
+        connection = await stack.enter_async_context(connected(server, seed=read_nats_seed(secrets, "orders")))
+        relay = Relay(log, connection, poll_seconds=0.02, record_seconds=0.1)
+        relay.attach()
+        _ = await stack.enter_async_context(running(relay.run()))
+        place = Place(
+            community="chaoyangli",
+            secrets_dir=secrets,
+            state_dir=state,
+            database_host=database.host,
+            database_port=database.port,
+            database_name=database.name,
+            nats_url=server.url,
+            urls={},
+            data=data,
+        )
+        yield Community(place, log, relay, server)
+
+
+@contextlib.asynccontextmanager
+async def as_subscriber(server: TestNats, given: subscribing.Given):
+    """Their own client, with nothing but their credentials: a function that fetches and acknowledges."""
+    who = given.credentials()
+    client = await nats.connect(
+        server.url, nkeys_seed_str=who["nats_seed"], inbox_prefix=who["nats_inbox_prefix"], reconnect_time_wait=0.1
+    )
+    (there,) = who["nats_consumers"]
+    pull = await client.jetstream(prefix=who["nats_api_prefix"]).pull_subscribe_bind(
+        consumer=there["durable"], stream=there["stream"]
+    )
+
+    async def heard(count: int) -> list[tuple[int, str]]:
+        found: list[tuple[int, str]] = []
+        async with asyncio.timeout(20):
+            while len(found) < count:
+                with contextlib.suppress(nats.errors.TimeoutError, TimeoutError):
+                    for message in await pull.fetch(count - len(found), timeout=0.5):
+                        found.append((message.metadata.sequence.stream, message.subject.rpartition(".")[2]))
+                        await message.ack_sync()
+        return found
+
+    try:
+        yield heard
+    finally:
+        await client.close()
+
+
+async def test_a_subscriber_hears_what_they_asked_for_and_skips_positions_while_the_stream_has_no_gaps(community):
+    await community.say("d", "x", "d", "d", "x")
+    given = await subscribing.add(community.place, "city", ["orders.OfferExpired"], ALL)
+    async with as_subscriber(community.server, given) as heard:
+        assert await heard(2) == [(2, "OfferExpired"), (5, "OfferExpired")]
+    await community.say("d", "x")
+    async with as_subscriber(community.server, given) as heard:
+        assert await heard(1) == [(7, "OfferExpired")], "it goes on after what was acknowledged"
+    state = await subscribing.durables(community.place, given.subscriber)
+    assert state == {"orders": {"acknowledged": 7, "waiting": 0, "unacknowledged": 0, "sent_again": 0}}
+    reader = await nats.connect(**community.place.nats_arguments())
+    js = streams.context(reader)
+    whole = [(await js.get_msg("ORDERS", seq=position)).seq for position in range(1, 8)]
+    config = (await js.consumer_info("ORDERS", "city-subscriber")).config
+    await reader.close()
+    assert whole == list(range(1, 8))
+    assert config.max_deliver == outsiders.MAX_DELIVER
+
+
+async def test_a_subscriber_begins_where_they_ask_to(community):
+    await community.say("x", "x")
+    between = datetime.now(UTC)
+    await community.say("x", "x")
+    for name, start, expected in (("one", 2, 2), ("two", between, 3)):
+        given = await subscribing.add(community.place, name, ["orders.Offer*"], {"orders": start})
+        assert given.first == {"orders": expected}, name
+    from_now = await subscribing.add(community.place, "three", ["orders.Offer*"], {EVERYWHERE: None})
+    (recorded,) = await community.log.read(after=2, limit=1)
+    exact = await subscribing.add(community.place, "exact", ["orders.*"], {EVERYWHERE: recorded.recorded_at})
+    just_after = recorded.recorded_at + timedelta(microseconds=1)
+    later = await subscribing.add(community.place, "later", ["orders.*"], {EVERYWHERE: just_after})
+    assert (exact.first["orders"], later.first["orders"]) == (3, 5)
+    await community.say("d")
+    async with as_subscriber(community.server, from_now) as heard:
+        assert await heard(1) == [(5, "OfferDeclined")]
+
+
+async def test_nobody_outside_is_given_what_is_internal_and_nothing_is_left_of_a_refused_one(community):
+    await community.say("x")
+    for patterns in (["orders.OrderPlaced"], ["orders.OfferExpired", "notify.NotificationQueued"], ["orders.Nothing"]):
+        with pytest.raises(CannotBeGiven):
+            await subscribing.add(community.place, "city", patterns, ALL)
+    for patterns, start in (
+        (["orders.*", "ledger.*"], ALL),  # no stream of the ledger's yet
+        (["orders.*"], {"ledger": 1}),
+        (["orders.*", "ledger.*"], {EVERYWHERE: 5}),
+    ):
+        with pytest.raises(CannotSubscribe):
+            await subscribing.add(community.place, "city", patterns, start)
+    assert subscribers_of(community.place.secrets_dir).read_all() == []
+    given = await subscribing.add(community.place, "city", ["orders.*"], ALL)
+    assert "orders.OrderPlaced" in given.withheld
+    assert not set(given.withheld) & set(given.subscriber.events)
+    with pytest.raises(CannotSubscribe, match="already"):
+        await subscribing.add(community.place, "city", ["orders.*"], ALL)
+
+
+async def test_a_removed_subscriber_is_cut_off_and_another_hears_on(community):
+    await community.say("x")
+    city, county = [
+        await subscribing.add(community.place, name, ["orders.OfferExpired"], ALL) for name in ("city", "county")
+    ]
+    gone = asyncio.Event()
+
+    async def closed() -> None:
+        gone.set()
+
+    client = await nats.connect(
+        community.server.url, nkeys_seed_str=city.seed, allow_reconnect=False, closed_cb=closed, error_cb=ignored
+    )
+    async with as_subscriber(community.server, county) as heard:
+        assert len(await heard(1)) == 1
+        assert await subscribing.remove(community.place, "city")
+        await asyncio.wait_for(gone.wait(), 10)
+        await community.say("x")
+        assert len(await heard(1)) == 1
+    assert client.is_closed
+    assert not await may_enter(community.server, city.seed)
+    assert await may_enter(community.server, county.seed)
+    assert await subscribing.durables(community.place, city.subscriber) == {"orders": None}
+    assert [one.name for one in subscribers_of(community.place.secrets_dir).read_all()] == ["county"]
+    with pytest.raises(CannotSubscribe, match="no subscriber"):
+        await subscribing.remove(community.place, "city")
+
+
+async def may_enter(server: TestNats, seed: str) -> bool:
+    try:
+        client = await nats.connect(server.url, nkeys_seed_str=seed, allow_reconnect=False, error_cb=ignored)
+    except (nats.errors.Error, ConnectionResetError):
+        return False
+    await client.close()
+    return True
+
+
+async def ignored(error: Exception) -> None:
+    del error
+
+
+async def test_after_nats_was_wiped_a_subscriber_goes_on_where_they_were(community):
+    await community.say("x", "d", "x", "x")
+    given = await subscribing.add(community.place, "city", ["orders.OfferExpired"], ALL)
+    async with as_subscriber(community.server, given) as heard:
+        assert await heard(2) == [(1, "OfferExpired"), (3, "OfferExpired")]
+
+    async def noted() -> bool:
+        query = "SELECT ack_floor FROM orders.relay_durables WHERE durable = 'city-subscriber'"
+        return bool(await community.log.pool.fetchval(query) == 3)
+
+    await eventually(noted, 20)
+    await asyncio.to_thread(community.server.wipe)
+
+    async def back() -> bool:
+        return (await subscribing.durables(community.place, given.subscriber))["orders"] is not None
+
+    async def answered() -> bool:
+        with contextlib.suppress(nats.errors.Error, TimeoutError, OSError):
+            return await back()
+        return False
+
+    await eventually(answered, 30)
+    async with as_subscriber(community.server, given) as heard:
+        assert await heard(1) == [(4, "OfferExpired")]
+
+
+async def test_a_file_that_cannot_be_read_keeps_nobody_else_out(community):
+    await community.say("x")
+    given = await subscribing.add(community.place, "city", ["orders.OfferExpired"], ALL)
+    directory = subscribers_of(community.place.secrets_dir).directory
+    (directory / "torn.json").write_text("{")
+    twice = given.subscriber.model_copy(update={"name": "twice"})
+    subscribers_of(community.place.secrets_dir).write(twice)
+    await asyncio.to_thread(community.server.restart)
+    async with as_subscriber(community.server, given) as heard:
+        assert await heard(1) == [(1, "OfferExpired")]
