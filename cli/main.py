@@ -19,6 +19,7 @@ from cli.commands import (
     care,
     checkpoint,
     disclosures,
+    doctor,
     fund,
     history,
     key,
@@ -76,7 +77,7 @@ app = typer.Typer(
 PARTS = (
     running, living, history, proof, care, policy, records, fund, oversight, disclosures, receipt, witness, audit,
     time_travel, key, log_key, checkpoint, recover, backup, restore, streams, upgrade, webhooks,
-    subscribers,
+    subscribers, doctor,
 )  # fmt: skip
 for part in PARTS:
     part.register(app)

@@ -1,5 +1,6 @@
 """Where the system is: a data directory with servers of its own, or the one that CHAOYANGLI_* variables describe."""
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from eventstore.config import LogConfig, Role
 from eventstore.origins import log_name, read_generation, read_generations
 from servicekit.log_keys import KeyFiles
 from servicekit.secrets import read_nats_seed, read_text_secret
-from servicekit.settings import SERVICE_PORTS
+from servicekit.settings import SERVICE_PORTS, monitor_url
 
 SERVICES = tuple(SERVICE_PORTS)
 DEFAULT_DATA = Path(".chaoyangli")
@@ -73,6 +74,16 @@ class Place:
     def head_directory(self) -> Path:
         """Where the signed heads and erasure lists lie, a folder a service."""
         return self.state_dir
+
+    @property
+    def nats_monitor_url(self) -> str | None:
+        """Where NATS says how it is; None where nobody knows."""
+        if self.data is None:
+            return monitor_url(self.nats_url, os.environ.get("CHAOYANGLI_NATS_MONITOR_URL"))
+        try:
+            return f"http://{json.loads((self.data / 'nats.conf').read_text(encoding='utf-8'))['http']}"
+        except (OSError, ValueError, KeyError):
+            return None
 
     def nats_arguments(self, user: str = "auditor") -> dict[str, Any]:
         """Arguments for nats.connect as the user who may read every stream and change nothing, or as another."""

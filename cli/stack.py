@@ -226,6 +226,7 @@ class Stack:
             "CHAOYANGLI_ISSUER_JWKS": str(self.secrets_dir / "issuer.jwks"),
             "CHAOYANGLI_STATE_DIR": str(self.data / "state"),
             "CHAOYANGLI_NATS_URL": self.servers.nats.url,
+            "CHAOYANGLI_NATS_MONITOR_URL": f"http://{HOST}:{self.servers.nats.monitor_port}",
             "CHAOYANGLI_HTTP_HOST": HOST,
         }
         if (self.data / WITNESSES_FILE).exists():

@@ -142,10 +142,15 @@ async def ensure_stream(js: JetStreamContext, community: str, log: str, max_byte
         info, created = await js.stream_info(name), False
     except NotFoundError:
         info, created = await js.add_stream(config), True
+    return EnsuredStream(info, created, differing(info, config))
+
+
+def differing(info: StreamInfo, config: StreamConfig) -> tuple[str, ...]:
+    """The settings of a stream that are not those of `config`, by name."""
     differs = [name for name in _WATCHED if _setting(info.config, name) != _setting(config, name)]
-    if 0 < (info.config.max_bytes or 0) < max_bytes:
+    if 0 < (info.config.max_bytes or 0) < (config.max_bytes or 0):
         differs.append("max_bytes")  # larger is the operator's right: it is how a full stream is helped
-    return EnsuredStream(info, created, tuple(differs))
+    return tuple(differs)
 
 
 def _setting(config: StreamConfig, name: str) -> Any:

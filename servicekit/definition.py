@@ -68,6 +68,16 @@ class Background:
 
 
 @dataclass(frozen=True)
+class Counted:
+    """A gauge of a service's own: `count` gives a number for each value of `label`, which is never an id."""
+
+    name: str
+    documentation: str
+    label: str
+    count: Callable[[Runtime], Awaitable[Mapping[str, int]]]
+
+
+@dataclass(frozen=True)
 class ServiceDefinition:
     """Everything that makes one service: built in its `app.py`, run by `ServiceProcess`."""
 
@@ -88,6 +98,8 @@ class ServiceDefinition:
     locked_purposes: Mapping[str, str] = field(default_factory=dict)
     """Vault purposes under a legal period → the basis, in words."""
     background: Sequence[Background | Callable[[Runtime], Awaitable[None]]] = ()
+    counted: Sequence[Counted] = ()
+    """What Prometheus is told of this service beside what all services tell."""
     policy: PolicySection[Any] | None = None
     """The community's figures that the service goes by; adopted by an event at start (adoption.py)."""
     title: str = ""

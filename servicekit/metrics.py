@@ -13,6 +13,7 @@ class Metrics:
         self.service = service
         self.registry = CollectorRegistry()
         registry = self.registry
+        self._counted: dict[str, Gauge] = {}
         self.commands = Counter("commands", "Commands answered.", ["command", "outcome"], registry=registry)
         self.refusals = Counter("refusals", "Requests refused, by reason_code.", ["reason_code"], registry=registry)
         self.requests = Counter("http_requests", "HTTP requests, by status class.", ["status"], registry=registry)
@@ -52,7 +53,38 @@ class Metrics:
         )
         self.feeds_open = Gauge("feeds_open", "Event feeds that are open.", registry=registry)
         self.feed_events = Counter("feed_events", "Events given to outside subscribers over HTTP.", registry=registry)
+        self.ledger_signed_timestamp_seconds = Gauge(
+            "ledger_signed_timestamp_seconds", "When the last head was signed.", registry=registry
+        )
+        self.ledger_published_size = Gauge("ledger_published_size", "Size of the published head.", registry=registry)
+        self.ledger_last_verified_timestamp_seconds = Gauge(
+            "ledger_last_verified_timestamp_seconds", "When `chaoyangli verify` last read it whole.", registry=registry
+        )
+        self.ledger_last_verify_ok = Gauge(
+            "ledger_last_verify_ok", "1 when the last `chaoyangli verify` found nothing wrong.", registry=registry
+        )
+        self.witnesses_missing = Gauge(
+            "witnesses_missing", "Named witnesses that did not cosign the published head.", registry=registry
+        )
+        self.consumer_redelivered = Gauge(
+            "consumer_redelivered", "Messages delivered again, not acknowledged.", ["durable"], registry=registry
+        )
+        self.disk_free_bytes = Gauge("disk_free_bytes", "Free where the state directory lies.", registry=registry)
+        self.disk_size_bytes = Gauge("disk_size_bytes", "Size of that file system.", registry=registry)
+        self.last_backup_timestamp_seconds = Gauge(
+            "last_backup_timestamp_seconds", "When the last backup was finished.", registry=registry
+        )
+        self.nats_healthz = Gauge("nats_healthz", "1 while NATS says that it can store.", registry=registry)
         self.nats_connected = Gauge("nats_connected", "1 while the broker is connected.", registry=registry)
+
+        for unknown in (self.nats_healthz, self.witnesses_missing, self.disk_free_bytes, self.disk_size_bytes):
+            unknown.set(float("nan"))  # no alert compares true with what nobody has looked at so far
+
+    def counted(self, name: str, documentation: str, label: str) -> Gauge:
+        """A gauge of one service's own, by one label that is no id; the same one each time."""
+        if name not in self._counted:
+            self._counted[name] = Gauge(name, documentation, [label], registry=self.registry)
+        return self._counted[name]
 
     def render(self) -> bytes:
         """The text exposition."""

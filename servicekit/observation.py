@@ -72,8 +72,10 @@ class Observation:
         if not self.locks.holds(f"consumer:{consumer.source}"):
             if status.lags.pop(consumer.source, None) is not None:
                 metrics.consumer_lag.remove(label)
+                metrics.consumer_redelivered.remove(label)
         elif consumer.lag is not None:
             metrics.consumer_lag.labels(label).set(consumer.lag)
+            metrics.consumer_redelivered.labels(label).set(consumer.redelivered)
             status.lags[consumer.source] = consumer.lag
         duplicates = Counter({consumer.source: consumer.duplicates})
         for source, more in self._more(f"duplicates:{consumer.source}", duplicates).items():

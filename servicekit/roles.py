@@ -19,6 +19,7 @@ from servicekit.observation import Observation
 from servicekit.publishing import PublishingTask
 from servicekit.signing import SigningTask
 from servicekit.supervisor import Supervisor
+from servicekit.surroundings import Surroundings
 
 _log = structlog.get_logger("servicekit.roles")
 
@@ -68,6 +69,7 @@ def start_roles(definition: ServiceDefinition, runtime: Runtime, supervisor: Sup
         section = definition.policy
         supervisor.start("policy", lambda: adoption.keep_in_force(section, runtime))
     supervisor.start("feed", runtime.tail.run)
+    supervisor.start("surroundings", Surroundings(runtime, definition.counted).run)
     supervisor.start("nats", connection.run)
     supervisor.start("locks", locks.run)
     supervisor.start("observation", observation.run)

@@ -3,6 +3,7 @@
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -17,6 +18,17 @@ from servicekit.secrets import read_bytes_secret, read_nats_seed, read_text_secr
 SERVICE_PORTS = {"orders": 8101, "volunteers": 8102, "ledger": 8103, "notify": 8104}
 """Default HTTP port of each service."""
 CODE_PATTERN = r"^[a-z][a-z0-9_]{0,31}$"
+
+
+MONITOR_PORT = 8222
+
+
+def monitor_url(nats_url: str, given: str | None) -> str | None:
+    """Where NATS's monitor is. Not guessed on this machine, where another NATS may have taken the usual port."""
+    if given:
+        return given.rstrip("/")
+    host = urlsplit(nats_url).hostname
+    return None if host in {None, "localhost", "127.0.0.1", "::1"} else f"http://{host}:{MONITOR_PORT}"
 
 
 class ServiceSettings(BaseSettings):
@@ -47,6 +59,8 @@ class ServiceSettings(BaseSettings):
     subscribers_dir: Path | None = None
     """Who outside may read which events; None: `subscribers` in secrets_dir (servicekit.subscribers)."""
     nats_url: str = "nats://127.0.0.1:4222"
+    nats_monitor_url: str | None = None
+    """Where NATS says how it is; None: port 8222 of its host, unless that is this machine."""
     http_host: str = "127.0.0.1"
     http_port: int = Field(default=0, ge=0, le=65_535)
     """0: the service's own default port."""
@@ -67,6 +81,11 @@ class ServiceSettings(BaseSettings):
         if self.http_port == 0 and self.service not in SERVICE_PORTS:
             raise ValueError(f"CHAOYANGLI_HTTP_PORT is needed: {self.service} has no default port")
         return self
+
+    @property
+    def nats_monitor(self) -> str | None:
+        """Where NATS says how it is; None where nobody knows."""
+        return monitor_url(self.nats_url, self.nats_monitor_url)
 
     @property
     def port(self) -> int:

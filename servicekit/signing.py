@@ -88,6 +88,9 @@ class SigningTask:
                     await sign(self._signer, self._log)
                     signed = size
                     self._metrics.ledger_signed_size.set(size)
+                except (ForkRefused, Tampered):
+                    self._metrics.ledger_verify_failures.inc()
+                    raise
                 except SignerBusy as busy:
                     _log.info("signer is busy", reason=str(busy))
             await asyncio.sleep(INTERVAL_SECONDS)

@@ -49,7 +49,8 @@ async def undecoded(message: StreamMessage[Any]) -> Any:
 class Consumer:
     """One service hearing one source. Make it once, `run` it under OneActive(f"consumer:{source}").
 
-    Attributes for metrics: `position`, `lag`, `duplicates`, `errors` by kind.
+    Attributes for metrics: `position`, `lag`, `duplicates`, `errors` by kind, `redelivered` (delivered again, not
+    acknowledged).
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class Consumer:
         self._look = asyncio.Event()
         self._fatal: asyncio.Future[None] | None = None
         self._source_end: int | None = None
-        self.duplicates = 0
+        self.duplicates = self.redelivered = 0
         self.errors: Counter[str] = Counter()
         self.last_error = ""
         self._connected = False
@@ -194,6 +195,7 @@ class Consumer:
                     self._note(error)
                 else:
                     delivered = info.delivered.stream_seq if info.delivered is not None else 0
+                    self.redelivered = info.num_redelivered or 0
                     self._source_end = delivered + (info.num_pending or 0)
                     # Events that this log forgot with an older copy of itself are not delivered again: fetch them.
                     self._heard_of(info.ack_floor)

@@ -1,10 +1,11 @@
 """The one place where everything of notify meets."""
 
 import asyncio
+from collections.abc import Mapping
 
 from eventstore.aggregate import Aggregate
 from eventstore.vault import ErasureList
-from servicekit.definition import Background, Runtime, ServiceDefinition
+from servicekit.definition import Background, Counted, Runtime, ServiceDefinition
 from services.notify import reactions
 from services.notify.access import build_access
 from services.notify.api import ROUTERS
@@ -14,6 +15,7 @@ from services.notify.policy import POLICY
 from services.notify.read_models import queries
 from services.notify.read_models.copies import LedgerCopy, OrdersCopy, VolunteersCopy
 from services.notify.read_models.own import NotifyModel
+from services.notify.read_models.waiting import waiting_notices
 from services.notify.refusals import REFUSALS
 from services.notify.senders import deliver, send
 
@@ -42,6 +44,11 @@ async def keep_list_of_erasures(runtime: Runtime) -> None:
         await asyncio.sleep(ERASURES_LISTED_SECONDS)
 
 
+async def _waiting(runtime: Runtime) -> Mapping[str, int]:
+    async with runtime.log.queries() as connection:
+        return await waiting_notices(connection, runtime.clock.now())
+
+
 definition = ServiceDefinition(
     name="notify",
     title="Who is told what, how, and what is known of it: contacts, the inbox, the phone list, webhooks.",
@@ -57,5 +64,6 @@ definition = ServiceDefinition(
         Background("webhooks", deliver),
         Background("erasures", keep_list_of_erasures),
     ),
+    counted=(Counted("notices_waiting", "Notices that are queued, by what they wait for.", "waits", _waiting),),
 )
 """notify, whole."""

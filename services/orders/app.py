@@ -1,10 +1,11 @@
 """The one place where everything of orders meets."""
 
 import asyncio
+from collections.abc import Mapping
 
 from eventstore.aggregate import Aggregate
 from eventstore.vault import ErasureList
-from servicekit.definition import Background, Runtime, ServiceDefinition
+from servicekit.definition import Background, Counted, Runtime, ServiceDefinition
 from services.orders import reactions
 from services.orders.access import build_access
 from services.orders.api import ROUTERS
@@ -17,6 +18,7 @@ from services.orders.policy import POLICY
 from services.orders.read_models import queries
 from services.orders.read_models.own import OrdersModel
 from services.orders.read_models.people import PeopleCopy
+from services.orders.read_models.waiting import waiting_for_dispatch
 from services.orders.refusals import CONSTRAINTS, REFUSALS
 from services.orders.timers import due_of
 
@@ -56,6 +58,11 @@ async def keep_list_of_erasures(runtime: Runtime) -> None:
         await asyncio.sleep(ERASURES_LISTED_SECONDS)
 
 
+async def _waiting(runtime: Runtime) -> Mapping[str, int]:
+    async with runtime.log.queries() as connection:
+        return await waiting_for_dispatch(connection, runtime.clock.now())
+
+
 definition = ServiceDefinition(
     name="orders",
     title="点单—派单—接单—评单 and 询单—制单: every promise of somebody's time, from the wish to its close.",
@@ -69,5 +76,6 @@ definition = ServiceDefinition(
     sentences=REFUSALS,
     timers=due_of,
     background=(Background("erasures", keep_list_of_erasures),),
+    counted=(Counted("orders_waiting_dispatch", "Orders that nobody was asked to serve, by age.", "age", _waiting),),
 )
 """orders, whole."""

@@ -25,6 +25,8 @@ BEFORE = "proxy"
 """Stands before the services, towards people outside; only if its profile is named."""
 BY_HAND = "operator"
 """`docker compose run --rm operator chaoyangli …`, and never else."""
+SHOWS = "grafana"
+"""Shows what that one saw."""
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 
 
@@ -34,9 +36,10 @@ def mounts(service: str) -> dict[str, str]:
 
 
 def test_these_services_and_no_others():
-    assert set(SERVICES) == {*ONE_SHOTS, *LONG_RUNNING, ELSEWHERE, BESIDE, BY_HAND, BEFORE}
+    assert set(SERVICES) == {*ONE_SHOTS, *LONG_RUNNING, ELSEWHERE, BESIDE, BY_HAND, BEFORE, SHOWS}
     profiles = {name: one["profiles"] for name, one in SERVICES.items() if "profiles" in one}
-    assert profiles == {ELSEWHERE: ["witness"], BESIDE: ["observability"], BY_HAND: ["operator"], BEFORE: ["tls"]}
+    looked_at = {BESIDE: ["observability"], SHOWS: ["observability"]}
+    assert profiles == {ELSEWHERE: ["witness"], BY_HAND: ["operator"], BEFORE: ["tls"], **looked_at}
 
 
 def test_prometheus_asks_every_replica_of_every_service_and_reads_no_secret():
@@ -68,6 +71,18 @@ def test_the_proxy_knows_where_every_service_is_and_holds_no_secret_of_theirs():
     assert SERVICES[BEFORE]["networks"] == ["outside"]
     known = set(re.findall(r"\{\$([A-Z_]+)[:}]", said))
     assert {"CHAOYANGLI_DOMAIN", "TLS_CERTIFICATES"} == known & set(SERVICES[BEFORE]["environment"])
+
+
+def test_grafana_shows_and_changes_nothing_and_has_no_password_to_guess():
+    grafana = SERVICES[SHOWS]
+    said = grafana["environment"]
+    assert said["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == "true"
+    assert said["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"
+    assert said["GF_AUTH_BASIC_ENABLED"] == "false"
+    assert said["GF_AUTH_DISABLE_LOGIN_FORM"] == "true"
+    assert mounts(SHOWS) == {"/var/lib/grafana": "grafana"}
+    for config in DOCUMENT["configs"].values():
+        assert (ROOT / config["file"]).is_file()
 
 
 def test_a_witness_stands_alone_with_a_directory_of_its_own():

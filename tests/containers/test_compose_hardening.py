@@ -55,6 +55,7 @@ def test_the_example_names_every_variable_and_gives_away_no_secret():
     asked = dict(re.findall(r"\$\{([A-Z_]+):-([^}]*)\}", TEXT))
     assert set(values) <= set(asked)
     of_a_release_and_of_profiles = {"CHAOYANGLI_VERSION", "WITNESS_PORT", "PROMETHEUS_PORT", "HTTP_PORT", "HTTPS_PORT"}
+    of_a_release_and_of_profiles |= {"GRAFANA_PORT", "GRAFANA_IMAGE"}
     of_a_release_and_of_profiles |= {f"{name}_IMAGE" for name in ("POSTGRES", "NATS", "PYTHON", "CADDY", "PROMETHEUS")}
     assert set(asked) - set(values) == of_a_release_and_of_profiles
     assert {name: asked[name] for name in values} == values, "what is said there is what holds without it"

@@ -1,17 +1,22 @@
 import json
 import logging
 from collections import Counter
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
 import asyncpg
+import httpx
 import pytest
 
 from eventstore.checkpoint import Checkpoint, ForkRefused, open_checkpoint
 from eventstore.errors import Tampered
 from servicekit import logs
+from servicekit.backups import LAST_BACKUP
 from servicekit.observation import Observation
 from servicekit.signing import SigningTask, sign
+from servicekit.surroundings import Surroundings
+from servicekit.verified import Verified, write_last_verified
 from tests.servicekit.sample_service import sample
 from tests.servicekit.world import Served, World, served
 
@@ -36,7 +41,9 @@ async def test_what_is_late_degrades_and_does_not_refuse(service: Served) -> Non
 async def test_lags_are_told_by_whoever_holds_the_role(service: Served) -> None:
     """A process that lost it would tell a lag that stands still."""
     runtime, held = service.runtime, {"relay", "consumer:volunteers"}
-    consumer: Any = SimpleNamespace(source="volunteers", durable="orders-reactions", lag=7, duplicates=0, problems=list)
+    consumer: Any = SimpleNamespace(
+        source="volunteers", durable="orders-reactions", lag=7, duplicates=0, redelivered=0, problems=list
+    )
     relay: Any = SimpleNamespace(unpublished=5, oldest_age_seconds=3.0, errors=Counter(), problems=list)
     there: Any = SimpleNamespace(connected=True, problems=list, holds=lambda role: role in held)
     observation = Observation(runtime, there, there, relay, [consumer])
@@ -84,6 +91,27 @@ async def test_metrics_count_what_was_asked_and_hold_no_ids(service: Served) -> 
     assert 'refusals_total{reason_code="invalid_request"} 1.0' in text
     assert 'http_requests_total{status="2xx"}' in text
     assert published["item_id"] not in text
+
+
+async def test_the_last_backup_and_the_last_verify_are_told_and_what_is_unknown_is_no_number(service: Served) -> None:
+    runtime = service.runtime
+    around = Surroundings(runtime)
+    async with httpx.AsyncClient() as http:
+        await around.look(http)
+        text = runtime.metrics.render().decode()
+        assert "last_backup_timestamp_seconds 0.0" in text
+        assert "nats_healthz NaN" in text
+        assert "disk_free_bytes NaN" not in text
+        state = runtime.settings.state_dir
+        note: dict[str, Any] = {"finished_at": "2026-10-03T02:00:00+08:00", "path": "/backups/one.tar", "bytes": 7}
+        (state / LAST_BACKUP).write_text(json.dumps(note))
+        at = datetime(2026, 10, 4, tzinfo=UTC)
+        assert write_last_verified(state, "orders", Verified(finished_at=at, size=0, ok=False))
+        await around.look(http)
+    told = runtime.metrics.registry.get_sample_value
+    assert told("last_backup_timestamp_seconds") == datetime.fromisoformat(note["finished_at"]).timestamp()
+    assert told("ledger_last_verified_timestamp_seconds") == at.timestamp()
+    assert told("ledger_last_verify_ok") == 0
 
 
 async def test_the_openapi_document_shows_headers_bodies_and_problems(service: Served) -> None:
