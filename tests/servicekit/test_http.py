@@ -30,6 +30,13 @@ def assert_problem(answer: Any, status: int, reason_code: str) -> dict[str, Any]
     return document
 
 
+async def test_answers_are_not_kept_and_their_type_is_not_guessed(service: Served) -> None:
+    refused = await service.client.post("/v1/items", json={})
+    for answer in (await service.publish(), refused, await service.client.get("/nowhere")):
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
 async def test_a_command_answers_with_positions_event_ids_and_its_own_ids(service: Served) -> None:
     first = await service.publish("haircut")
     second = await service.publish("shopping")
