@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from standardwebhooks import WebhookVerificationError
@@ -248,6 +249,23 @@ async def test_where_the_log_is_not_the_one_that_was_sent_it_stops_and_says_so(h
             await eventually(stopped, 30)
             await eventually(lambda: "webhooks" in hooks.desk.runtime.status.degraded, 30)
     assert hooks.receiver.positions() == [1]
+
+
+async def test_without_its_address_a_webhook_waits_and_says_so(hooks: Hooks) -> None:
+    """As in a place that a bundle was imported into: the log is there, the vault is not."""
+    webhook_id = await hooks.register(starts=START)
+    await hooks.desk.runtime.vault.erase_now(UUID(webhook_id))
+    await hooks.say(declined(1))
+    async with hooks.sending():
+
+        async def told() -> bool:
+            place = await hooks.place(webhook_id)
+            return bool(place is not None and place.reason_code == "no_address")
+
+        await eventually(told, 30)
+    assert (await hooks.webhook(webhook_id))["url"] is None
+    await hooks.ask("POST", f"/webhooks/{webhook_id}/rotate-secret", {}, 404)
+    await hooks.ask("POST", f"/webhooks/{webhook_id}/disable", {})
 
 
 async def test_after_a_loss_it_goes_on_after_what_is_left(hooks: Hooks) -> None:

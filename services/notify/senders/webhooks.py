@@ -41,6 +41,11 @@ AT_ONCE = 32
 """Lanes that send at the same time."""
 WAIT = timedelta(seconds=5)
 """How soon a lane is looked at again whose place the stream does not have."""
+NO_ADDRESS = "no_address"
+"""The vault has it no more: a bundle taken elsewhere holds no vault. Somebody registers it anew."""
+NO_ADDRESS_WAIT = timedelta(hours=1)
+REST_SECONDS = 5.0
+"""How long a lane rests after something went wrong on this side."""
 JITTER = 0.2
 ALWAYS = "LossAccepted"
 """Sent to every webhook of that log: what came before it under the same numbers is no longer true."""
@@ -93,6 +98,7 @@ class Deliverer:
         self._real = real or RealClock()
         self._schema = runtime.log.config.schema
         self._running: dict[tuple[UUID, str], asyncio.Task[None]] = {}
+        self._rest_until: dict[tuple[UUID, str], float] = {}
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._again = asyncio.Event()
 
@@ -127,12 +133,15 @@ class Deliverer:
             for source in webhook.sources:
                 key = (webhook.webhook_id, source)
                 place = places.get(key)
-                if place is None or key in self._running:
+                if place is None or key in self._running or self._rests(key):
                     continue
                 if heads[source] == place.position and place.reason_code not in STOPPED:
                     continue
                 if place.due_at is None or place.due_at <= now:
                     self._running[key] = asyncio.create_task(self._kept(webhook, place), name=f"webhook {source}")
+
+    def _rests(self, key: tuple[UUID, str]) -> bool:
+        return asyncio.get_running_loop().time() < self._rest_until.get(key, 0.0)
 
     async def _places(self) -> list[Delivery]:
         return await deliveries(self._runtime.log.pool, self._schema)
@@ -165,7 +174,7 @@ class Deliverer:
                 place = places.get((webhook.webhook_id, source))
                 if place is None or (place.position < heads[source] and not place.reason_code):
                     counts["behind"] += 1
-                elif place.reason_code in STOPPED:
+                elif place.reason_code in STOPPED | {NO_ADDRESS}:
                     counts["stopped"] += 1
                 elif place.failures:
                     counts["failing"] += 1
@@ -174,9 +183,7 @@ class Deliverer:
         for state, number in counts.items():
             self._runtime.metrics.webhook_lanes.labels(state).set(number)
         if counts["stopped"]:
-            self._runtime.status.ails(
-                "webhooks", f"{counts['stopped']} lanes stand where the log is not as it was sent"
-            )
+            self._runtime.status.ails("webhooks", f"{counts['stopped']} lanes stand: GET /v1/webhooks says why")
         else:
             self._runtime.status.well("webhooks")
 
@@ -189,8 +196,10 @@ class Deliverer:
         except Moved:
             _log.info("webhook moved meanwhile", webhook_id=str(webhook.webhook_id), log=place.source)
         except StreamUnreadable as error:
+            self._rest_until[key] = asyncio.get_running_loop().time() + REST_SECONDS
             _log.warning("webhook waits for the stream", log=place.source, error=str(error))
         except Exception:  # noqa: BLE001 — one lane must not end the others
+            self._rest_until[key] = asyncio.get_running_loop().time() + REST_SECONDS
             _log.exception("webhook failed here", webhook_id=str(webhook.webhook_id), log=place.source)
         finally:
             self._running.pop(key, None)
@@ -209,6 +218,11 @@ class Deliverer:
                 raise StreamUnreadable(f"the stream of {place.source} lacks {place.position + 1}")
             if webhook.wants(place.source, message.subject.rpartition(".")[2]):
                 keys = keys or await self._keys(webhook.webhook_id)
+                if keys is None:
+                    _log.error("webhook without an address", webhook_id=str(webhook.webhook_id))
+                    due_at = self._real.now() + NO_ADDRESS_WAIT
+                    await self._save(replace(place, reason_code=NO_ADDRESS, due_at=due_at))
+                    return
                 outcome = await self._poster.post(keys, message.event_id, message.body)
                 self._runtime.metrics.webhook_deliveries.labels(outcome.reason_code).inc()
                 if not outcome.delivered:
@@ -244,10 +258,10 @@ class Deliverer:
         await self._save(replace(place, reason_code=reason_code, due_at=self._real.now() + WAIT))
         return None
 
-    async def _keys(self, webhook_id: UUID) -> Keys:
+    async def _keys(self, webhook_id: UUID) -> Keys | None:
         opened = await self._runtime.vault.open(webhook_id)
         if opened is None:
-            raise LookupError(f"the vault holds no address of webhook {webhook_id}")
+            return None
         return Keys(opened["url"], tuple(signing(opened, self._real.now())))
 
     async def _save(self, place: Delivery) -> Delivery:
