@@ -14,7 +14,6 @@ READ_PHONE_LIST = "read_phone_list"
 READ_NOTICES = "read_notices"
 READ_WEBHOOKS = "read_webhooks"
 READ_WEBHOOK_SECRET = "read_webhook_secret"  # noqa: S105 — the name of a query
-TEST_WEBHOOK = "test_webhook"
 
 DESK = (Role.STATION_MANAGER, Role.GRID_WORKER, Role.SOCIAL_WORKER, Role.DISPATCHER)
 """Who takes down at the door and by phone how people can be reached."""
@@ -43,7 +42,7 @@ def build_access() -> AccessTable:
     table.rule(RecordCall, Role.FUND_CLERK, unless=("own",))
     for role in (*CALLERS, Role.FUND_CLERK, Role.ADMIN, Role.AUDITOR, Role.SUPERVISOR):
         table.rule(READ_NOTICES, role)
-    of_webhooks: tuple[type | str, ...] = (*WEBHOOK_COMMANDS, READ_WEBHOOKS, READ_WEBHOOK_SECRET, TEST_WEBHOOK)
+    of_webhooks: tuple[type | str, ...] = (*WEBHOOK_COMMANDS, READ_WEBHOOKS, READ_WEBHOOK_SECRET)
     for each in of_webhooks:
         table.rule(each, Role.ADMIN)
     return table

@@ -351,6 +351,10 @@ class RotateWebhookSecret(WebhookCommand):
     """Sign with another secret. It lies in the vault: no event follows."""
 
 
+class TryWebhook(WebhookCommand):
+    """Send one message that is no event, and say what came of it."""
+
+
 class ReplayWebhook(WebhookCommand):
     """Go on from another position of one log. A delivery is no event, and neither is where it stands."""
 
@@ -377,5 +381,6 @@ WEBHOOK_COMMANDS: Sequence[type[WebhookCommand]] = (
     EnableWebhook,
     RotateWebhookSecret,
     ReplayWebhook,
+    TryWebhook,
 )
-AnyWebhookCommand = RegisterWebhook | DisableWebhook | EnableWebhook | RotateWebhookSecret | ReplayWebhook
+AnyWebhookCommand = RegisterWebhook | DisableWebhook | EnableWebhook | RotateWebhookSecret | ReplayWebhook | TryWebhook

@@ -18,7 +18,7 @@ from eventstore.deliveries import Delivery, deliveries, moved, tried_anew
 from eventstore.executor import Plan
 from servicekit.definition import Runtime
 from servicekit.http import Commanding, Reading, command, not_found
-from services.notify.access import READ_WEBHOOK_SECRET, READ_WEBHOOKS, TEST_WEBHOOK
+from services.notify.access import READ_WEBHOOK_SECRET, READ_WEBHOOKS
 from services.notify.commands import (
     DisableWebhook,
     DisableWebhookAsk,
@@ -29,6 +29,7 @@ from services.notify.commands import (
     ReplayWebhookAsk,
     RotateSecretAsk,
     RotateWebhookSecret,
+    TryWebhook,
     WebhookStartAsk,
 )
 from services.notify.read_models import queries
@@ -237,10 +238,24 @@ async def replay_webhook(webhook_id: UUID, ask: ReplayWebhookAsk, context: Comma
 
 
 @router.post("/webhooks/{webhook_id}/test")
-async def try_webhook(webhook_id: UUID, caller: Reading, runtime: Running) -> JSONResponse:
-    """Send one message that is no event of any log, now, and say what came of it; to disabled webhooks, too."""
-    caller.by(TEST_WEBHOOK)
-    opened = await _opened(runtime, webhook_id)
+async def try_webhook(webhook_id: UUID, context: Commanding) -> JSONResponse:
+    """Send one message that is no event of any log, now, and say what came of it; to disabled webhooks, too.
+
+    A repeated key gets the first answer, and nothing is sent again.
+    """
+    runtime = context.runtime
+
+    async def build() -> Plan:
+        trial = TryWebhook(by=context.by(TryWebhook), at=runtime.clock.now(), webhook_id=webhook_id)
+        opened = await runtime.vault.open(webhook_id)
+        if opened is None:
+            raise Refused("webhook_unknown")
+        return Plan([trial], await _tried(runtime, webhook_id, opened))
+
+    return await command(context, build, TryWebhook)
+
+
+async def _tried(runtime: Runtime, webhook_id: UUID, opened: dict[str, str]) -> dict[str, Any]:
     now, message_id = datetime.now(UTC), str(uuid7())
     body = json.dumps(
         {
@@ -259,11 +274,9 @@ async def try_webhook(webhook_id: UUID, caller: Reading, runtime: Running) -> JS
         outcome = await poster.post(Keys(opened["url"], tuple(signing(opened, now))), message_id, body.encode())
     finally:
         await poster.close()
-    return _json(
-        {
-            "message_id": message_id,
-            "delivered": outcome.delivered,
-            "status": outcome.status,
-            "reason_code": outcome.reason_code,
-        }
-    )
+    return {
+        "message_id": message_id,
+        "delivered": outcome.delivered,
+        "status": outcome.status,
+        "reason_code": outcome.reason_code,
+    }

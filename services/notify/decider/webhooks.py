@@ -13,6 +13,7 @@ from services.notify.commands import (
     RegisterWebhook,
     ReplayWebhook,
     RotateWebhookSecret,
+    TryWebhook,
 )
 
 State = Literal["UNKNOWN", "ENABLED", "DISABLED"]
@@ -49,7 +50,7 @@ def decide(command: AnyWebhookCommand, state: State) -> Sequence[WebhookEvent]:
             if state == "ENABLED":
                 raise Refused("webhook_enabled")
             return [WebhookEnabled(webhook_id=command.webhook_id, role=command.by.role, enabled_at=command.at)]
-        case RotateWebhookSecret() | ReplayWebhook():
+        case RotateWebhookSecret() | ReplayWebhook() | TryWebhook():
             return []
         case _:
             assert_never(command)
