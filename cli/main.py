@@ -35,6 +35,7 @@ from cli.commands import (
     running,
     streams,
     subscribers,
+    testkit,
     time_travel,
     upgrade,
     webhooks,
@@ -77,7 +78,7 @@ app = typer.Typer(
 PARTS = (
     running, living, history, proof, care, policy, records, fund, oversight, disclosures, receipt, witness, audit,
     time_travel, key, log_key, checkpoint, recover, backup, restore, streams, upgrade, webhooks,
-    subscribers, doctor,
+    subscribers, doctor, testkit,
 )  # fmt: skip
 for part in PARTS:
     part.register(app)

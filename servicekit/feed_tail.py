@@ -115,7 +115,12 @@ class Tail:
 
     @contextlib.contextmanager
     def opened(self, subscriber: Subscriber) -> Iterator[OpenFeed]:
-        """Count a feed while it is open. Raises Problem (feeds_full, feeds_of_key_full) beyond the limits."""
+        """Count a feed while it is open. Raises Problem (feeds_full, feeds_of_key_full) beyond the limits.
+
+        And log_unavailable once the shared look has stopped over a log that is not whole: it would tell nothing.
+        """
+        if "feed" in self._status.stopped:
+            raise Problem("log_unavailable")
         again = {"Retry-After": str(RETRY_AFTER_SECONDS)}
         mine = sum(feed.subscriber.name == subscriber.name for feed in self._feeds)
         if mine >= FEEDS_OF_A_SUBSCRIBER_MAX:

@@ -16,7 +16,7 @@ ROOMS = ("commands", "decider", "read_models", "api", "reactions", "app", "__mai
 SUFFIXES = {
     ".typ",
     ".py", ".sql", ".toml", ".lock", ".md", ".yaml", ".yml", ".json", ".txt", ".typed", ".conf", ".html", ".css", ".js",
-    ".svg", ".png", ".csv", ".po", ".jsonl", ".go", ".mod", ".mjs",
+    ".svg", ".png", ".csv", ".po", ".jsonl", ".go", ".mod", ".mjs", ".sh",
 }  # fmt: skip
 NAMES = {
     "Makefile", "Dockerfile", "Caddyfile", "LICENSE", ".gitignore", ".dockerignore", ".env.example", "run", "py.typed",
