@@ -307,6 +307,10 @@ def _check_body(request: Request, body: bytes) -> None:
     media_type = request.headers.get("content-type", "").split(";")[0].strip().lower()
     if body and media_type != "application/json":
         raise Problem("unsupported_media_type")
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        raise Problem("body_unreadable") from None
     validate_body(model, body)
 
 
