@@ -101,7 +101,7 @@ def _check_log(
         yield f"{service}: its head cannot be believed: {error}"
         return
     table = yield from _table(bundle, checked.tables.get(service), head.size)
-    edge = PartialTiles()
+    edge, off = PartialTiles(), list[str]()
     watching: tuple[Check, ...] = (Statements(), _Origins(head.origin))
     for first in range(0, head.size, TILE_WIDTH):
         path = log / entries_path(first // TILE_WIDTH, min(TILE_WIDTH, head.size - first))
@@ -114,13 +114,17 @@ def _check_log(
         yield from _check_tiles(log, service, [(TileRef(tile.level, tile.index), tile.hashes) for tile in full])
         yield from _check_events(service, bodies, first, entries, watching)
         if table is not None:
-            yield from table.hear(bodies, first)
-    for each in (*watching, *(() if table is None else (table,))):
+            off += table.hear(bodies, first)
+    for each in watching:
         yield from each.end()
     if edge.size != head.size or edge.compact_range().root() != head.root:
         yield f"{service}: the events do not hash to the head of {head.size}"
     partial = [tile for tile in tiles_of(edge.size) if tile.width < TILE_WIDTH]
     yield from _check_tiles(log, service, [(tile, edge.tile(tile.level)) for tile in partial])
+    # Last: where the events themselves are wrong, that is what is to be read first.
+    yield from off
+    if table is not None:
+        yield from table.end()
 
 
 def _table(bundle: Path, name: str | None, size: int) -> Generator[str, None, "TableCheck | None"]:
