@@ -4,11 +4,16 @@ import contextlib
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.support.house import House
 from tests.support.logs import migrated, opened
 from tests.support.messaging import LISTENER_MODELS
 from tests.support.servers import Database, TestNats, TestPostgres, running_nats, running_postgres
+
+# Nobody asserts a time, Hypothesis neither: a machine may be busy.
+settings.register_profile("house", deadline=None)
+settings.load_profile("house")
 
 
 @pytest.fixture(scope="session")
