@@ -86,7 +86,7 @@ def witnesses(place: Place, now: datetime | None = None) -> Iterable[Finding]:
     policy = named_witnesses(place)
     if not policy.witnesses:
         step = "ask somebody to be one, and name them: docs/auditing.md#a-witness"
-        return [warning("witness", "nobody else keeps our heads (尚无外部见证)", step)]
+        return [warning("witness", "nobody else keeps our heads: 尚无外部见证", step)]
     found: list[Finding] = []
     for service in SERVICES:
         text = read_published(place.state_dir / service / "published")
