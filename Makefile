@@ -28,7 +28,7 @@ test: install ## all tests but the long ones and those that need containers, abo
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not long and not container' $(PYTEST_ARGS)
 
 test-long: install ## the crash matrices
-	$(BIN)/python -m pytest -n 2 --dist load -m 'long and not container' --timeout 900 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist load -m 'long and not container' --timeout 900 --ignore tests/chaos $(PYTEST_ARGS)
 
 chaos: install ## everything fails for MINUTES=3 while people go on (CHAOS_SEED=n, CHAOS_KEEP=DIR)
 	$(BIN)/python -m tests.chaos --minutes $(or $(MINUTES),3)

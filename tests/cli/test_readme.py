@@ -35,7 +35,7 @@ def test_both_readmes_show_the_same_transcript():
 
 def test_every_command_and_target_named_exists(readme):
     commands = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
-    named = set(re.findall(r"(?:bin/|`|exec \w+ )chaoyangli ([a-z-]+)", readme))
+    named = set(re.findall(r"(?:bin/|`|exec \w+ |run --rm operator )chaoyangli ([a-z-]+)", readme))
     assert {"verify", "trail", "token"} <= named
     assert named <= commands
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
