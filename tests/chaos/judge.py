@@ -1,18 +1,16 @@
 """Drains, then holds the eight checkers against everything, and counts what is lost, doubled or cannot be explained."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
 from cli.audit.run import SERVICES as RULED
 from cli.audit.run import breaches
 from cli.place import SERVICES
-from contracts.envelope import Recorded
-from tests.faults import checkers, proof
-from tests.faults.checkers import Doubled, Lost
+from tests.faults import checkers, hours, proof
+from tests.faults.findings import Doubled, Lost
 from tests.faults.harness import Scene
 from tests.faults.subscriber import Outsider, saw_everything
 
-Logs = Mapping[str, Sequence[Recorded]]
 COMMANDS = "1 every answered command once, every other at most once"
 STREAMS = "2 log = stream, byte for byte, without a gap"
 EFFECTS = "3 every effect of every event once"
@@ -67,7 +65,7 @@ async def judge(scene: Scene, outsider: Outsider | None, drain_seconds: float = 
     verdict.add(COMMANDS, checkers.commands_once(scene.history, logs))
     statuses = scene.history.statuses
     verdict.add(COMMANDS, [f"status {each}, {times} times" for each, times in statuses.items() if each == 500])
-    for check in (checkers.hours_once, checkers.gifts_once, checkers.notices_once, checkers.copies_erased_once):
+    for check in (hours.hours_once, checkers.gifts_once, checkers.notices_once, checkers.copies_erased_once):
         verdict.add(EFFECTS, check(logs))
     verdict.add(EFFECTS, checkers.shown_once(logs, scene.shown()))
     if outsider is not None:

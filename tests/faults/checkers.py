@@ -20,11 +20,12 @@ from services.notify import reactions
 from services.notify.commands import call_id_of
 from services.notify.reactions import about_orders
 from services.notify.reactions.telling import Tell
+from tests.faults.findings import Doubled, Logs, Lost, same
 from tests.faults.harness import History, Said
+from tests.faults.hours import hours_once
 
 Queued, HandedOver = notify.NotificationQueued, notify.NotificationHandedOver
 Unknown = notify.NotificationUnknown
-Logs = Mapping[str, Sequence[Recorded]]
 SYSTEM = "system"
 TELLING: Mapping[str, dict[str, Any]] = {
     "orders": {
@@ -39,18 +40,6 @@ TELLING: Mapping[str, dict[str, Any]] = {
     },
 }
 """Service → what notify says of its events, by the handler's name."""
-
-
-class Lost(str):
-    """What is wrong: something that was promised is not there."""
-
-    __slots__ = ()
-
-
-class Doubled(str):
-    """What is wrong: something that must be once is there more often."""
-
-    __slots__ = ()
 
 
 async def read_logs(connect: Any, services: Iterable[str]) -> dict[str, list[Recorded]]:
@@ -114,38 +103,6 @@ def _one_command(said: Said, found: Sequence[Recorded]) -> Iterator[str]:
         yield Doubled(f"{what}, given up, recorded more than one append: {[(o.position, o.type) for o in found]}")
 
 
-def hours_once(logs: Logs) -> Iterator[str]:
-    """Each finished service is claimed once; each confirmed one logged once; each logged one posted once."""
-    finished = [one for one in logs["orders"] if isinstance(one.event, orders.ServiceFinished)]
-    claimed = [one.event for one in logs["volunteers"] if isinstance(one.event, volunteers.HoursClaimed)]
-    yield from _same(
-        "services finished and hours claimed",
-        [one.event.assignment_id for one in finished if isinstance(one.event, orders.ServiceFinished)],
-        [one.assignment_id for one in claimed],
-    )
-    confirmed = [
-        staffing.assignment_id
-        for one in logs["orders"]
-        if isinstance(one.event, orders.CompletionConfirmed | orders.CompletionPresumed)
-        for staffing in one.event.assignments
-    ]
-    logged = [one for one in logs["volunteers"] if isinstance(one.event, volunteers.HoursLogged)]
-    yield from _same(
-        "assignments confirmed and hours logged",
-        confirmed,
-        [one.event.assignment_id for one in logged if isinstance(one.event, volunteers.HoursLogged)],
-    )
-    posted = [
-        one.event.source_event_id
-        for one in logs["ledger"]
-        if isinstance(one.event, ledger.EntryPosted) and one.event.book == "hours"
-    ]
-    yield from _same("hours logged and entries posted", [one.event_id for one in logged], posted)
-    refused = [one.type for one in logs["ledger"] if isinstance(one.event, ledger.EntryRefused)]
-    if refused:
-        yield f"the ledger refused {len(refused)} entries"
-
-
 def gifts_once(logs: Logs) -> Iterator[str]:
     """Each gift received has one entry in the fund's book."""
     received = [one.event.donation_id for one in logs["ledger"] if isinstance(one.event, ledger.DonationReceived)]
@@ -154,7 +111,7 @@ def gifts_once(logs: Logs) -> Iterator[str]:
         for one in logs["ledger"]
         if isinstance(one.event, ledger.EntryPosted) and one.event.book == "fund"
     ]
-    yield from _same("gifts received and entries posted", received, posted)
+    yield from same("gifts received and entries posted", received, posted)
 
 
 def books_balance(logs: Logs) -> Iterator[str]:
@@ -278,7 +235,7 @@ def copies_erased_once(logs: Logs) -> Iterator[str]:
         ("notify", notify.PersonDataErased),
     ):
         found = [one.event.person_id for one in logs[service] if isinstance(one.event, said)]
-        yield from _same(f"persons erased and erased in {service}", erased, found)
+        yield from same(f"persons erased and erased in {service}", erased, found)
 
 
 def heads_are_prefixes(logs: Logs, heads: Mapping[str, set[str]], keys: Mapping[str, VerifierKey]) -> Iterator[str]:
@@ -295,15 +252,6 @@ def heads_are_prefixes(logs: Logs, heads: Mapping[str, set[str]], keys: Mapping[
                 yield f"{service}: {head.size} events were signed, {len(leaves)} are there"
             elif root_hash(leaves[: head.size]) != head.root:
                 yield f"{service}: the first {head.size} events do not have the root that was signed"
-
-
-def _same(what: str, expected: Iterable[Any], found: Iterable[Any]) -> Iterator[str]:
-    wanted, there = Counter(expected), Counter(found)
-    yield from (Lost(f"{what}: {each} is missing") for each in (wanted - there).elements())
-    yield from (Doubled(f"{what}: {each} is one too many") for each in (there - wanted).elements())
-    yield from (
-        Doubled(f"{what}: {each} is there {n} times") for each, n in there.items() if n > 1 and n <= wanted[each]
-    )
 
 
 CHECKERS = (
