@@ -32,6 +32,7 @@ AWAY_SECONDS = (0.0, 1.5)
 PAUSE_SECONDS = (0.2, 1.5)
 FORWARD_HOURS = (1, 5, 26, 80)
 BACK_MINUTES = (10, 240)
+LOOKED_SECONDS = 2.0
 AGAIN = 40
 """Events published a second time."""
 
@@ -128,14 +129,24 @@ async def _wipe(world: World, dice: random.Random) -> str:
 
 async def _roll_back(world: World, dice: random.Random) -> str:
     scene = world.scene
-    copy, before = scene.stack.data / "nats-copy", await scene.sizes()
+    copy, before = scene.stack.data / "nats-copy", await _recorded(world)
     await asyncio.to_thread(copy_store, scene.nats, copy)
     await _for(dice, LOSING_SECONDS)
     await asyncio.to_thread(put_back, scene.nats, copy)
     await asyncio.to_thread(shutil.rmtree, copy)
     scene.stack.write_info()
-    after = await scene.sizes()
-    return f"by {sum(after.values()) - sum(before.values())} events at most"
+    after = await _recorded(world)
+    most = "an unknown number of" if before is None or after is None else f"{after - before}"
+    return f"by {most} events at most"
+
+
+async def _recorded(world: World) -> int | None:
+    """How many events there are; None when PostgreSQL, which may be failing as well, does not say."""
+    try:
+        async with asyncio.timeout(LOOKED_SECONDS):
+            return sum((await world.scene.sizes()).values())
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        return None
 
 
 async def _fill_nats(world: World, dice: random.Random) -> str:

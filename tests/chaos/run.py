@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cli.stack import Stack
 from eventstore.clock import direct
+from eventstore.tasks import end
 from tests.chaos.clients import Client
 from tests.chaos.diary import Diary
 from tests.chaos.disks import NoDisks, SmallDisk
@@ -122,9 +123,7 @@ async def _under_chaos(world: World, seed: int, seconds: float, clients: int) ->
             for _ in range(AT_ONCE):
                 all_of_it.create_task(nemesis(world, deck, done))
     finally:
-        for task in watching:
-            task.cancel()
-        await asyncio.gather(*watching, return_exceptions=True)
+        await end(watching)
 
 
 async def _client(world: World, dice: random.Random, numbers: "count[int]", done: asyncio.Event) -> None:

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from cli.embedded import HOST
+from eventstore.tasks import end
 
 SSL_REQUEST = 80877103
 WRITER = ":writer"
@@ -118,6 +119,4 @@ async def lossy_way(to_port: int, dice: random.Random) -> AsyncIterator[LossyWay
         yield way
     finally:
         listener.close()
-        for task in list(carrying):
-            task.cancel()
-        await asyncio.gather(*carrying, return_exceptions=True)
+        await end(carrying)

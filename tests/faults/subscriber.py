@@ -15,6 +15,7 @@ from nats.js.api import AckPolicy, ConsumerConfig
 from nats.js.errors import Error as JetStreamError
 
 from cli.place import SERVICES
+from eventstore.tasks import end
 from servicekit.secrets import read_nats_seed
 from tests.faults.harness import PAUSE_SECONDS, Scene
 from tests.support.waiting import eventually
@@ -76,9 +77,7 @@ async def outsider(scene: Scene) -> AsyncIterator[Outsider]:
     try:
         yield somebody
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(tasks)
         await client.close()
 
 
