@@ -146,6 +146,11 @@ def place_of(data: Path, postgres_port: int, nats_url: str, urls: dict[str, str]
     )
 
 
+def files_alone(community: str, secrets_dir: Path, state_dir: Path) -> Place:
+    """A place for what asks no server."""
+    return Place(community, secrets_dir, state_dir, "", 0, "", "", {})
+
+
 def from_environment() -> Place:
     """The container deployment: each service is a host of its own name. Raises StackError."""
     environment = os.environ

@@ -43,6 +43,15 @@ async def exists(connection: asyncpg.Connection, name: str) -> bool:
     return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", name))
 
 
+async def holds_a_log(place: Place) -> bool:
+    """Whether any service has a log in the database of this place: PostgreSQL's image begins with an empty one."""
+    async with connected(superuser_dsn(place)) as connection:
+        tables = [f"{service}.events" for service in SERVICES]
+        return bool(
+            await connection.fetchval("SELECT bool_or(to_regclass(t) IS NOT NULL) FROM unnest($1::text[]) t", tables)
+        )
+
+
 async def make(connection: asyncpg.Connection, name: str) -> None:
     """A new and empty one, in place of one of that name."""
     await drop(connection, name)

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cli.backup.keeping import check_keys
 from cli.backup.sealing import BackupRefused, write_file
-from cli.place import SERVICES, Place
+from cli.place import SERVICES, Place, files_alone
 from cli.recovery.heads import signer_of
 from eventstore.checkpoint import Checkpoint
 from eventstore.durable import sync_directory
@@ -61,6 +62,17 @@ def take_heads_back(place: Place, services: Sequence[str]) -> None:
 def give_secrets(keys: Path, secrets_dir: Path) -> list[str]:
     """Copy the secret files that are missing; returns their names. What is there is left as it is."""
     return _give_missing(keys / "secrets", secrets_dir)
+
+
+def give_checked_secrets(keys: Path, secrets_dir: Path, community: str) -> list[str]:
+    """The same for a place that has nothing else so far, once the copy is whole and, where there are keys, of theirs.
+
+    Raises BackupRefused, and gives nothing then.
+    """
+    for held in (keys / "secrets", secrets_dir):
+        if any(held.glob("*.signing_key")):
+            check_keys(keys, files_alone(community, held, keys / "state"))
+    return give_secrets(keys, secrets_dir)
 
 
 def _give_missing(source: Path, target: Path) -> list[str]:

@@ -268,6 +268,9 @@ async def _finish_swapped(place: Place, now: Journal, done: Restored, tell: Tell
         done.streams = await rebuild(place, SERVICES, tell, delete=False)
     async with databases.maintenance(place) as connection:
         kept = await databases.exists(connection, now.before)
+        if kept and not await databases.holds_a_log(databases.in_database(place, now.before)):
+            await databases.drop(connection, now.before)
+            kept = False
     if kept:
         journal.write(place.state_dir, now.at("restored"))
         done.restore_point = now.before

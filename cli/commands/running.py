@@ -213,10 +213,20 @@ def init(
         Path | None,
         typer.Option(envvar=HANDED_VARIABLE, help="Give each service its own secrets here, in a directory each."),
     ] = None,
+    keys: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="CHAOYANGLI_KEYS",
+            help="A copy of the keys, made by `backup`: what is missing is put back from it before anything is made.",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
     community: Annotated[str, typer.Option(envvar="CHAOYANGLI_COMMUNITY")] = "chaoyangli",
     as_json: Json = False,
 ) -> None:
     """Make every secret that is missing. Safe to run again: what exists is left as it is."""
+    given = _put_back(keys, secrets, community) if keys is not None else []
     made = init_secrets(secrets, SERVICES)
     secrets.chmod(0o700)  # a volume begins open to all
     for service in SERVICES:
@@ -236,9 +246,18 @@ def init(
         password = read_text_secret(secrets / SUPERUSER_PASSWORD)
         _hand_over(postgres_password, password + "\n", postgres_owner)
     if as_json:
-        print_json({"made": [path.name for path in made]})
-    else:
+        print_json({"made": [path.name for path in made], "put_back": given})
+        return
+    if given:
+        out.print(f"{len(given)} secrets put back")
+    if made or not given:
         out.print(f"{len(made)} secrets made" if made else "every secret was there already")
+
+
+def _put_back(keys: Path, secrets: Path, community: str) -> list[str]:
+    from cli.backup.heads import give_checked_secrets  # loads the services: nothing a first start should wait for
+
+    return give_checked_secrets(keys, secrets, community)
 
 
 def _hand_over(path: Path, content: str, owner: str | None) -> None:

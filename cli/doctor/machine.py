@@ -8,7 +8,6 @@ import socket
 import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,6 +15,7 @@ import httpx
 
 from cli.doctor.findings import Finding, bad, good, warning
 from cli.place import Place
+from cli.version import VERSION
 from servicekit.backups import BackupNote, BackupUnreadable, read_last_backup
 from servicekit.secrets import ISSUER_JWKS
 
@@ -30,10 +30,11 @@ BACKUP_HOURS = 26
 CONNECT_SECONDS = 2.0
 
 
-def memory() -> Finding:
-    """What is left of the machine's memory, or of what its container may take."""
+def memory(place: Place) -> Finding:
+    """What is left of the machine's memory, or of what the container may take in which everything runs."""
     left, total = _machine_memory()
-    limited = _container_memory()
+    # Where the services run in containers of their own, the limit of the operator's says nothing of them.
+    limited = None if place.data is None else _container_memory()
     if limited is not None and limited[0] < left:
         left, total = limited
     said = f"{left // MIB} MiB free of {total // MIB} MiB"
@@ -190,7 +191,7 @@ def _age(age: timedelta) -> str:
 
 def versions(postgres: str | None, nats: str | None) -> Finding:
     """What runs, and whether it is what this program was tried with."""
-    ours = f"chaoyangli {version('chaoyangli')}, Python {platform.python_version()}"
+    ours = f"chaoyangli {VERSION}, Python {platform.python_version()}"
     said = f"{ours}, PostgreSQL {postgres or '?'}, NATS {nats or '?'}"
     if postgres is not None and postgres.split(".")[0].split(" ")[0] != "18":
         return warning("versions", said, "run PostgreSQL 18: every test and backup here is of that one")

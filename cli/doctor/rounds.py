@@ -19,7 +19,7 @@ from servicekit.secrets import SecretMissing
 async def examine(place: Place, disk_percent: float = machine.DISK_FREE_PERCENT) -> list[Finding]:
     """Every finding, in the order in which one looks: the machine, the servers, the logs, what leaves the house."""
     sources = heard_by()
-    found = [machine.memory(), *machine.disks(place, disk_percent), *machine.keys(place)]
+    found = [machine.memory(place), *machine.disks(place, disk_percent), *machine.keys(place)]
     found += machine.ports(place)
     found += await machine.services(place)
     postgres = nats = None

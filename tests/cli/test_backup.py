@@ -153,6 +153,48 @@ def test_the_whole_machine_is_lost_and_what_is_missing_is_named_and_accepted(liv
         assert "chaoyangli/volunteers/2" in say("trust-policy").out.decode()
 
 
+def test_an_empty_database_that_was_there_before_is_no_restore_point(lived):
+    """As PostgreSQL's image makes one when its volume is new."""
+    data = lived.copy("empty-database", "postgres")
+    with deployed(data) as stack:
+        asyncio.run(_made(stack, "chaoyangli"))
+        said = say("restore", lived.backup, "--json")
+        assert (said.code, said.document["restore_point"]) == (OK, None), said
+        assert [name for name in asyncio.run(_databases(stack)) if "chaoyangli" in name] == ["chaoyangli"]
+        assert "no restore is under way" in say("restore", "--rollback").err
+
+
+def test_init_puts_missing_secrets_back_from_a_copy_of_the_keys_and_mixes_no_two_places(lived):
+    place = lived.place / "made-anew"
+
+    def init(keys):
+        words = ("init", "--secrets", place / "secrets", "--state", place / "state", "--keys", keys, "--json")
+        return say(*words)
+
+    spoiled = copy(lived.keys, lived.place / "spoiled-keys")
+    _change(spoiled / "secrets" / "notify.kek")
+    refused = init(spoiled)
+    assert refused.code == CHECK_FAILED
+    assert "is not what was written" in refused.err
+    assert not (place / "secrets").exists()
+    assert say("init", "--secrets", place / "secrets", "--state", place / "state").code == OK
+    others = _contents(place / "secrets")
+    refused = init(lived.keys)
+    assert refused.code == CHECK_FAILED
+    assert "is not signed by the keys of this place" in refused.err
+    assert _contents(place / "secrets") == others
+    shutil.rmtree(place)
+    said = init(lived.keys)
+    assert (said.code, said.document["made"]) == (OK, []), said
+    assert _contents(place / "secrets") == _contents(lived.keys / "secrets")
+    (place / "secrets" / "notify.kek").unlink()
+    assert init(lived.keys).document["put_back"] == ["notify.kek"]
+
+
+def _contents(directory):
+    return {path.relative_to(directory): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
 def test_killed_at_any_step_it_is_led_on_or_taken_back(lived):
     data = lived.copy("killed")
     with deployed(data):
@@ -223,6 +265,14 @@ def test_a_restore_that_fails_leaves_all_as_it_was(lived, monkeypatch):
         assert asyncio.run(_databases(stack)) == before
         assert not (data / "state" / "notify" / "head").exists()
         assert "no restore is under way" in say("restore", "--continue").err
+
+
+async def _made(stack, name):
+    connection = await asyncpg.connect(stack.servers.postgres.dsn())
+    try:
+        await connection.execute(f"CREATE DATABASE {name}")
+    finally:
+        await connection.close()
 
 
 async def _databases(stack):
