@@ -18,8 +18,9 @@ from contracts.event import LossAcceptedFields, event_class
 from contracts.ids import uuid7
 from eventstore.checkpoint import Checkpoint, Signer
 from eventstore.deliveries import put_back
-from eventstore.durable import sync_directory
+from eventstore.durable import sync_directory, write_whole
 from eventstore.log import reader
+from eventstore.note import parse_note
 from eventstore.origins import log_name, stream_of_losses, write_generation
 from eventstore.recovery import Tail, TailRefused, root_of
 from eventstore.streams import OURS
@@ -190,6 +191,19 @@ def _put_aside(file: Path, target: Path, new_origin: str) -> None:
     file.replace(target)
     sync_directory(target.parent)
     sync_directory(file.parent)
+
+
+def keep_earlier(state_dir: Path, service: str, generation: int, head: str) -> None:
+    """Have the last head of an earlier origin, which came from elsewhere, read by `read_earlier`.
+
+    One that is kept stays, unless it counts nothing: a place signs such a head before anything is put into it.
+    """
+    home = state_dir / service
+    kept = read_earlier(home, generation)
+    if kept is None or not Checkpoint.parse(parse_note(kept).text).size:
+        target = home / KEPT / str(generation) / HEADS[-1]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(target, head.encode())
 
 
 def read_earlier(home: Path, generation: int) -> str | None:

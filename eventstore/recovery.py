@@ -6,7 +6,7 @@ signed head. `checked` holds what somebody kept of them against the log and its 
 append (architecture.md §3, "Recovery").
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -212,9 +212,14 @@ async def _insert_tile(connection: asyncpg.Connection, schema: str, tile: FullTi
 
 
 async def move_heard(
-    connection: asyncpg.Connection, tail: Tail, sources: Sequence[str], *, all_there: bool = True
+    connection: asyncpg.Connection,
+    config: LogConfig,
+    events: Iterable[Recorded],
+    sources: Sequence[str],
+    *,
+    all_there: bool = True,
 ) -> Mapping[str, int]:
-    """Put the consumers' positions where the tail shows that they were, inside the caller's transaction.
+    """Put a service's consumers where these events of its log show that they were, inside the caller's transaction.
 
     An event that was recorded because another was heard (`causationid`) proves that its source was heard up to there:
     heard again, it would be acted upon twice. `connection` is a superuser's, who sees the logs of `sources`, with
@@ -222,7 +227,7 @@ async def move_heard(
     caused by one that none of them has: its source must be recovered together with this log; `all_there` False: it
     may be gone for good.
     """
-    causes = {event.causation_id for event in tail.events if event.causation_id is not None}
+    causes = {event.causation_id for event in events if event.causation_id is not None}
     missing, moved = set(causes), {}
     for source in sources:
         if not causes or not await connection.fetchval("SELECT to_regclass($1) IS NOT NULL", f"{source}.events"):
@@ -234,7 +239,7 @@ async def move_heard(
             continue
         missing -= {row["event_id"] for row in rows}
         position = await connection.fetchval(
-            f"""INSERT INTO {tail.config.schema}.heard AS h (source, position) VALUES ($1, $2)
+            f"""INSERT INTO {config.schema}.heard AS h (source, position) VALUES ($1, $2)
                 ON CONFLICT (source) DO UPDATE SET position = excluded.position WHERE h.position < excluded.position
                 RETURNING position""",
             source,
@@ -244,7 +249,7 @@ async def move_heard(
             moved[source] = position
     if missing and all_there:
         raise TailRefused(
-            f"{tail.config.service}: {len(missing)} of its missing events were caused by events that their own log"
+            f"{config.service}: {len(missing)} of its missing events were caused by events that their own log"
             " lacks, too: recover all services at once, by `chaoyangli recover`"
         )
     return moved

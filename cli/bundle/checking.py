@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cli.audit.breaches import Check
 from cli.audit.statements import Statements
 from cli.bundle import books
+from cli.bundle.earlier import EarlierHeads
 from cli.bundle.exporting import tiles_of
 from cli.bundle.manifest import NAME, TABLES, Manifest, ManifestUnreadable, read_manifest
 from cli.place import SERVICES
@@ -98,19 +99,26 @@ def _check_log(
     try:
         head = _head(log, service, policy, checked)
     except (OSError, NoteError, CheckpointError, ValueError) as error:
-        yield f"{service}: its head cannot be believed: {error}"
+        yield f"{service}: its head cannot be believed: {_why(error)}"
+        return
+    try:
+        earlier = EarlierHeads(log, service, head, policy.log_keys(head.origin))
+    except (OSError, ValueError) as error:
+        yield f"{service}: the head of an earlier origin cannot be read: {_why(error)}"
         return
     table = yield from _table(bundle, checked.tables.get(service), head.size)
     edge, off = PartialTiles(), list[str]()
-    watching: tuple[Check, ...] = (Statements(), _Origins(head.origin))
+    watching: tuple[Check, ...] = (Statements(), _Origins(head.origin), earlier)
     for first in range(0, head.size, TILE_WIDTH):
         path = log / entries_path(first // TILE_WIDTH, min(TILE_WIDTH, head.size - first))
         try:
             bodies = decode_entries(path.read_bytes())
         except (OSError, TileError) as error:
-            yield f"{service}: events from {first + 1} on cannot be read: {error}"
+            yield f"{service}: events from {first + 1} on cannot be read: {_why(error)}"
             return
-        edge, full = edge.extend([leaf_hash(body) for body in bodies])
+        leaves = [leaf_hash(body) for body in bodies]
+        earlier.grow(edge, leaves)
+        edge, full = edge.extend(leaves)
         yield from _check_tiles(log, service, [(TileRef(tile.level, tile.index), tile.hashes) for tile in full])
         yield from _check_events(service, bodies, first, entries, watching)
         if table is not None:
@@ -125,6 +133,11 @@ def _check_log(
     yield from off
     if table is not None:
         yield from table.end()
+
+
+def _why(error: Exception) -> str:
+    """What is wrong with a file, without where it lay: a ZIP was unpacked to where nobody looks."""
+    return error.strerror or "it cannot be read" if isinstance(error, OSError) else str(error)
 
 
 def _table(bundle: Path, name: str | None, size: int) -> Generator[str, None, "TableCheck | None"]:

@@ -4,16 +4,18 @@ Who can rewrite the servers and sign with the community's key can write a bundle
 carried away before is out of reach.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from cli.bundle.checking import BundleUnreadable
 from cli.place import SERVICES
 from eventstore.checkpoint import Checkpoint, CheckpointError
-from eventstore.merkle import leaf_hash, root_hash
+from eventstore.compact_range import PartialTiles
+from eventstore.merkle import leaf_hash
 from eventstore.note import NoteError, parse_note
 from eventstore.tiles import TILE_WIDTH, TileError, decode_entries, entries_path
 
+_UNREADABLE = (OSError, NoteError, CheckpointError, TileError)
 NAMED_MOST = 20
 """Changed events of one log that are named; more are only counted."""
 
@@ -27,38 +29,47 @@ def compare(bundle: Path, earlier: Path) -> list[str]:
 
 
 def _compare(bundle: Path, earlier: Path, service: str) -> Iterator[str]:
-    before = _earlier(earlier, service)
+    size = _whole(earlier, service)
+    before, now = (_bodies(each / "logs" / service) for each in (earlier, bundle))
     try:
-        now = _bodies(bundle / "logs" / service)
-    except (OSError, NoteError, CheckpointError, TileError) as error:
+        length = _head(bundle / "logs" / service).size
+        if length < size:
+            yield f"{service}: {length} events, the earlier bundle has {size}"
+        changed = 0
+        for position, (old, new) in enumerate(zip(before, now, strict=False), 1):
+            if old != new:
+                changed += 1
+                if changed <= NAMED_MOST:
+                    yield f"{service}/{position}: another event than in the earlier bundle"
+    except _UNREADABLE as error:
         yield f"{service}: its events cannot be read: {error}"
         return
-    if len(now) < len(before):
-        yield f"{service}: {len(now)} events, the earlier bundle has {len(before)}"
-    changed = [at for at, (old, new) in enumerate(zip(before, now, strict=False), 1) if old != new]
-    for position in changed[:NAMED_MOST]:
-        yield f"{service}/{position}: another event than in the earlier bundle"
-    if len(changed) > NAMED_MOST:
-        yield f"{service}: … and {len(changed) - NAMED_MOST} more"
+    if changed > NAMED_MOST:
+        yield f"{service}: … and {changed - NAMED_MOST} more"
 
 
-def _earlier(bundle: Path, service: str) -> Sequence[bytes]:
-    log = bundle / "logs" / service
+def _whole(bundle: Path, service: str) -> int:
+    """How many events an earlier bundle has of a log, when they hash to the head that lies with them."""
+    log, edge = bundle / "logs" / service, PartialTiles()
     try:
-        bodies, root = _bodies(log), _head(log).root
-    except (OSError, NoteError, CheckpointError, TileError) as error:
+        head = _head(log)
+        for bodies in _tiles(log):
+            edge, _ = edge.extend([leaf_hash(body) for body in bodies])
+    except _UNREADABLE as error:
         raise BundleUnreadable(f"{bundle}: {service} cannot be read: {error}") from error
-    if root_hash(map(leaf_hash, bodies)) != root:
+    if (edge.size, edge.compact_range().root()) != (head.size, head.root):
         raise BundleUnreadable(f"{bundle}: the events of {service} do not hash to the head that lies with them")
-    return bodies
+    return head.size
 
 
-def _bodies(log: Path) -> list[bytes]:
+def _bodies(log: Path) -> Iterator[bytes]:
+    return (body for bodies in _tiles(log) for body in bodies)
+
+
+def _tiles(log: Path) -> Iterator[list[bytes]]:
     size = _head(log).size
-    bodies: list[bytes] = []
     for first in range(0, size, TILE_WIDTH):
-        bodies += decode_entries((log / entries_path(first // TILE_WIDTH, min(TILE_WIDTH, size - first))).read_bytes())
-    return bodies
+        yield decode_entries((log / entries_path(first // TILE_WIDTH, min(TILE_WIDTH, size - first))).read_bytes())
 
 
 def _head(log: Path) -> Checkpoint:

@@ -1,7 +1,7 @@
 """Writes a bundle from a place: whole, under another name, and only then where it was asked for."""
 
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -9,6 +9,7 @@ from pathlib import Path
 import asyncpg
 
 from cli.bundle import books
+from cli.bundle.earlier import earlier_path
 from cli.bundle.manifest import KIND, NAME, BundledLogFiles, Manifest, table_of
 from cli.output import Tell
 from cli.place import SERVICES, Place
@@ -16,7 +17,9 @@ from cli.story import NothingFound
 from contracts.envelope import decode
 from contracts.ledger import EntryPosted, EntryReversed
 from eventstore.checkpoint import Checkpoint
+from eventstore.losses import read_earlier
 from eventstore.note import parse_note
+from eventstore.origins import read_generation
 from eventstore.proofs import read_entries, read_tile
 from eventstore.tiles import TILE_WIDTH, TileRef, decode_entries, entries_path
 from eventstore.trust_policy import read_trust_policy
@@ -80,6 +83,8 @@ class _Head:
     note: bytes
     origin: str
     size: int
+    earlier: Mapping[int, str]
+    """Number of an earlier origin → the last head that it gave out, as far as they were kept."""
 
 
 def _head(place: Place, service: str, *, witnessed: bool) -> _Head:
@@ -90,7 +95,10 @@ def _head(place: Place, service: str, *, witnessed: bool) -> _Head:
     if note is None:
         raise NothingFound(f"{service} has signed no head yet")
     checkpoint = Checkpoint.parse(parse_note(note).text)
-    return _Head(note.encode(), checkpoint.origin, checkpoint.size)
+    generation = read_generation(place.state_dir, place.community, service)
+    kept = {number: read_earlier(directory, number) for number in range(1, generation)}
+    earlier = {number: text for number, text in kept.items() if text is not None}
+    return _Head(note.encode(), checkpoint.origin, checkpoint.size, earlier)
 
 
 async def _export_log(
@@ -98,6 +106,8 @@ async def _export_log(
 ) -> AsyncIterator[tuple[int, list[bytes]]]:
     """One log's files; gives its events tile by tile, each with the number of those before it."""
     _write(target / "checkpoint", head.note)
+    for generation, text in head.earlier.items():
+        _write(earlier_path(target, generation), text.encode())
     for first in range(0, head.size, TILE_WIDTH):
         index, width = first // TILE_WIDTH, min(TILE_WIDTH, head.size - first)
         bundle = await read_entries(connection, service, index, width)

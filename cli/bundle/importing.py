@@ -20,6 +20,7 @@ from typing import Any
 import asyncpg
 
 from cli.bundle.checking import check
+from cli.bundle.earlier import earlier_heads
 from cli.directory import made_for
 from cli.output import Tell, err
 from cli.place import DEFAULT_DATA, SERVICES, Place, located, place_of
@@ -30,13 +31,14 @@ from cli.recovery.recovering import superuser_dsn
 from cli.recovery.refolding import refold
 from cli.recovery.sources import connected
 from cli.stack import Stack
+from contracts.envelope import decode
 from eventstore.checkpoint import Checkpoint, Signer, open_checkpoint
 from eventstore.errors import EngineError
-from eventstore.losses import Orphan, losses_at, orphans, put_heads_aside
+from eventstore.losses import Orphan, keep_earlier, losses_at, orphans, put_heads_aside
 from eventstore.note import NoteError, format_note, parse_note, sign
 from eventstore.origins import log_name, read_generation, write_generation
 from eventstore.proofs import root_at
-from eventstore.recovery import Tail, TailRefused, base_of, checked, move_heard, put_back
+from eventstore.recovery import CHUNK_EVENTS, TailRefused, base_of, continuing, move_heard, put_back
 
 
 class ImportRefused(EngineError):
@@ -110,17 +112,19 @@ async def import_bundle(place: Place, bundle: Path, policy: str | None, tell: Te
         await require_stopped(connection, "a bundle is imported")
         await _require_room(place, connection, heads, generations)
         async with connection.transaction():
-            tails = [await _tail(place, connection, name, log, heads[name]) for name, log in logs.items()]
-            for number, tail in enumerate(tails, 1):
-                await put_back(connection, tail)
-                tell("import", number, len(tails))
-            at_loss = await losses_at(connection, place.community, SERVICES)
-            heard = await _heard(connection, tails, all_there=not at_loss)
-            left = await _orphans(connection, at_loss)
+            added = {name: await _put_in(place, connection, name, log, tell) for name, log in logs.items()}
             await _require_roots(connection, heads)
+            at_loss = await losses_at(connection, place.community, SERVICES)
+            heard = {
+                name: await _heard(place, connection, name, logs[name].tiles(after), all_there=not at_loss)
+                for name, after in added.items()
+            }
+            left = await _orphans(connection, at_loss)
         found = [_signed_on(place, log, heads[name], name, generations[name]) for name, log in logs.items()]
+        for name in logs:
+            _keep_earlier(place, bundle, name, generations[name])
         for one in found:
-            one.heard = heard.get(one.service, {})
+            one.heard = heard[one.service]
             one.orphans = [orphan for orphan in left if orphan.service == one.service]
     async for _ in refold(place, {service: head.size for service, head in heads.items()}, (), tell):
         pass
@@ -166,24 +170,33 @@ def _last_signed(place: Place, service: str, generation: int) -> Checkpoint | No
     return (first if begins == first.origin.encode() else signer).last_signed()
 
 
-async def _tail(place: Place, connection: asyncpg.Connection, service: str, log: BundledLog, head: Checkpoint) -> Tail:
+async def _put_in(place: Place, connection: asyncpg.Connection, service: str, log: BundledLog, tell: Tell) -> int:
+    """Append what the place lacks of a log, some thousand events at a time. How many it had before."""
     config = place.log_config(service, "migrator")
-    base = await base_of(connection, config.schema)
-    return await checked(connection, config, base, log.bodies(base.size), head)
+    there = size = (await base_of(connection, config.schema)).size
+    waiting: list[bytes] = []
+    for bodies in log.tiles(there):
+        waiting += bodies
+        size += len(bodies)
+        if len(waiting) >= CHUNK_EVENTS or size == log.size:
+            base = await base_of(connection, config.schema)
+            await put_back(connection, await continuing(connection, config, base, waiting))
+            waiting = []
+            tell(f"import: {service}", size, log.size)
+    return there
 
 
-async def _heard(connection: asyncpg.Connection, tails: list[Tail], *, all_there: bool) -> dict[str, dict[str, int]]:
-    """Consumers go on behind what the logs show to have been acted upon."""
-    found = {}
-    for tail in tails:
-        service = tail.config.service
+async def _heard(
+    place: Place, connection: asyncpg.Connection, service: str, added: Iterator[list[bytes]], *, all_there: bool
+) -> dict[str, int]:
+    """Consumers go on behind what the log shows to have been acted upon."""
+    config, found = place.log_config(service, "migrator"), dict[str, int]()
+    others = [each for each in SERVICES if each != service]
+    for bodies in added:
         try:
-            moved = await move_heard(
-                connection, tail, [each for each in SERVICES if each != service], all_there=all_there
-            )
+            found |= await move_heard(connection, config, map(decode, bodies), others, all_there=all_there)
         except TailRefused as error:
             raise _cut(service) from error
-        found[service] = dict(moved)
     return found
 
 
@@ -232,6 +245,13 @@ def _signed_on(place: Place, log: BundledLog, head: Checkpoint, service: str, ge
         write_generation(place.state_dir, place.community, service, generation)
     root = b64encode(head.root).decode()
     return Imported(service, signer.origin, head.size, root, str(signer.verifier_key), same)
+
+
+def _keep_earlier(place: Place, bundle: Path, service: str, generation: int) -> None:
+    """What the log's earlier origins signed last, as far as the bundle has it, is served from here on."""
+    for number, text in earlier_heads(bundle / "logs" / service).items():
+        if number < generation:
+            keep_earlier(place.state_dir, service, number, text)
 
 
 def _under_own_key(signer: Signer, head: Checkpoint) -> bytes:

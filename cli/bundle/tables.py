@@ -15,12 +15,15 @@ import orjson
 import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
+from contracts.envelope import MAX_BODY_BYTES
 from eventstore.merkle import leaf_hash
 from eventstore.tiles import TILE_WIDTH
 
 GROUP_ROWS_MAX = 64 * TILE_WIDTH
 GROUP_BYTES_MAX = 8 << 20
 """A row group ends with the tile that brings it to so many rows, or to so many bytes of events."""
+GROUP_UNPACKED_MAX = 4 * (GROUP_BYTES_MAX + TILE_WIDTH * MAX_BODY_BYTES)
+"""More a row group of ours cannot come to, all columns unpacked; a table from somebody else may say anything."""
 NAMED_MOST = 20
 """Rows of one table that are named; more are only counted."""
 
@@ -54,7 +57,7 @@ Row = tuple[Any, ...]
 
 
 class TableUnreadable(ValueError):
-    """The file is missing, is no Parquet, or has other columns."""
+    """The file is missing, is no Parquet, has other columns, or groups too large to read."""
 
 
 def row_of(body: bytes) -> Row:
@@ -139,12 +142,15 @@ class TableCheck:
         """`size`: how many events the log has. Raises TableUnreadable."""
         try:
             self._file = pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 16, page_checksum_verification=True)
-            columns = self._file.schema_arrow
+            columns, groups = self._file.schema_arrow, _groups(self._file.metadata)
         except (OSError, pa.ArrowException) as error:
             raise TableUnreadable(f"{name} cannot be read: {error}") from error
         if not columns.equals(SCHEMA):
             self.close()
             raise TableUnreadable(f"{name} has other columns than a table of events")
+        if max(groups, default=0) > GROUP_UNPACKED_MAX:
+            self.close()
+            raise TableUnreadable(f"{name} has a row group of {max(groups)} bytes, at most {GROUP_UNPACKED_MAX} fit")
         self._name, self._size = name, size
         self._batches = self._file.iter_batches(batch_size=TILE_WIDTH, use_threads=False)
         self._batch: pa.RecordBatch | None = None
@@ -260,6 +266,11 @@ class TableCheck:
         self._read += 1
         if not self._rows:
             self._rows = None
+
+
+def _groups(described: Any) -> list[int]:
+    """How large each row group says that it is, unpacked."""
+    return [described.row_group(number).total_byte_size for number in range(described.num_row_groups)]
 
 
 def _events(first: int, last: int) -> str:

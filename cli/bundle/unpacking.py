@@ -45,7 +45,11 @@ def opened(bundle: Path) -> Iterator[Path]:
                 _unpack(packed, Path(directory), bundle)
         except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
             raise BundleUnreadable(f"{bundle} cannot be unpacked: {error}") from error
-        yield Path(directory)
+        try:
+            yield Path(directory)
+        except BundleUnreadable as error:
+            # Where it was unpacked to is gone when somebody reads this.
+            raise BundleUnreadable(str(error).replace(directory, str(bundle))) from error
 
 
 def _unpack(packed: zipfile.ZipFile, target: Path, bundle: Path) -> None:

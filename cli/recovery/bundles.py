@@ -1,6 +1,7 @@
 """One log out of an audit bundle, a directory or a ZIP of one: its signed head, its events' exact bytes."""
 
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from eventstore.checkpoint import Checkpoint
@@ -28,7 +29,10 @@ class BundledLog:
 
     def bodies(self, after: int) -> list[bytes]:
         """The events after a position, as many as the bundle's head counts. Raises BundleRefused."""
-        found: list[bytes] = []
+        return [body for bodies in self.tiles(after) for body in bodies]
+
+    def tiles(self, after: int) -> Iterator[list[bytes]]:
+        """The same, some hundred at a time."""
         for index in range(after // TILE_WIDTH, -(-self.size // TILE_WIDTH)):
             width = min(TILE_WIDTH, self.size - index * TILE_WIDTH)
             path = entries_path(index, width)
@@ -38,8 +42,7 @@ class BundledLog:
                 raise BundleRefused(f"{self.name}: {path} cannot be read: {error}") from error
             if len(bodies) != width:
                 raise BundleRefused(f"{self.name}: {path} holds {len(bodies)} events, not {width}")
-            found += bodies[max(0, after - index * TILE_WIDTH) :]
-        return found
+            yield bodies[max(0, after - index * TILE_WIDTH) :]
 
 
 def _root(bundle: Path) -> Path | zipfile.Path:

@@ -164,7 +164,8 @@ async def _write(
     for tail in tails:
         service = tail.config.service
         others = [source for source in SERVICES if source != service]
-        found[service].heard = dict(await move_heard(connection, tail, others, all_there=not lost))
+        moved = await move_heard(connection, tail.config, tail.events, others, all_there=not lost)
+        found[service].heard = dict(moved)
     for source, (first, _) in lost.items():
         found[source].durables = await forget_durables(connection, source)
         for listener in SERVICES:

@@ -74,7 +74,7 @@ class MemoryRows(Rows):
         row.update(values)
         if len(row) != kept.width:
             kept.shape.check(values)
-        if not kept.primary_key.isdisjoint(values):
+        if kept.single in values if kept.single is not None else not kept.primary_key.isdisjoint(values):
             del kept.rows[key]
             kept.rows[kept.key_of(row)] = row
 
@@ -126,7 +126,7 @@ class MemoryRows(Rows):
 class _KeptTable:
     """One table in memory. Every row has all columns, in the table's order: it begins as a copy of the defaults."""
 
-    __slots__ = ("_defaults", "by_number", "documents", "key_of", "primary_key", "rows", "shape", "width")
+    __slots__ = ("_defaults", "by_number", "documents", "key_of", "primary_key", "rows", "shape", "single", "width")
 
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
@@ -135,9 +135,9 @@ class _KeptTable:
         self.primary_key = frozenset(shape.primary_key)
         self.key_of: Callable[[Mapping[str, Any]], Any] = itemgetter(*shape.primary_key)
         """What a row is kept by: its key, or a tuple of several, as Shape.key has it."""
-        self.by_number = len(shape.primary_key) == 1 and isinstance(
-            shape.table.columns[shape.primary_key[0]].type, sa.Uuid
-        )
+        self.single = shape.primary_key[0] if len(shape.primary_key) == 1 else None
+        """The key's one column, where it has one."""
+        self.by_number = self.single is not None and isinstance(shape.table.columns[self.single].type, sa.Uuid)
         """Kept by the number that the key, a UUID, is: UUIDs hash and compare in Python, four times as slowly."""
         if self.by_number:
             key_name = shape.primary_key[0]
@@ -148,7 +148,8 @@ class _KeptTable:
     def new_row(self, values: dict[str, Any]) -> dict[str, Any]:
         """A row with every column. Raises TypeError for a name that is no column, or a key that is not given."""
         row = self._defaults | values
-        if len(row) != self.width or not self.primary_key <= values.keys():
+        keyed = self.single in values if self.single is not None else self.primary_key <= values.keys()
+        if len(row) != self.width or not keyed:
             self.shape.key(values)
         return row
 

@@ -136,6 +136,26 @@ def test_each_origin_has_a_policy_and_a_bundle_says_which_it_is_of(losses, given
     assert say("audit", "verify", taken, "--policy", new, "--before", losses.bundle).code == CHECK_FAILED
 
 
+def test_a_bundle_taken_after_a_loss_is_imported_elsewhere_and_goes_on_there_in_its_origin(losses, given_up):
+    data, found = given_up
+    taken, elsewhere = losses.place / "taken-after", losses.place / "imported-after"
+    assert say("audit", "export", taken, "--data", data).code == OK
+    published = {service: (taken / f"logs/{service}/origins/1/checkpoint").read_text() for service in SERVICES}
+    said = say("audit", "import", taken, "--data", elsewhere, "--json")
+    assert said.code == OK, said
+    assert {one["origin"] for one in said.document["services"].values()} == {f"chaoyangli/{s}/2" for s in SERVICES}
+    with up(elsewhere) as urls:
+        ask(elsewhere, urls, registering(losses.admin, 77))
+        for service in SERVICES:
+            told_by(urls[service], losses, service, found[service]["lost"][0])
+            assert httpx.get(f"{urls[service]}/1/checkpoint").text == published[service]
+    assert events_of(elsewhere, "volunteers")[-1]["source"] == "/chaoyangli/volunteers/2"
+    assert all(root for root in roots(elsewhere).values())
+    again = losses.place / "taken-elsewhere"
+    assert say("audit", "export", again, "--data", elsewhere).code == OK
+    assert say("audit", "verify", again, "--before", taken).code == OK
+
+
 def test_an_old_copy_of_the_database_does_not_bring_the_old_origin_back(losses, given_up):
     data = copy(given_up[0], losses.place / "old-again")
     whole = roots(data)

@@ -6,6 +6,7 @@ The place is one that variables describe, as containers are: no file says whethe
 import asyncio
 import json
 import shutil
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ from typing import Any
 import asyncpg
 import pytest
 
+from cli.bundle.earlier import earlier_path
 from cli.stack import Stack
+from eventstore.note import format_note, sign
 from tests.cli.audit.histories import EXAMPLES
-from tests.cli.bundle.bundles import write
+from tests.cli.bundle.bundles import KEYS, put, write
 from tests.cli.program import Said, say
 from tests.support.servers import temporary_directory
 
@@ -112,6 +115,8 @@ async def test_an_event_whose_cause_is_in_no_log_is_refused_where_no_loss_explai
 
 async def test_a_log_of_a_later_origin_comes_with_all_its_origins_and_goes_on_in_the_last(stack: Stack, tmp_path: Path):
     bundle = write(tmp_path / "bundle", logs(loss=True, erased_at=BEFORE_THE_LOSS, cause=LOST), LATER)
+    last_of_the_first = _head_of_the_first_origin()
+    put(earlier_path(bundle / "logs/volunteers", 1), last_of_the_first.encode())
     packed = shutil.make_archive(str(tmp_path / "carried"), "zip", tmp_path, "bundle")
     said = await asyncio.to_thread(say, "audit", "import", packed, "--json")
     assert said.code == OK, said
@@ -134,3 +139,12 @@ async def test_a_log_of_a_later_origin_comes_with_all_its_origins_and_goes_on_in
     # What was put in can be taken away again, as the same log.
     assert (await asyncio.to_thread(say, "audit", "export", tmp_path / "taken")).code == OK
     assert (await asyncio.to_thread(say, "audit", "verify", tmp_path / "taken", "--before", packed)).code == OK
+    assert earlier_path(tmp_path / "taken/logs/volunteers", 1).read_text() == last_of_the_first
+
+
+def _head_of_the_first_origin() -> str:
+    """What LossAccepted says was signed, part of which is lost."""
+    loss = json.loads(event("volunteers", "LossAccepted", 2, LOSS))["data"]
+    root = b64encode(bytes.fromhex(loss["signed_root"])).decode()
+    text = f"{loss['old_origin']}\n{loss['signed_size']}\n{root}\n"
+    return format_note(text, [sign(text, loss["old_origin"], KEYS["volunteers"])])

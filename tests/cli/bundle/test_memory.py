@@ -11,9 +11,11 @@ import pytest
 
 from cli.audit.tree import GrowingTree
 from cli.bundle.checking import check
+from cli.bundle.comparing import compare
 from eventstore.merkle import root_hash
 from tests.cli.bundle.bundles import bodies, write
 
+pytestmark = pytest.mark.timeout(600)
 FEW, MANY = 4_000, 40_000
 
 
@@ -39,6 +41,14 @@ def test_ten_times_the_events_take_no_more_memory(tmp_path: Path) -> None:
     few, many = (peak_bytes(partial(check, bundle)) for bundle in bundles)
     assert check(bundles[1]).sizes["notify"] == MANY
     assert check(bundles[1]).problems == []
+    assert many < 1.3 * few
+
+
+def test_ten_times_the_events_are_held_against_an_earlier_bundle_in_no_more_memory(tmp_path: Path) -> None:
+    few, many = (
+        peak_bytes(partial(compare, bundle, bundle))
+        for bundle in (grown(tmp_path / str(events), events) for events in (FEW, MANY))
+    )
     assert many < 1.3 * few
 
 

@@ -131,9 +131,16 @@ def flipped(bundle):
     put(bundle / NOTICES, bytes(content))
 
 
+def in_one_group_of(bundle, rows):
+    """A table that says the same in one row group, packed to a hundredth: to read it takes all of its memory."""
+    row = pq.read_table(bundle / NOTICES).slice(0, 1).to_pylist()[0] | {"payload": "x" * 1_000_000}
+    pq.write_table(pa.Table.from_pylist([row] * rows, SCHEMA), bundle / NOTICES, use_dictionary=False)
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
+        (lambda b: in_one_group_of(b, 120), f"{NOTICES} has a row group of 12"),
         (lambda b: (b / NOTICES).unlink(), f"{NOTICES} cannot be read"),
         (lambda b: put(b / NOTICES, b"PAR1"), f"{NOTICES} cannot be read"),
         (flipped, f"{NOTICES}: it cannot be read after row 0"),
