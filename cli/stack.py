@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -219,6 +219,7 @@ class Stack:
     def environment(self) -> dict[str, str]:
         """What every process of this stack is told."""
         environment = {
+            **of_the_shell(self.mode, os.environ),
             "CHAOYANGLI_COMMUNITY": self.community,
             "CHAOYANGLI_DATABASE_HOST": HOST,
             "CHAOYANGLI_DATABASE_PORT": str(self.servers.postgres.port),
@@ -229,7 +230,7 @@ class Stack:
             "CHAOYANGLI_NATS_MONITOR_URL": f"http://{HOST}:{self.servers.nats.monitor_port}",
             "CHAOYANGLI_HTTP_HOST": HOST,
         }
-        if (self.data / WITNESSES_FILE).exists():
+        if (self.data / WITNESSES_FILE).exists() and "CHAOYANGLI_WITNESSES" not in environment:
             environment["CHAOYANGLI_WITNESSES"] = str(self.data / WITNESSES_FILE)
         if self.mode == "demo":
             environment["CHAOYANGLI_CLOCK_FILE"] = str(self.clock_file)
@@ -262,6 +263,22 @@ class Stack:
             self.services[name] = server
         with ThreadPoolExecutor(max_workers=len(SERVICES)) as pool:
             list(pool.map(lambda server: server.start(READY_SECONDS), self.services.values()))
+
+
+def of_the_shell(mode: Mode, shell: Mapping[str, str]) -> dict[str, str]:
+    """What docs/operating/settings.md says of the shell's variables: those that a community sets reach the services.
+
+    A demo lives by the shipped figures, whatever the shell says; who watches it is nothing to it.
+    """
+    files = {f"CHAOYANGLI_{name}" for name in ("POLICY", "HOST_CHARITY", "WITNESSES")}
+    words = {f"CHAOYANGLI_{name}" for name in ("FUND_URL", "WEBHOOK_PRIVATE")}
+    named = {"CHAOYANGLI_OTLP_ENDPOINT"} | (files | words if mode == "real" else set())
+    # A service's working directory is not the shell's.
+    return {
+        name: str(Path(value).absolute()) if name in files else value
+        for name, value in shell.items()
+        if name in named and value
+    }
 
 
 def _ports_of_last_time(data: Path) -> dict[str, int]:

@@ -3,7 +3,7 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from contracts.command import Command, Refused
@@ -12,6 +12,7 @@ from eventstore.aggregate import Aggregate, category_of
 from eventstore.errors import ConstraintBroken, VersionConflict
 from eventstore.log import Log
 from eventstore.model import Append, Call, Committed, Metadata, StreamAppend, VaultChange
+from eventstore.tracing import Kind, Span
 
 RETRIES_MAX = 8
 _CACHED_STREAMS = 10_000
@@ -69,8 +70,19 @@ class Executor:
         `build` gathers facts and ids; it is called again when a stream moved meanwhile, up to eight times.
         Raises Refused, KeyReused, VersionConflict, ConstraintBroken for an unmapped constraint, and LogUnavailable.
         """
+        with self.log.tracing.begin("append", Kind.INTERNAL, metadata.traceparent) as span:
+            if span.traceparent is not None:
+                metadata = replace(metadata, traceparent=span.traceparent)
+            committed = await self._execute_once(build, metadata, call, span)
+            if self.log.tracing.on:
+                span.set(_told(committed))
+            return committed
+
+    async def _execute_once(
+        self, build: Callable[[], Awaitable[Plan]], metadata: Metadata, call: Call | None, span: Span
+    ) -> Committed:
         if call is None:
-            return await self._execute(build, metadata, None)
+            return await self._execute(build, metadata, None, span)
         key = (call.scope, call.key)
         # A repeat waits for the request that it repeats: refused while that one is on its way, it would be told of a
         # refusal, and the command be recorded all the same.
@@ -79,16 +91,20 @@ class Executor:
         mine = self._under_way[key] = asyncio.get_running_loop().create_future()
         try:
             first = await self.log.answer_to(call)
-            return first if first is not None else await self._execute(build, metadata, call)
+            return first if first is not None else await self._execute(build, metadata, call, span)
         finally:
             del self._under_way[key]
             mine.set_result(None)
 
-    async def _execute(self, build: Callable[[], Awaitable[Plan]], metadata: Metadata, call: Call | None) -> Committed:
+    async def _execute(
+        self, build: Callable[[], Awaitable[Plan]], metadata: Metadata, call: Call | None, span: Span
+    ) -> Committed:
         tries = 0
         while True:
             try:
                 plan = await build()
+                if self.log.tracing.on:
+                    span.set({"chaoyangli.commands": [type(command).__name__ for command in plan.commands]})
                 streams = await self.states(command.stream for command in plan.commands)
                 _insist(plan.expected_versions, streams)
                 parts = self.decide(plan.commands, streams)
@@ -188,6 +204,17 @@ class Executor:
         self._cache.move_to_end(stream)
         if len(self._cache) > _CACHED_STREAMS:
             self._cache.popitem(last=False)
+
+
+def _told(committed: Committed) -> dict[str, int | bool]:
+    """What a trace says of an append: where its events stand, for whoever may read the log."""
+    if committed.last_position < committed.first_position:
+        return {"chaoyangli.events": 0}
+    return {
+        "chaoyangli.first_position": committed.first_position,
+        "chaoyangli.last_position": committed.last_position,
+        "chaoyangli.replayed": committed.replayed,
+    }
 
 
 def _insist(expected: Mapping[str, int], streams: Mapping[str, StreamState]) -> None:

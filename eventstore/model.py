@@ -30,6 +30,8 @@ class StreamAppend:
     causation_id: UUID | None = None
     """Overrides the append's causation id: in a consumer's batch each event has its own cause."""
     correlation_id: UUID | None = None
+    traceparent: str | None = None
+    """Overrides the append's: in a consumer's batch each event has its own trace, where somebody traces."""
 
 
 @dataclass(frozen=True, slots=True)

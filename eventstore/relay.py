@@ -8,6 +8,7 @@ that is ahead or holds something else ends the relay with StreamDiverged: only a
 import asyncio
 import logging
 import random
+import time
 from collections import Counter
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
@@ -25,8 +26,9 @@ from eventstore.broker import Connection
 from eventstore.durables import RECORD_SECONDS, DurableKeeper
 from eventstore.errors import LogBehindStream, StreamDiverged, Tampered
 from eventstore.log import Log, RawEvent
-from eventstore.publish import BATCH_MOST, PublishFailed, Target, publish
+from eventstore.publish import BATCH_MOST, PublishFailed, Target, publish, traceparent_of
 from eventstore.tasks import end, wait_for
+from eventstore.tracing import Attributes, Kind
 from eventstore.trouble import NATS_TROUBLE, STORE_TROUBLE
 
 _logger = logging.getLogger(__name__)
@@ -163,7 +165,28 @@ class Relay:
             if not events:
                 return
             _check_order(events, self.published)
+            began = time.time_ns()
             self.published = await publish(target, events)
+            if self._log.tracing.on:
+                self._trace([event for event in events if event.position <= self.published], began)
+
+    def _trace(self, events: Sequence[RawEvent], began_ns: int) -> None:
+        """One span an append, below the append's own. Tries that fail are no spans: the figures count them."""
+        appends: dict[str, list[RawEvent]] = {}
+        for event in events:
+            if (traceparent := traceparent_of(event.body)) is not None:
+                appends.setdefault(traceparent, []).append(event)
+        name = streams.stream_name(self._log.config.name)
+        for traceparent, published in appends.items():
+            attributes: Attributes = {
+                "messaging.system": "nats",
+                "messaging.operation.type": "publish",
+                "messaging.destination.name": name,
+                "messaging.batch.message_count": len(published),
+                "chaoyangli.events": [event.type for event in published],
+                "chaoyangli.first_position": published[0].position,
+            }
+            self._log.tracing.past(f"publish {name}", Kind.PRODUCER, traceparent, began_ns, attributes)
 
     async def _resume(self, js: JetStreamContext) -> int:
         """The position of the stream's last message, which is the log's event of that number. Raises StreamDiverged."""

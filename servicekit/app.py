@@ -9,9 +9,10 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from eventstore.tracing import Kind, Tracing
 from servicekit import adoption, feed, health, openapi, problems, published
 from servicekit.definition import Runtime, ServiceDefinition
-from servicekit.http import BodyLimit, body_model, reader
+from servicekit.http import TRACE, BodyLimit, body_model, incoming_trace, reader
 from servicekit.metrics import Metrics
 
 _log = structlog.get_logger("servicekit.http")
@@ -49,6 +50,8 @@ def build(definition: ServiceDefinition, runtime: Runtime) -> FastAPI:
     openapi.complete(app, [route for router in served for route in router.routes], definition.sentences)
     app.add_middleware(BodyLimit)
     app.add_middleware(Observed, metrics=runtime.metrics)
+    if runtime.log.tracing.on:
+        app.add_middleware(Traced, tracing=runtime.log.tracing)
     return app
 
 
@@ -105,3 +108,45 @@ class Observed:
                 status=status,
                 milliseconds=round((time.perf_counter() - began) * 1000, 1),
             )
+
+
+_NOT_TRACED = frozenset({"/livez", "/readyz", "/metrics"})
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class Traced:
+    """ASGI middleware: one span a request, which goes on with the trace that its `traceparent` names.
+
+    Named by method and template: no path with an id, no query, no header, no body. Probes are no requests of anybody.
+    """
+
+    def __init__(self, app: ASGIApp, tracing: Tracing) -> None:
+        self._app = app
+        self._tracing = tracing
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in _NOT_TRACED:
+            await self._app(scope, receive, send)
+            return
+        method = scope["method"] if scope["method"] in _METHODS else "_OTHER"
+        attributes = {"http.request.method": method}
+        with self._tracing.begin(method, Kind.SERVER, incoming_trace(scope), attributes) as span:
+            scope[TRACE] = span.traceparent
+
+            async def answered(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    span.set({"http.response.status_code": message["status"]})
+                    if message["status"] >= 500:
+                        span.fail(str(message["status"]))
+                await send(message)
+
+            try:
+                await self._app(scope, receive, answered)
+            except Exception:
+                span.set({"http.response.status_code": 500})  # Starlette answers that, outside of all middleware
+                raise
+            finally:
+                route = getattr(scope.get("route"), "path", None)
+                if route is not None:
+                    span.rename(f"{method} {route}")
+                    span.set({"http.route": route})

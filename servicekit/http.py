@@ -17,6 +17,7 @@ from fastapi import Depends, Header, Request
 from fastapi.responses import JSONResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 _KEY = re.compile(r"[\x21-\x7e]{8,128}")
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+TRACE = "chaoyangli.traceparent"
+"""Where in a request's scope the context of its span stands, when requests are traced."""
 _AFTER = re.compile(r"([a-z][a-z0-9_]{0,31})=([0-9]{1,18})")
 AFTER_WAIT_SECONDS = 2.0
 
@@ -153,15 +156,20 @@ async def command_context(
     version = _version(if_version)
     represented = str(caller.on_behalf_of or "")
     target = f"{request.method} {quote(request.url.path)}?{request.url.query}\n{represented}\n{version}\n"
-    traceparent = request.headers.get("traceparent", "")
     return CommandContext(
         runtime=_runtime(request),
         caller=caller,
         idempotency_key=idempotency_key,
         if_version=version,
-        traceparent=traceparent if _TRACEPARENT.fullmatch(traceparent) else None,
+        traceparent=request.scope.get(TRACE) or incoming_trace(request.scope),
         fingerprint=target.encode() + await request.body(),
     )
+
+
+def incoming_trace(scope: Scope) -> str | None:
+    """The W3C trace that a request says it belongs to; None where it says none, or not as it is written."""
+    traceparent = Headers(scope=scope).get("traceparent", "")
+    return traceparent if _TRACEPARENT.fullmatch(traceparent) else None
 
 
 Reading = Annotated[Caller, Depends(reader)]

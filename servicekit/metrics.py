@@ -76,9 +76,18 @@ class Metrics:
         )
         self.nats_healthz = Gauge("nats_healthz", "1 while NATS says that it can store.", registry=registry)
         self.nats_connected = Gauge("nats_connected", "1 while the broker is connected.", registry=registry)
-
+        self._count_traces()
         for unknown in (self.nats_healthz, self.witnesses_missing, self.disk_free_bytes, self.disk_size_bytes):
             unknown.set(float("nan"))  # no alert compares true with what nobody has looked at so far
+
+    def _count_traces(self) -> None:
+        self.spans_exported = Counter("trace_spans_exported", "Spans that the collector took.", registry=self.registry)
+        self.spans_dropped = Counter(
+            "trace_spans_dropped",
+            "Spans lost, by why: queue, collector.",
+            ["why"],
+            registry=self.registry,
+        )
 
     def counted(self, name: str, documentation: str, label: str) -> Gauge:
         """A gauge of one service's own, by one label that is no id; the same one each time."""

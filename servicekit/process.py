@@ -26,6 +26,7 @@ from eventstore.log import Log
 from eventstore.losses import losses
 from eventstore.origins import OriginUnreadable
 from eventstore.tasks import end
+from eventstore.tracing import OFF, Tracing
 from eventstore.vault import ErasureList, Vault
 from servicekit import adoption, app, logs
 from servicekit.behind import check_stream
@@ -51,6 +52,7 @@ DRAIN_SECONDS = 4
 """How long requests that have begun may take once the process was told to stop."""
 TASKS_STOP_SECONDS = 3.0
 CLOSE_SECONDS = 2.0
+TRACES_CLOSE_SECONDS = 1.0
 
 _log = structlog.get_logger("servicekit.process")
 
@@ -95,7 +97,8 @@ class ServiceProcess:
             raise CannotStart(f"CHAOYANGLI_SERVICE is {settings.service!r}, this program is {self._definition.name!r}")
         door = Door(self.status)
         async with _beating(settings), _listening(door, settings) as server, contextlib.AsyncExitStack() as stack:
-            runtime = await self._opened(stop, settings)
+            tracing = _tracing(settings, self.metrics, stack)
+            runtime = await self._opened(stop, settings, tracing)
             if runtime is None:
                 return
             stack.push_async_callback(_close, runtime.log)
@@ -113,12 +116,12 @@ class ServiceProcess:
             # Started again, it finds what is the matter before it takes a command.
             raise CannotStart("; ".join(self.status.not_ready.values()))
 
-    async def _opened(self, stop: asyncio.Event, settings: ServiceSettings) -> Runtime | None:
+    async def _opened(self, stop: asyncio.Event, settings: ServiceSettings, tracing: Tracing) -> Runtime | None:
         """Open the log, again and again while that may still succeed; None when told to stop before."""
         while not stop.is_set():
             self.status.not_ready.clear()
             try:
-                return await self._opened_once(settings)
+                return await self._opened_once(settings, tracing)
             except (LogUnavailable, OSError) as error:
                 self.status.refuse_commands("log", f"cannot be opened ({type(error).__name__})")
                 _log.warning("log cannot be opened", exc_info=error)
@@ -134,9 +137,9 @@ class ServiceProcess:
                 await asyncio.wait_for(stop.wait(), OPEN_AGAIN_SECONDS)
         return None
 
-    async def _opened_once(self, settings: ServiceSettings) -> Runtime:
+    async def _opened_once(self, settings: ServiceSettings, tracing: Tracing) -> Runtime:
         """Open the log and put the policy file's figures in force, by an event where they are new."""
-        runtime = await open_runtime(self._definition, settings, self.status, self.metrics)
+        runtime = await open_runtime(self._definition, settings, self.status, self.metrics, tracing)
         try:
             await check_stream(settings, runtime.log)
             if self._definition.policy is not None:
@@ -155,7 +158,11 @@ class ServiceProcess:
 
 
 async def open_runtime(
-    definition: ServiceDefinition, settings: ServiceSettings, status: Status, metrics: Metrics
+    definition: ServiceDefinition,
+    settings: ServiceSettings,
+    status: Status,
+    metrics: Metrics,
+    tracing: Tracing = OFF,
 ) -> Runtime:
     """Open the log, check it against its last signed head, apply the list of erasures, and put the parts together.
 
@@ -171,7 +178,7 @@ async def open_runtime(
     clock = open_clock(settings.clock_file)
     signer = make_signer(settings)
     witnesses = read_witnesses(settings.witnesses)
-    log = await Log.open(settings.log_config(), definition.read_models)
+    log = await Log.open(settings.log_config(), definition.read_models, tracing=tracing)
     try:
         await check_last_head(signer, log)
         vault = Vault(log.pool, settings.service, settings.kek, definition.locked_purposes)
@@ -201,6 +208,17 @@ async def open_runtime(
 def _aggregates(definition: ServiceDefinition) -> list[Aggregate[Any, Any, Any]]:
     policy = [adoption.aggregate(definition.policy)] if definition.policy is not None else []
     return [*definition.aggregates, *policy]
+
+
+def _tracing(settings: ServiceSettings, metrics: Metrics, stack: contextlib.AsyncExitStack) -> Tracing:
+    """Whoever keeps spans until the stack ends; nobody, and nothing imported for it, where no collector is named."""
+    if settings.otlp_endpoint is None:
+        return OFF
+    from servicekit.otlp import OtlpTracing
+
+    tracing = OtlpTracing(settings, metrics)
+    stack.push_async_callback(tracing.close, TRACES_CLOSE_SECONDS)
+    return tracing
 
 
 async def _close(log: Log) -> None:

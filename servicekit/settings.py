@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts.event import SERVICES
@@ -74,7 +74,19 @@ class ServiceSettings(BaseSettings):
     """The published head is so old at most while the log grows (ledger.md §6.3)."""
     webhook_private: Literal["refused", "allowed"] = "refused"
     """`allowed`: webhooks may be on private addresses, and plain http. For tests and a laptop only."""
+    otlp_endpoint: str | None = None
+    """The base URL of an OpenTelemetry collector that takes OTLP/HTTP; None: nothing is traced."""
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _is_a_base_url(cls, given: str | None) -> str | None:
+        if given is None:
+            return None
+        url = urlsplit(given)
+        if url.scheme not in {"http", "https"} or not url.hostname or "@" in url.netloc or url.query or url.fragment:
+            raise ValueError("is a base URL such as http://collector:4318, without a user and without a query")
+        return given.rstrip("/")
 
     @model_validator(mode="after")
     def _has_a_port(self) -> Self:
@@ -86,6 +98,11 @@ class ServiceSettings(BaseSettings):
     def nats_monitor(self) -> str | None:
         """Where NATS says how it is; None where nobody knows."""
         return monitor_url(self.nats_url, self.nats_monitor_url)
+
+    @property
+    def otlp_traces(self) -> str | None:
+        """Where spans are posted; None: nowhere."""
+        return None if self.otlp_endpoint is None else f"{self.otlp_endpoint.removesuffix('/v1/traces')}/v1/traces"
 
     @property
     def port(self) -> int:

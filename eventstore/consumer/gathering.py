@@ -9,6 +9,7 @@ from eventstore.consumer.blame import HandlerEffects
 from eventstore.consumer.reactions import Handler
 from eventstore.executor import Executor, Plan, StreamState
 from eventstore.model import Append, DeadLetter, Metadata, Step, StreamAppend, VaultChange
+from eventstore.tracing import Span
 
 REFUSALS_DEEP = 3
 """Commands issued in place of refused ones may be refused in turn, so often."""
@@ -34,6 +35,8 @@ class Gathering:
     letters: list[DeadLetter] = field(default_factory=list)
     active: list[HandlerEffects] = field(default_factory=list)
     """What each handler wants recorded, in the order called."""
+    spans: list[Span] = field(default_factory=list)
+    """One an event, over when the append is."""
 
     def __post_init__(self) -> None:
         self.position = self.start
@@ -54,8 +57,9 @@ class Gathering:
 class EventEffects:
     """The effects of one heard event, apart from the gathering until all its handlers have answered."""
 
-    def __init__(self, gathering: Gathering, executor: Executor, recorded: Recorded) -> None:
+    def __init__(self, gathering: Gathering, executor: Executor, recorded: Recorded, span: Span) -> None:
         self._gathering = gathering
+        self._span = span
         self._executor = executor
         self._recorded = recorded
         self._streams: dict[str, StreamState] = {}
@@ -84,7 +88,10 @@ class EventEffects:
         self._streams |= trial
         cause = self._recorded.event_id
         correlation = self._recorded.correlation_id or cause
-        self.parts += [replace(part, causation_id=cause, correlation_id=correlation) for part in parts]
+        trace = self._span.traceparent
+        self.parts += [
+            replace(part, causation_id=cause, correlation_id=correlation, traceparent=trace) for part in parts
+        ]
         self.vault += plan.vault
         if parts or plan.vault:
             self._active.append(HandlerEffects(handler.name, parts, plan.vault))
@@ -132,6 +139,7 @@ class EventEffects:
         gathering.vault += self.vault
         gathering.letters += self._letters
         gathering.active += self._active
+        gathering.spans.append(self._span)
         gathering.recorded += events_in(self.parts)
         gathering.skip(self._recorded.position)
         if copied:

@@ -30,6 +30,8 @@ from eventstore.errors import (
 from eventstore.executor import RETRIES_MAX, Executor
 from eventstore.log import Log
 from eventstore.model import Append, DeadLetter, Metadata, Step, VaultChange
+from eventstore.streams import durable_name, subject
+from eventstore.tracing import NO_SPAN, Attributes, Kind, Span, ending, failing
 
 if TYPE_CHECKING:
     from eventstore.vault import Vault
@@ -145,7 +147,9 @@ class Hearing:
                 if gathering.events and self._must_commit_before(message, gathering, handlers):
                     await self._commit(gathering)
                     gathering = Gathering(self.source, self.position)
-                await self._react(gathering, recorded, handlers)
+                span = self.begin_span(recorded)
+                with failing(span):
+                    await self._react(gathering, recorded, handlers, span)
             except Wait:
                 if gathering.events:
                     await self._commit(gathering)
@@ -181,8 +185,23 @@ class Hearing:
             return None
         return recorded
 
-    async def _react(self, gathering: Gathering, recorded: Recorded, handlers: Sequence[Handler]) -> None:
-        effects = EventEffects(gathering, self.executor, recorded)
+    def begin_span(self, recorded: Recorded) -> Span:
+        """The span of hearing this event: it goes on with the trace of whoever recorded it."""
+        tracing = self.log.tracing
+        if not tracing.on:
+            return NO_SPAN
+        source_log = self.log.config.log_name(self.source)
+        attributes: Attributes = {
+            "messaging.system": "nats",
+            "messaging.operation.type": "process",
+            "messaging.destination.name": subject(self.log.community, source_log, recorded.type),
+            "messaging.consumer.group.name": durable_name(self.log.service),
+            "chaoyangli.position": recorded.position,
+        }
+        return tracing.begin(f"process {self.source}.{recorded.type}", Kind.CONSUMER, recorded.traceparent, attributes)
+
+    async def _react(self, gathering: Gathering, recorded: Recorded, handlers: Sequence[Handler], span: Span) -> None:
+        effects = EventEffects(gathering, self.executor, recorded, span)
         for handler in handlers:
             if (recorded.position, handler.name) in self._dismissed:
                 continue
@@ -236,7 +255,8 @@ class Hearing:
 
     async def _commit(self, gathering: Gathering) -> None:
         try:
-            await self.executor.append(gathering.append(), gathering.streams)
+            with ending(gathering.spans):
+                await self.executor.append(gathering.append(), gathering.streams)
         except (VersionConflict, StepConflict, LogUnavailable, ReadModelMismatch, UncountedEvent):
             raise
         except Exception as error:

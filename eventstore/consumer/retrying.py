@@ -6,7 +6,7 @@ The append carries the reaction's key (handler, event), so two retries at once r
 import logging
 
 from contracts.command import Refused
-from contracts.envelope import UnknownEvent, UnknownVersion, UnreadableEvent, decode
+from contracts.envelope import Recorded, UnknownEvent, UnknownVersion, UnreadableEvent, decode
 from contracts.event import Event
 from eventstore import dead_letters
 from eventstore.consumer.failures import HandlerFailed, Wait, describe, is_transient
@@ -16,6 +16,7 @@ from eventstore.consumer.reactions import Handler
 from eventstore.dead_letters import UNREADABLE, Letter
 from eventstore.errors import ReadModelMismatch, UncountedEvent
 from eventstore.model import Append, Call, Metadata
+from eventstore.tracing import Span
 
 _logger = logging.getLogger(__name__)
 
@@ -44,10 +45,15 @@ async def retry(hearing: Hearing, letter: Letter) -> bool:
 
 
 async def _try(hearing: Hearing, letter: Letter) -> None:
-    log = hearing.log
     recorded = decode(letter.body)
+    with hearing.begin_span(recorded) as span:
+        await _try_event(hearing, letter, recorded, span)
+
+
+async def _try_event(hearing: Hearing, letter: Letter, recorded: Recorded, span: Span) -> None:
+    log = hearing.log
     gathering = Gathering(letter.source, letter.position - 1)
-    effects = EventEffects(gathering, hearing.executor, recorded)
+    effects = EventEffects(gathering, hearing.executor, recorded, span)
     for handler in _handlers(hearing, letter, type(recorded.event)):
         await hearing.answer(effects, handler, recorded)
     settled = dead_letters.settled(log.config.schema, letter.source, letter.position, letter.handler)

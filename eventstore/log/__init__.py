@@ -21,6 +21,7 @@ from eventstore.log.reader import RawEvent
 from eventstore.log.writer import Writer
 from eventstore.model import Append, Call, Committed, Head
 from eventstore.read_model import ReadModel
+from eventstore.tracing import OFF, Tracing
 
 __all__ = ["Log", "LogConfig", "RawEvent"]
 
@@ -51,7 +52,12 @@ class Log:
     """A service's log. Make it with `open`; use it from one event loop; `close` it."""
 
     def __init__(
-        self, config: LogConfig, read_models: Sequence[ReadModel], now: Callable[[], datetime], pool: asyncpg.Pool
+        self,
+        config: LogConfig,
+        read_models: Sequence[ReadModel],
+        now: Callable[[], datetime],
+        pool: asyncpg.Pool,
+        tracing: Tracing = OFF,
     ) -> None:
         self.config = config
         self.service = config.service
@@ -59,6 +65,8 @@ class Log:
         self.read_models = tuple(read_models)
         self.pool = pool
         """Connections for short reads and for the vault. Nothing that waits belongs on them."""
+        self.tracing = tracing
+        """Who is told of what executors, relay and consumers of this log do."""
         self._writer = Writer(config, self.read_models, now, self._committed)
         self._wakes: list[Callable[[int], None]] = []
         self._size = 0
@@ -69,7 +77,12 @@ class Log:
 
     @classmethod
     async def open(
-        cls, config: LogConfig, read_models: Sequence[ReadModel] = (), *, now: Callable[[], datetime] = real_now
+        cls,
+        config: LogConfig,
+        read_models: Sequence[ReadModel] = (),
+        *,
+        now: Callable[[], datetime] = real_now,
+        tracing: Tracing = OFF,
     ) -> "Log":
         """Connect, start the writer. Raises LogUnavailable, ReadModelMismatch, Tampered, ValueError (short secret)."""
         if len(config.idempotency_secret) < 32:
@@ -93,7 +106,7 @@ class Log:
             )
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise LogUnavailable(f"the log of {config.service} cannot be opened: {error!r}") from error
-        log = cls(config, read_models, now, pool)
+        log = cls(config, read_models, now, pool, tracing)
         try:
             await log._writer.open()
         except BaseException:

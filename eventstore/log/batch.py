@@ -36,6 +36,7 @@ class PreparedEvent:
     json: bytes
     correlation_id: UUID | None
     causation_id: UUID | None
+    traceparent: str | None
 
 
 @dataclass(slots=True)
@@ -66,10 +67,12 @@ def prepared(append: Append, config: LogConfig, done: asyncio.Future[Committed])
         versions[part.stream] = known + len(part.events)
         correlation = part.correlation_id or metadata.correlation_id
         causation = part.causation_id or metadata.causation_id
+        trace = part.traceparent or metadata.traceparent
         for version, event in enumerate(part.events, part.expected_version + 1):
             if event.service != config.service:
                 raise EventRefused(f"{event.type} is of {event.service or 'no service'}, not of {config.service}")
-            events.append(PreparedEvent(part.stream, version, uuid7(), event, event.to_json(), correlation, causation))
+            ids = (correlation, causation, trace)
+            events.append(PreparedEvent(part.stream, version, uuid7(), event, event.to_json(), *ids))
     if len(events) > config.append_events_max:
         raise EventRefused(f"{len(events)} events in one append, at most {config.append_events_max}")
     call = append.call
@@ -187,7 +190,7 @@ class Numbered:
                         actor=metadata.actor,
                         correlation_id=part.correlation_id,
                         causation_id=part.causation_id,
-                        traceparent=metadata.traceparent,
+                        traceparent=part.traceparent,
                         body=next(bodies),
                     )
                     for position, part in enumerate(item.events, committed.first_position)
@@ -209,8 +212,7 @@ class _Encoding:
 
     def add(self, item: Waiting, position: int, recorded_at: datetime, config: LogConfig) -> int:
         """Encode an append's events after `position`; the position of the last."""
-        metadata = item.append.metadata
-        service, community, actor, traceparent = config.service, config.community, metadata.actor, metadata.traceparent
+        service, community, actor = config.service, config.community, item.append.metadata.actor
         for part in item.events:
             position += 1
             type_name = part.event.type
@@ -229,7 +231,7 @@ class _Encoding:
                 actor=actor,
                 correlationid=part.correlation_id,
                 causationid=part.causation_id,
-                traceparent=traceparent,
+                traceparent=part.traceparent,
             )
             self.bodies.append(body)
             self.leaf_hashes.append(sha256(b"\x00" + body).digest())

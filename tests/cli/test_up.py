@@ -1,8 +1,10 @@
 """`up` as people run it: once at a time, killed and begun again, with other ports when the last ones are taken."""
 
 import json
+import shutil
 import signal
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +17,14 @@ OK, NOT_THERE, TAKEN = 0, 3, 5
 FIRST_EVENTS = ["PolicyAdopted", "PersonRegistered", "ConsentGiven", "RoleGranted"]
 """What the first start and making the first ADMIN come to."""
 SERVICES = ["orders", "volunteers", "ledger", "notify"]
+ROOT = Path(__file__).parents[2]
+FUND_URL = "https://fund.example/fund/"
+
+
+def told_to(pid):
+    """The variables that a process was started with."""
+    pairs = Path(f"/proc/{pid}/environ").read_text().split("\0")
+    return dict(pair.split("=", 1) for pair in pairs if pair)
 
 
 def all_well(data):
@@ -28,7 +38,17 @@ def data():
         yield directory / "data"
 
 
-def test_what_runs_says_where_it_is_and_is_started_once(data):
+@pytest.fixture
+def community_sets(tmp_path, monkeypatch):
+    """What docs/operating/settings.md lets the shell say; the file by a relative path, as people write it."""
+    shutil.copy(ROOT / "servicekit" / "policy.yaml", tmp_path / "ours.yaml")
+    monkeypatch.chdir(tmp_path)
+    for name, value in (("POLICY", "ours.yaml"), ("FUND_URL", FUND_URL), ("HOST_CHARITY", "")):
+        monkeypatch.setenv(f"CHAOYANGLI_{name}", value)
+    return {"CHAOYANGLI_POLICY": str(tmp_path / "ours.yaml"), "CHAOYANGLI_FUND_URL": FUND_URL}
+
+
+def test_what_runs_says_where_it_is_and_is_started_once(data, community_sets):
     with running("up", "--data", data, "--json") as up:
         told = json.loads(up.line())
         assert told["data"] == str(data)
@@ -40,6 +60,11 @@ def test_what_runs_says_where_it_is_and_is_started_once(data):
         assert {name: one["url"] for name, one in status["services"].items()} == told["services"]
         for one in status["services"].values():
             assert {"position", "relay_lag", "consumer_lag"} <= set(one)
+
+        for service in SERVICES:
+            pid = json.loads((data / "stack.json").read_text())["pids"][service]
+            assert told_to(pid).items() >= community_sets.items()
+            assert "CHAOYANGLI_HOST_CHARITY" not in told_to(pid)
 
         for command in ("up", "demo"):
             again = say(command, "--data", data)

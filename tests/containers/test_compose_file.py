@@ -96,7 +96,7 @@ def test_a_witness_stands_alone_with_a_directory_of_its_own():
 
 def test_what_a_community_names_reaches_the_services_and_nothing_is_named_by_default():
     for service in OURS:
-        for name in ("POLICY", "WITNESSES", "HOST_CHARITY", "FUND_URL"):
+        for name in ("POLICY", "WITNESSES", "HOST_CHARITY", "FUND_URL", "WEBHOOK_PRIVATE", "OTLP_ENDPOINT"):
             assert SERVICES[service]["environment"][f"CHAOYANGLI_{name}"] == f"${{CHAOYANGLI_{name}:-}}"
 
 
