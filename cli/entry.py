@@ -11,8 +11,10 @@ def main() -> int:
     """Run the command line; returns the exit code."""
     if len(sys.argv) in {3, 4} and sys.argv[1] == "healthcheck":
         return healthcheck(*sys.argv[2:])
-    from cli.main import run
+    from servicekit.starting import loading
 
+    with loading():
+        from cli.main import run
     return run()
 
 

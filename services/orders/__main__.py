@@ -1,7 +1,9 @@
 """`python -m services.orders`: one process of the service, configured by CHAOYANGLI_* variables."""
 
-from servicekit.process import run
-from services.orders.app import definition
+from servicekit.starting import loading
 
 if __name__ == "__main__":
+    with loading():
+        from servicekit.process import run
+        from services.orders.app import definition
     run(definition)
