@@ -89,11 +89,18 @@ class SendingPolicy(BaseModel):
     """Pauses between the tries of one event at one webhook; the last one repeats. As Standard Webhooks proposes."""
     webhook_failing_days: Annotated[int, Field(ge=1, le=90)] = 5
     """A webhook that took nothing for so long is disabled."""
+    webhooks_max: Annotated[int, Field(ge=1, le=1_000)] = 50
+    """So many are enabled at once: each holds a lane a log, and a connection while it sends."""
 
     def webhook_pause(self, failures: int) -> timedelta:
         """The pause after so many failed tries, without jitter."""
         pauses = self.webhook_retry_seconds
         return timedelta(seconds=pauses[min(failures, len(pauses)) - 1])
+
+    @property
+    def webhook_longest_pause(self) -> timedelta:
+        """The longest of these pauses: no receiver is left alone for longer because it asks to be."""
+        return timedelta(seconds=max(self.webhook_retry_seconds))
 
     def pause(self, tries: int) -> timedelta:
         """The pause after so many failed tries."""
@@ -335,6 +342,9 @@ class RegisterWebhook(WebhookCommand):
     starts: tuple[WebhookStart, ...]
     target_ref: UUID
     target_commitment: Digest
+    enabled: int
+    """How many others are enabled, as looked up; two asked for at the same moment may both find the last place free."""
+    policy: SendingPolicy = DEFAULT_POLICY
 
 
 class DisableWebhook(WebhookCommand):
@@ -344,7 +354,10 @@ class DisableWebhook(WebhookCommand):
 
 
 class EnableWebhook(WebhookCommand):
-    """Go on where sending had stopped."""
+    """Go on where sending had stopped. `enabled`: see RegisterWebhook."""
+
+    enabled: int
+    policy: SendingPolicy = DEFAULT_POLICY
 
 
 class RotateWebhookSecret(WebhookCommand):

@@ -18,6 +18,11 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
     "webhook_unknown": (404, "没有登记过这个推送地址。", "There is no such webhook."),
     "webhook_known": (409, "这个推送地址已经登记过。", "This webhook is registered."),
     "webhook_disabled": (409, "这个推送地址已经停用。", "This webhook is disabled already."),
+    "webhooks_full": (
+        409,
+        "推送地址已有 {most} 个在用，先停用一个。上限见规则 webhooks_max。",
+        "{most} webhooks are enabled, which is the most: disable one first. The limit is webhooks_max of the policy.",
+    ),
     "webhook_enabled": (409, "这个推送地址正在用。", "This webhook is enabled already."),
     "event_unknown": (422, "没有这种事件可以推送：{event}。", "There is no such event to send: {event}."),
     "event_internal": (

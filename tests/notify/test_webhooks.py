@@ -1,7 +1,9 @@
 """Webhooks end to end: orders says something, notify sends it on, a real server receives it."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -12,6 +14,8 @@ from contracts.notify import WebhookDisabled, WebhookEnabled, WebhookRegistered
 from eventstore.losses import forget
 from eventstore.replay import replay
 from services.notify.app import definition
+from services.notify.commands import SendingPolicy
+from services.notify.senders.posting import retry_after
 from tests.notify import said
 from tests.notify.desk import Desk
 from tests.notify.examples import LEE, ZHAO
@@ -118,6 +122,68 @@ async def test_a_failure_is_tried_again_later_and_later_and_then_all_go_on_in_or
         assert usual * 0.8 <= pause <= usual * 1.2
     (lane,) = (await hooks.webhook(webhook_id))["logs"]
     assert (lane["failures"], lane["failing_since"], lane["reason_code"], lane["next_try_at"]) == (0, None, None, None)
+
+
+async def test_a_receiver_that_says_when_to_come_again_is_asked_no_sooner_and_within_a_day(hooks: Hooks) -> None:
+    """The schedule's own pauses are 5 s, 5 min, 30 min, 2 h, 5 h and 10 h, each a fifth more or less."""
+    webhook_id = await hooks.register(starts=START)
+    await hooks.say(declined(1))
+    in_three_hours = format_datetime(datetime.now(UTC) + timedelta(hours=3), usegmt=True)
+    asked = [
+        (status(503, "Retry-After: 900"), 900, 900),
+        (status(429, f"Retry-After: {in_three_hours}"), 3 * 3600 - 60, 3 * 3600),
+        (status(503, "retry-after: 99999999999999999999"), 86_400, 86_400),
+        (status(500, "Retry-After: 80000"), 7200 * 0.8, 7200 * 1.2),  # no word of patience with a 500
+        (status(503, "Retry-After: soon"), 18_000 * 0.8, 18_000 * 1.2),
+        (status(503, "Retry-After: 1"), 36_000 * 0.8, 36_000 * 1.2),
+    ]
+    answers: list[bytes] = []
+    hooks.receiver.answer = lambda _: answers[-1]
+    async with hooks.sending():
+        for failures, (answer, least, most) in enumerate(asked, 1):
+            answers.append(answer)
+            if failures > 1:
+                hooks.real.at = (await hooks.place(webhook_id)).due_at
+            place = await hooks.failing(webhook_id, failures)
+            assert least <= (place.due_at - hooks.real.now()).total_seconds() <= most, answer
+        answers.append(status(204))
+        hooks.real.at = (await hooks.place(webhook_id)).due_at
+        await hooks.stands_at(webhook_id, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("120", 120),
+        (" 0 ", 0),
+        ("Thu, 05 Mar 2026 12:02:00 GMT", 120),
+        ("Thursday, 05-Mar-26 12:02:00 GMT", 120),
+        ("Thu Mar  5 12:02:00 2026", 120),
+        ("Thu, 05 Mar 2026 11:59:00 GMT", None),
+        ("9" * 40, 365 * 86_400),
+        ("Thu, 05 Mar 9999 12:02:00 GMT", 365 * 86_400),
+        *((text, None) for text in ("", "soon", "-5", "1.5", "\u0661\u0662", "Thu, 99 Mar 2026 12:02:00 GMT")),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date_and_nothing_else(text: str, seconds: int | None) -> None:
+    found = retry_after(text, datetime(2026, 3, 5, 12, 0, tzinfo=UTC))
+    assert (None if found is None else found.total_seconds()) == seconds
+
+
+async def test_no_more_webhooks_are_enabled_than_the_policy_has_room_for(desk: Desk) -> None:
+    async def register() -> Any:
+        body = {"url": "https://hooks.example.org/", "events": [DECLINED]}
+        return await desk.ask("POST", "/webhooks", body, ZHAO, Role.ADMIN)
+
+    most = SendingPolicy().webhooks_max
+    there = [(await register()).json()["webhook_id"] for _ in range(most)]
+    refused = await register()
+    assert (refused.status_code, refused.json()["reason_code"]) == (409, "webhooks_full")
+    assert str(most) in refused.json()["detail"]
+    assert (await desk.ask("POST", f"/webhooks/{there[0]}/disable", {}, ZHAO, Role.ADMIN)).status_code == 200
+    assert (await register()).status_code == 201
+    again = await desk.ask("POST", f"/webhooks/{there[0]}/enable", {}, ZHAO, Role.ADMIN)
+    assert (again.status_code, again.json()["reason_code"]) == (409, "webhooks_full")
 
 
 async def test_410_disables_at_once_and_administrators_are_told(hooks: Hooks) -> None:

@@ -32,6 +32,7 @@ from services.notify.commands import (
     TryWebhook,
     WebhookStartAsk,
 )
+from services.notify.policy import current_policy
 from services.notify.read_models import queries
 from services.notify.senders.addresses import AddressRefused, check_url
 from services.notify.senders.posting import Keys, Poster, new_secret, signing
@@ -74,6 +75,11 @@ async def _starts(runtime: Runtime, ask: RegisterWebhookAsk) -> tuple[WebhookSta
     return tuple(found)
 
 
+async def _enabled(runtime: Runtime) -> int:
+    async with runtime.log.queries() as connection:
+        return await queries.enabled_webhooks(connection)
+
+
 @router.post("/webhooks", status_code=201)
 async def register_webhook(ask: RegisterWebhookAsk, context: Commanding) -> JSONResponse:
     """Have events of some kinds sent to an https address. Its secret is at /v1/webhooks/{webhook_id}/secret."""
@@ -95,6 +101,8 @@ async def register_webhook(ask: RegisterWebhookAsk, context: Commanding) -> JSON
             starts=await _starts(runtime, ask),
             target_ref=webhook_id,
             target_commitment=sealed.commitments["url"],
+            enabled=await _enabled(runtime),
+            policy=current_policy(),
         )
         return Plan([registration], {"webhook_id": webhook_id}, sealed.changes)
 
@@ -186,7 +194,13 @@ async def enable_webhook(webhook_id: UUID, context: Commanding) -> JSONResponse:
     runtime = context.runtime
 
     async def build() -> Plan:
-        enabling = EnableWebhook(by=context.by(EnableWebhook), at=runtime.clock.now(), webhook_id=webhook_id)
+        enabling = EnableWebhook(
+            by=context.by(EnableWebhook),
+            at=runtime.clock.now(),
+            webhook_id=webhook_id,
+            enabled=await _enabled(runtime),
+            policy=current_policy(),
+        )
         changes = tried_anew(runtime.log.config.schema, webhook_id)
         return Plan([enabling], {"webhook_id": webhook_id}, changes, context.expecting(enabling.stream))
 

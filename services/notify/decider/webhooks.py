@@ -28,7 +28,7 @@ def initial() -> State:
 
 def decide(command: AnyWebhookCommand, state: State) -> Sequence[WebhookEvent]:
     """The events that a command comes to. Raises Refused: webhook_known, webhook_unknown, webhook_disabled,
-    webhook_enabled, event_unknown, event_internal, start_unused.
+    webhook_enabled, webhooks_full, event_unknown, event_internal, start_unused.
     """
     if state == "UNKNOWN" and not isinstance(command, RegisterWebhook):
         raise Refused("webhook_unknown")
@@ -49,6 +49,7 @@ def decide(command: AnyWebhookCommand, state: State) -> Sequence[WebhookEvent]:
         case EnableWebhook():
             if state == "ENABLED":
                 raise Refused("webhook_enabled")
+            _check_room(command)
             return [WebhookEnabled(webhook_id=command.webhook_id, role=command.by.role, enabled_at=command.at)]
         case RotateWebhookSecret() | ReplayWebhook() | TryWebhook():
             return []
@@ -59,6 +60,7 @@ def decide(command: AnyWebhookCommand, state: State) -> Sequence[WebhookEvent]:
 def _registered(command: RegisterWebhook, state: State) -> WebhookRegistered:
     if state != "UNKNOWN":
         raise Refused("webhook_known")
+    _check_room(command)
     for name in command.events:
         check_sent(name)
     logs = {name.partition(".")[0] for name in command.events}
@@ -74,6 +76,11 @@ def _registered(command: RegisterWebhook, state: State) -> WebhookRegistered:
         role=command.by.role,
         registered_at=command.at,
     )
+
+
+def _check_room(command: RegisterWebhook | EnableWebhook) -> None:
+    if command.enabled >= command.policy.webhooks_max:
+        raise Refused("webhooks_full", most=command.policy.webhooks_max)
 
 
 def check_sent(name: str) -> None:

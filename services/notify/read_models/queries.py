@@ -187,6 +187,12 @@ async def all_webhooks(connection: AsyncConnection) -> Sequence[Row]:
     return await many(connection, sa.select(webhooks).order_by(webhooks.c.registered_at, webhooks.c.webhook_id))
 
 
+async def enabled_webhooks(connection: AsyncConnection) -> int:
+    """How many webhooks are enabled."""
+    query = sa.select(sa.func.count()).select_from(webhooks).where(webhooks.c.state == "ENABLED")
+    return int((await connection.execute(query)).scalar_one())
+
+
 async def webhook(connection: AsyncConnection, webhook_id: UUID) -> Row | None:
     """One webhook."""
     return await one(connection, sa.select(webhooks).where(webhooks.c.webhook_id == webhook_id))

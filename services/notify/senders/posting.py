@@ -10,7 +10,8 @@ import secrets
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 
 import httpcore
 from standardwebhooks import Webhook
@@ -25,6 +26,9 @@ CONNECTIONS_MAX = 64
 IDLE_SECONDS = 5.0
 GONE = "gone"
 """410: the receiver wants no more, ever."""
+PATIENCE = frozenset({429, 503})
+"""With these a receiver may say when to come again."""
+PATIENCE_MAX = timedelta(days=365)
 _SECRET_BYTES = 32
 _CONTENT_TYPE = "application/cloudevents+json; charset=utf-8"
 
@@ -50,6 +54,8 @@ class Outcome:
     """`delivered`; else `gone`, `status_503`, `redirected`, `timed_out`, `unreachable`, `tls_failed`,
     `address_refused`, `answer_unreadable`."""
     status: int | None = None
+    retry_after: timedelta | None = None
+    """How long the receiver asks to be left alone (RFC 9110 §10.2.3), with a 429 or a 503 only."""
 
     @property
     def delivered(self) -> bool:
@@ -90,7 +96,7 @@ class Poster:
 
     async def post(self, keys: Keys, message_id: str, body: bytes) -> Outcome:
         """Post once. Every way it can go is an Outcome."""
-        answered: list[int] = []
+        answered: list[tuple[int, timedelta | None]] = []
         failure = ""
         try:
             check_url(keys.url, private=self._private)
@@ -107,24 +113,46 @@ class Poster:
         if not answered:
             return Outcome(failure)
         # Whatever went wrong after the status came: it is what counts.
-        (status,) = answered
+        ((status, retry_after),) = answered
         if 200 <= status < 300:
             return Outcome("delivered", status)
         if status == 410:
             return Outcome(GONE, status)
-        return Outcome("redirected" if 300 <= status < 400 else f"status_{status}", status)
+        return Outcome("redirected" if 300 <= status < 400 else f"status_{status}", status, retry_after)
 
-    async def _send(self, keys: Keys, message_id: str, body: bytes, answered: list[int]) -> None:
+    async def _send(
+        self, keys: Keys, message_id: str, body: bytes, answered: list[tuple[int, timedelta | None]]
+    ) -> None:
         sent = headers(keys, message_id, datetime.now(UTC), body)
         pairs = [(name.encode(), value.encode()) for name, value in sent.items()]
         async with self._pool.stream("POST", keys.url, headers=pairs, content=body) as response:
-            answered.append(int(response.status))
+            status = int(response.status)
+            answered.append((status, _asked(response.headers) if status in PATIENCE else None))
             # A short answer is read whole, so that the connection may serve again; a long one is left.
             size = 0
             async for chunk in response.aiter_stream():
                 size += len(chunk)
                 if size > ANSWER_BYTES_MAX:
                     return
+
+
+def _asked(pairs: Sequence[tuple[bytes, bytes]]) -> timedelta | None:
+    given = [value for name, value in pairs if name.lower() == b"retry-after"]
+    return retry_after(given[0].decode("ascii", "replace"), datetime.now(UTC)) if len(given) == 1 else None
+
+
+def retry_after(text: str, now: datetime) -> timedelta | None:
+    """What `Retry-After` asks for, at most a year: seconds, or a date of HTTP; None for anything else or the past."""
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        return min(timedelta(seconds=int(text[:12])), PATIENCE_MAX)
+    try:
+        until = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    # A date of HTTP is always UTC, also where `-0000` or nothing says so.
+    pause = (until if until.tzinfo is not None else until.replace(tzinfo=UTC)) - now
+    return min(pause, PATIENCE_MAX) if pause > timedelta(0) else None
 
 
 def _is_tls(error: BaseException) -> bool:

@@ -29,7 +29,7 @@ from servicekit.definition import Runtime
 from services.notify.commands import DisableWebhook, QueueNotice, TopicCommand
 from services.notify.policy import current_policy
 from services.notify.read_models import queries
-from services.notify.senders.posting import GONE, Keys, Poster, signing
+from services.notify.senders.posting import GONE, Keys, Outcome, Poster, signing
 from services.notify.templates import template
 
 LOOK_SECONDS = 0.5
@@ -226,7 +226,7 @@ class Deliverer:
                 outcome = await self._poster.post(keys, message.event_id, message.body)
                 self._runtime.metrics.webhook_deliveries.labels(outcome.reason_code).inc()
                 if not outcome.delivered:
-                    await self._failed(place, UUID(message.event_id), outcome.reason_code)
+                    await self._failed(place, UUID(message.event_id), outcome)
                     return
                 place = replace(place, delivered=place.delivered + 1, failures=0, failing_since=None)
                 place = saved = await self._save(_at(place, message))
@@ -269,11 +269,17 @@ class Deliverer:
             raise Moved
         return place
 
-    async def _failed(self, place: Delivery, event_id: UUID, reason_code: str) -> None:
-        """Note a try that came to nothing: again after a pause, or, after too many days or a 410, never."""
+    async def _failed(self, place: Delivery, event_id: UUID, outcome: Outcome) -> None:
+        """Note a try that came to nothing: again after a pause, or, after too many days or a 410, never.
+
+        A receiver that asks for a longer pause gets it, up to the longest of our own: five days count all the same.
+        """
+        reason_code = outcome.reason_code
         policy, now = current_policy(), self._real.now()
         failures, since = place.failures + 1, place.failing_since or now
         pause = policy.webhook_pause(failures) * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 — no secret
+        if outcome.retry_after is not None:
+            pause = max(pause, min(outcome.retry_after, policy.webhook_longest_pause))
         tried = {"failures": failures, "failing_since": since, "due_at": now + pause, "reason_code": reason_code}
         await self._save(replace(place, **tried))  # type: ignore[arg-type]
         _log.warning("webhook not taken", log=place.source, reason_code=reason_code, failures=failures)
