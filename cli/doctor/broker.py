@@ -16,6 +16,7 @@ from nats.js.errors import NotFoundError
 from cli.doctor.attempts import check_nats_rights
 from cli.doctor.database import skew
 from cli.doctor.findings import Finding, bad, good, warning
+from cli.doctor.room import room
 from cli.place import SERVICES, Place
 from eventstore import streams
 
@@ -54,13 +55,14 @@ async def _storage(place: Place) -> list[Finding]:
     try:
         async with httpx.AsyncClient(timeout=SECONDS) as http:
             answer = await http.get(f"{url}/healthz")
-    except httpx.TransportError as error:
+            if answer.status_code != httpx.codes.OK:
+                said = f"NATS cannot store: {answer.text.strip()[:200]}"
+                step = "free space, then start NATS again: docs/operating/runbooks/nats-unhealthy.md"
+                return [bad("nats", said, step)]
+            return [good("nats", "NATS can store"), *await room(http, url, place)]
+    except httpx.HTTPError as error:
         step = "see that its monitor port is reachable, or set CHAOYANGLI_NATS_MONITOR_URL"
-        return [warning("nats", f"{url}/healthz does not answer ({type(error).__name__})", step)]
-    if answer.status_code != httpx.codes.OK:
-        said = f"NATS cannot store: {answer.text.strip()[:200]}"
-        return [bad("nats", said, "free space, then start NATS again: docs/operating/runbooks/nats-unhealthy.md")]
-    return [good("nats", "NATS can store")]
+        return [warning("nats", f"{url} does not answer ({type(error).__name__})", step)]
 
 
 async def _clock(client: Client, place: Place) -> Finding:

@@ -1,4 +1,4 @@
-"""PostgreSQL: its clock, its logins' rights, what was not heard, dead letters, notices that wait."""
+"""PostgreSQL: its clock, its logins' rights, what was not heard, dead letters, what senders have to hand over."""
 
 import time
 from collections.abc import Mapping
@@ -7,12 +7,12 @@ import asyncpg
 
 from cli.doctor.findings import Finding, bad, good, warning
 from cli.doctor.rights import LOGINS, check_log, check_server
+from cli.doctor.senders import senders
 from cli.place import SERVICES, Place
 from eventstore import dead_letters
 
 SKEW_WARN_SECONDS, SKEW_BAD_SECONDS = 1.0, 5.0
 LAG_WARN_EVENTS = 500
-NOTICE_LATE_MINUTES = 60
 
 
 async def database(place: Place, sources: Mapping[str, list[str]]) -> tuple[list[Finding], str | None]:
@@ -37,7 +37,7 @@ async def database(place: Place, sources: Mapping[str, list[str]]) -> tuple[list
     found += rights or [good("roles", f"{len(SERVICES) * len(LOGINS)} logins can do no more than they should")]
     found += await _lags(place, sources, sizes)
     found += letters or [good("dead-letters", "none is open")]
-    found.append(await _senders(place))
+    found += await senders(place)
     return found, version
 
 
@@ -87,20 +87,3 @@ async def _letters(connection: asyncpg.Connection, service: str) -> list[Finding
         else:
             found.append(warning("dead-letters", said, step))
     return found
-
-
-async def _senders(place: Place) -> Finding:
-    """Notices go to the inbox, to the desk's console and to the list of calls: there is no gateway that could fail."""
-    connection = await place.connect("notify")
-    try:
-        late = await connection.fetchval(
-            """SELECT count(*) FROM notify_read.notices
-               WHERE state = 'QUEUED' AND NOT by_phone AND due_at < now() - make_interval(mins => $1)""",
-            NOTICE_LATE_MINUTES,
-        )
-    finally:
-        await connection.close()
-    if late:
-        said = f"{late} notices are due for more than {NOTICE_LATE_MINUTES} minutes and not handed over"
-        return warning("senders", said, "see that notify runs, and what its log says of channels")
-    return good("senders", "inbox, console, list of calls; there is no gateway for SMS or mail; no notice is late")

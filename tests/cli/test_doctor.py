@@ -2,18 +2,24 @@
 
 import asyncio
 import json
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import asyncpg
+import httpx
 import nats
 import pytest
+from nats.js.errors import APIError
 
 from cli.doctor.attempts import check_nats_rights
 from cli.doctor.database import skew
 from cli.doctor.findings import EXIT_CODES, worst
-from cli.doctor.machine import disks
+from cli.doctor.machine import GIB, disks
+from cli.doctor.room import judged, room
 from cli.doctor.rounds import examine, heard_by
+from cli.doctor.senders import senders
 from cli.nats_users import SERVICES, nats_users
 from cli.place import place_of
 from cli.stack import Stack
@@ -23,6 +29,8 @@ from tests.support.servers import running_nats, temporary_directory
 from tests.support.waiting import eventually_blocking
 
 COMMUNITY = "chaoyangli"
+STANDS, FAILS, OFF = (UUID(int=number) for number in (1, 2, 3))
+"""Webhooks: of a log that lost what was sent, of a receiver that is gone, and one that nobody misses."""
 
 
 class Clinic:
@@ -107,6 +115,18 @@ def sick(clinic, well):
            VALUES ('orders', 7, 'tell', 'broken', '{}', true), ('ledger', 8, 'tell', 'broken', '{}', false)"""
     )
 
+    clinic.sql(
+        f"""INSERT INTO notify_read.webhooks (webhook_id, state, events, starts, registered_at, changed_at)
+            VALUES ('{STANDS}', 'ENABLED', '[]', '[]', now(), now()), ('{FAILS}', 'ENABLED', '[]', '[]', now(), now()),
+                   ('{OFF}', 'DISABLED', '[]', '[]', now(), now())"""
+    )
+    clinic.sql(
+        f"""INSERT INTO notify.deliveries (receiver, source, position, failures, failing_since, reason_code)
+            VALUES ('{STANDS}', 'orders', 9, 0, NULL, 'beyond_the_log'),
+                   ('{FAILS}', 'ledger', 3, 4, now(), 'timed_out'),
+                   ('{FAILS}', 'orders', 3, 0, NULL, NULL), ('{OFF}', 'orders', 1, 2, now(), 'status_503')"""
+    )
+
     async def breaking(js):
         await js.delete_consumer("ORDERS", "notify-reactions")
         await js.delete_stream("LEDGER")
@@ -152,6 +172,8 @@ def test_a_place_that_is_well_has_nothing_broken(well):
         ("streams", "bad", "there is no stream LEDGER"),
         ("streams", "bad", "VOLUNTEERS is set otherwise than ours: max_bytes"),
         ("streams", "bad", "NOTIFY has 1 messages, its log 0 events"),
+        ("senders", "bad", f"webhook {STANDS} gets no events of orders after 9: the log is shorter than what was sent"),
+        ("senders", "warn", f"webhook {FAILS} gets no events of ledger after 3: timed_out, 4 tries"),
         ("keys", "bad", "orders.kek has mode 644"),
         ("backup", "bad", "the last one is 2 days old"),
     ],
@@ -167,11 +189,73 @@ def test_every_line_that_is_not_good_says_what_to_do(clinic, sick):
     assert worst(findings) == "bad"
 
 
+def test_a_webhook_that_is_disabled_or_level_is_not_named(sick):
+    assert not [one for one in sick if str(OFF) in one[2] or f"{FAILS} gets no events of orders" in one[2]]
+
+
+def test_a_setting_that_would_keep_notify_from_starting_is_named_beforehand(clinic, well, tmp_path, monkeypatch):
+    def told():
+        found = asyncio.run(senders(clinic.place))
+        return [(one.state, one.said) for one in found if "webhook 0000" not in one.said]
+
+    assert [said for check, state, said in well if (check, state) == ("senders", "ok") and "no webhook" in said]
+    (tmp_path / "ours.yaml").write_text("notify:\n  tries_max: 0\n")
+    monkeypatch.setenv("CHAOYANGLI_POLICY", str(tmp_path / "ours.yaml"))
+    monkeypatch.setenv("CHAOYANGLI_WEBHOOK_PRIVATE", "yes")
+    (figures, private) = told()
+    assert figures[0] == private[0] == "bad"
+    assert "tries_max" in figures[1]
+    assert "CHAOYANGLI_WEBHOOK_PRIVATE is 'yes'" in private[1]
+    monkeypatch.delenv("CHAOYANGLI_POLICY")
+    monkeypatch.setenv("CHAOYANGLI_WEBHOOK_PRIVATE", "allowed")
+    assert [state for state, _ in told()] == ["warn"]
+
+
 def test_a_disk_with_less_left_than_asked_for_is_named(clinic):
     assert {one.state for one in disks(clinic.place, 0)} <= {"ok", "bad"}
     (found,) = disks(clinic.place, 100)
     assert found.state in {"warn", "bad"}
     assert "GiB free of" in found.said
+
+
+def test_a_nats_without_room_for_its_streams_is_named_before_one_is_missed(clinic, well):
+    assert any("its streams reserve 4.0 GiB" in said for check, state, said in well if (check, state) == ("nats", "ok"))
+    with running_nats() as server:
+        server.extra_config = {"jetstream": {"store_dir": str(server.directory), "max_file_store": 5 * GIB // 2}}
+        server.restart()
+        monitor = f"http://127.0.0.1:{server.monitor_port}"
+
+        async def look():
+            async with httpx.AsyncClient() as http:
+                return [(one.check, one.state, one.said) for one in await room(http, monitor, clinic.place)]
+
+        async def fill():
+            client = await nats.connect(server.url)
+            try:
+                for service in SERVICES:
+                    await streams.ensure_stream(streams.context(client), COMMUNITY, service)
+                return ""
+            except APIError as error:
+                return str(error.description)
+            finally:
+                await client.close()
+
+        for made in (0, 2):
+            lacking = [service.upper() for service in SERVICES][made:]
+            said = f"NATS may keep 2.5 GiB, its streams reserve 4.0 GiB: {', '.join(lacking)} cannot be made"
+            assert ("nats", "bad", said) in asyncio.run(look())
+            assert "storage" in asyncio.run(fill()), "NATS itself agrees"
+
+
+def test_streams_that_may_outgrow_their_disk_are_named(tmp_path):
+    free = shutil.disk_usage(tmp_path).free
+    full = {"name": "ORDERS", "config": {"max_bytes": GIB}, "state": {"bytes": GIB}}
+    large = {"name": "LEDGER", "config": {"max_bytes": free * 2}, "state": {"bytes": free // 2}}
+    jsz = {"config": {"max_storage": free * 9, "store_dir": str(tmp_path)}, "reserved_storage": GIB}
+    told = {**jsz, "account_details": [{"stream_detail": [full]}, {"stream_detail": [large]}]}
+    assert [one.check for one in judged(told, ["ORDERS", "LEDGER"]) if one.state == "warn"] == ["disk"]
+    told = {**jsz, "account_details": [{"stream_detail": [full]}]}
+    assert [one.state for one in judged(told, ["ORDERS"])] == ["ok"]
 
 
 def test_a_clock_that_is_off_is_named():
