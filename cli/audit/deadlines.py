@@ -31,9 +31,13 @@ class _Due:
 class Deadlines:
     """Follows what each order, welfare check, held claim, correction and random check waits for."""
 
-    def __init__(self, *, open_allowed: bool = False) -> None:
+    def __init__(self, *, open_allowed: bool = False, patience: timedelta = timedelta()) -> None:
+        """`patience`: so much recording time, which is real, may pass besides, where services fail meanwhile."""
         self._open_allowed = open_allowed
+        self._patience = patience
         self._moments: dict[str, list[datetime]] = {}
+        self._recorded: dict[str, list[datetime]] = {}
+        """When each of the moments was recorded."""
         self._due: dict[tuple[str, str, UUID], _Due] = {}
 
     def hear(self, recorded: Recorded) -> Iterator[str]:
@@ -42,6 +46,7 @@ class Deadlines:
         moments = self._moments.setdefault(recorded.service, [])
         if not moments or moment > moments[-1]:
             moments.append(moment)
+            self._recorded.setdefault(recorded.service, []).append(recorded.recorded_at)
         for kind, key, due in _owed(recorded):
             place = (recorded.service, kind, key)
             if recorded.type == ASKED_AGAIN and place in self._due:
@@ -67,8 +72,10 @@ class Deadlines:
     def _is_late(self, service: str, due: _Due, moment: datetime) -> bool:
         if moment <= due.at + HOURS_LATE:
             return False
-        moments = self._moments[service]
-        return bisect_right(moments, moment) - bisect_right(moments, due.at) > MOMENTS_LATE
+        moments, recorded = self._moments[service], self._recorded[service]
+        seen, acted = bisect_right(moments, due.at), bisect_right(moments, moment)
+        late = acted - seen > MOMENTS_LATE
+        return late and (not self._patience or recorded[acted - 1] - recorded[seen] >= self._patience)
 
 
 def _owed(recorded: Recorded) -> Iterator[tuple[str, UUID, _Due | None]]:

@@ -1,6 +1,7 @@
 """Reads the logs of a place once and holds every rule against them."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
 
 from cli.audit.aid import Aid
 from cli.audit.bank import Bank
@@ -23,13 +24,13 @@ SERVICES = ("orders", "volunteers", "ledger")
 SHOWN_MAX = 200
 
 
-def checks(*, open_allowed: bool = False) -> Sequence[Check]:
+def checks(*, open_allowed: bool = False, patience: timedelta = timedelta()) -> Sequence[Check]:
     """All kinds of rules."""
     return (
         Lifecycle(open_allowed=open_allowed),
         Promises(),
         Duties(),
-        Deadlines(open_allowed=open_allowed),
+        Deadlines(open_allowed=open_allowed, patience=patience),
         Credits(),
         People(),
         Aid(),
@@ -39,9 +40,11 @@ def checks(*, open_allowed: bool = False) -> Sequence[Check]:
     )
 
 
-def breaches(history: Iterable[Recorded], *, open_allowed: bool = False) -> Iterator[str]:
-    """What is wrong with a history: all of orders, then of volunteers, then of the ledger."""
-    everything = checks(open_allowed=open_allowed)
+def breaches(
+    history: Iterable[Recorded], *, open_allowed: bool = False, patience: timedelta = timedelta()
+) -> Iterator[str]:
+    """What is wrong with a history: all of orders, then of volunteers, then of the ledger; see Deadlines."""
+    everything = checks(open_allowed=open_allowed, patience=patience)
     for recorded in history:
         for check in everything:
             yield from check.hear(recorded)

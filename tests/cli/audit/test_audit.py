@@ -1,6 +1,8 @@
 """The audit finds nothing in a history that keeps the rules, and each thing that was done to it otherwise."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -11,8 +13,8 @@ from tests.cli.audit.histories import HELPER, LEADER, REVIEWER, STATION, History
 from tests.cli.audit.stories import FIRST, SECOND, good
 
 
-def found(history: History, **options: bool) -> list[str]:
-    return list(breaches(history.recorded(), **options))
+def found(history: History, open_allowed: bool = False) -> list[str]:
+    return list(breaches(history.recorded(), open_allowed=open_allowed))
 
 
 def test_a_history_that_keeps_the_rules_has_no_breach():
@@ -143,6 +145,17 @@ def test_what_may_still_be_under_way_is_no_breach_where_that_is_allowed():
     history = good()
     history.drop("OrderClosed")
     assert found(history, open_allowed=True) == []
+
+
+@pytest.mark.parametrize(("seconds", "breaks"), [(20, True), (600, False)])
+def test_a_deadline_may_be_late_by_the_patience_that_failing_services_are_given_and_no_more(seconds, breaks):
+    history = good()
+    late(history)
+    recorded = history.recorded()
+    begun = recorded[0].recorded_at
+    recorded = [replace(one, recorded_at=begun + timedelta(seconds=at)) for at, one in enumerate(recorded)]
+    said = list(breaches(recorded, patience=timedelta(seconds=seconds)))
+    assert any("contact was due at" in one for one in said) == breaks, said
 
 
 def test_every_event_of_an_order_has_its_row():
