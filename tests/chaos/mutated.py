@@ -1,9 +1,9 @@
-"""A service with one mistake in it: `python -m tests.chaos.mutated <mutant> <service> <file>…`; see mutants, doomed."""
+"""A service with a mistake in it, or none: `python -m tests.chaos.mutated <mutant> <service> <file>…`; see mutants."""
 
 import sys
 from pathlib import Path
 
-from tests.chaos.mutants import MUTANTS
+from tests.chaos.mutants import MUTANTS, nothing, put_points
 from tests.faults.doomed import become
 from tests.faults.failpoints import Trap
 
@@ -12,7 +12,9 @@ def main() -> None:
     """Make the mistake, set the traps, then be the service."""
     mutant, service, *files = sys.argv[1:]
     trap = Trap([Path(file) for file in files])
-    MUTANTS[mutant].make(trap.passed)
+    make = MUTANTS[mutant].make if mutant in MUTANTS else nothing
+    make(trap.passed)
+    put_points(trap.passed)
     become(service, trap)
 
 

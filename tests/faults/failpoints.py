@@ -7,6 +7,7 @@ import functools
 import json
 import os
 import signal
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
@@ -27,6 +28,7 @@ from eventstore.model import Append
 from eventstore.timers import Timer
 
 Strike = Callable[[], None]
+GONE_SECONDS = 0.2
 
 
 class Countdown:
@@ -82,6 +84,9 @@ class Trap:
         except FileNotFoundError:
             return  # another process was first
         os.kill(order.pid or os.getpid(), order.number)
+        if order.number == signal.SIGKILL:
+            # PostgreSQL's children outlive it by a moment, and would still carry out what is sent next.
+            time.sleep(GONE_SECONDS)
 
     def set_all(self, service: str) -> None:
         """Put the trap at every point of this process, which is about to become a service."""

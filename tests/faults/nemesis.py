@@ -117,7 +117,9 @@ async def stop_for(server: Server, seconds: float) -> None:
         wake(stopped)
 
 
-async def services_die_at(scene: Scene, points: Sequence[str], most: int = 2) -> set[tuple[str, str]]:
+async def services_die_at(
+    scene: Scene, points: Sequence[str], most: int = 2, names: Sequence[str] = SERVICES
+) -> set[tuple[str, str]]:
     """Let each service die at each of its points, one after the other, all services at once. Who met which point."""
     trapped = await with_traps(scene)
     met: set[tuple[str, str]] = set()
@@ -131,7 +133,7 @@ async def services_die_at(scene: Scene, points: Sequence[str], most: int = 2) ->
             await asyncio.to_thread(server.kill)
             await asyncio.to_thread(server.start)
 
-    await asyncio.gather(*(one(name, server) for name, server in trapped.items()))
+    await asyncio.gather(*(one(name, trapped[name]) for name in names))
     scene.stack.write_info()
     return met
 
