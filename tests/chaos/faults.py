@@ -26,7 +26,7 @@ from tests.support.waiting import eventually
 
 STOPPED_SECONDS = 8.0
 PARTED_SECONDS = (2.0, 6.0)
-LOSING_SECONDS = (1.5, 4.0)
+LOSING_SECONDS = (2.0, 5.0)
 FULL_SECONDS = (2.0, 5.0)
 AWAY_SECONDS = (0.0, 1.5)
 PAUSE_SECONDS = (0.2, 1.5)
@@ -36,7 +36,8 @@ LOOKED_SECONDS = 2.0
 AGAIN = 40
 """Events published a second time."""
 
-Fault = Callable[[World, random.Random], Awaitable[str]]
+Fault = Callable[[World, random.Random], Awaitable[str | None]]
+"""Answers to whom it was done; None when it came to nothing, such as losing answers that nobody gave."""
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,10 @@ def _kill(name: str) -> Fault:
 
 
 def _stop(name: str) -> Fault:
-    async def stop(world: World, dice: random.Random) -> str:
+    async def stop(world: World, dice: random.Random) -> str | None:
         pid = world.servers[name].pid
         if pid is None:
-            return f"{name}, which was away"
+            return None
         stopped = stop_whole(pid)
         try:
             await asyncio.sleep(STOPPED_SECONDS)
@@ -99,26 +100,27 @@ def _part(which: str) -> Callable[[str], Fault]:
 
 
 def _lose_answers(service: str) -> Fault:
-    async def lose(world: World, dice: random.Random) -> str:
+    async def lose(world: World, dice: random.Random) -> str | None:
         way = world.to_service[service]
         before, way.lose_one_in = way.lost, 3
         try:
             await _for(dice, LOSING_SECONDS)
         finally:
             way.lose_one_in = 0
-        return f"{service}, {way.lost - before} answers"
+        return f"{service}, {way.lost - before} answers" if way.lost > before else None
 
     return lose
 
 
-async def _lose_commits(world: World, dice: random.Random) -> str:
+async def _lose_commits(world: World, dice: random.Random) -> str | None:
     assert world.commits is not None
-    before, world.commits.one_in = len(world.commits.lost), 4
+    before, world.commits.one_in = len(world.commits.lost), 2
     try:
         await _for(dice, LOSING_SECONDS)
     finally:
         world.commits.one_in = 0
-    return f"{len(world.commits.lost) - before} commits"
+    lost = len(world.commits.lost) - before
+    return f"{lost} commits" if lost else None
 
 
 async def _wipe(world: World, dice: random.Random) -> str:
@@ -279,12 +281,16 @@ async def _all_of(world: World, names: Sequence[str]) -> AsyncIterator[None]:
 
 
 async def strike(world: World, kind: Kind, dice: random.Random) -> None:
-    """One fault, begun and mended, noted and counted."""
+    """One fault, begun and mended, noted, and counted unless it came to nothing."""
     async with _all_of(world, kind.needs):
         world.diary.note("strikes", kind=kind.name)
         begun = world.diary.seconds
         whom = await kind.fault(world, dice)
-        world.diary.struck(kind.name, whom=whom, seconds=round(world.diary.seconds - begun, 3))
+        seconds = round(world.diary.seconds - begun, 3)
+        if whom is None:
+            world.diary.note("in vain", kind=kind.name, seconds=seconds)
+        else:
+            world.diary.struck(kind.name, whom=whom, seconds=seconds)
 
 
 async def nemesis(world: World, deck: Deck, done: asyncio.Event) -> None:

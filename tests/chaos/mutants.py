@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-import eventstore.consumer
 from contracts.envelope import Recorded
 from eventstore import relay, streams
-from eventstore.consumer import Consumer
+from eventstore.consumer import Consumer, derived_id
 from eventstore.consumer.hearing import Hearing, Message
 from eventstore.executor import Executor
 from eventstore.log import RawEvent
@@ -22,29 +21,28 @@ from eventstore.model import Append, Committed, Step
 from eventstore.publish import PUBLISH_SECONDS, PublishFailed, Target
 from eventstore.relay import Relay
 from eventstore.trouble import NATS_TROUBLE, STORE_TROUBLE
+from services.notify.reactions import telling
 from tests.chaos.judge import EFFECTS, REPLAY, STREAMS
-from tests.faults.failpoints import after, before
+from tests.faults.failpoints import before
 from tests.faults.findings import Doubled, Lost
 
 Passed = Callable[[str], None]
 """Told of each point that the mistake adds, so that a process can be made to die there."""
-EFFECTS_DECIDED, EFFECTS_COMMITTED = "effects: decided, not committed", "effects: committed, not acknowledged"
-HEARD_NOT_DONE = "inbox: heard, effects to come"
-"""Points of hearing something that is not without effect: what is lost or doubled there is seen for certain."""
+EFFECTS_DECIDED, HEARD_NOT_DONE = "effects: decided, not committed", "inbox: heard, effects to come"
+"""Points of hearing something that is not without effect: what is lost there is seen for certain."""
 HEARERS = ("volunteers", "ledger", "notify")
 """Who comes to those points; orders only takes copies of what the load has others say."""
 PASSED_OVER = b""
 """The body of a message that the consumer believes to have heard."""
 
 
-def put_points(passed: Passed) -> None:
-    """Have a service tell when it passes the points of effects."""
+def put_point(passed: Passed) -> None:
+    """Have a service tell when it is about to commit effects of what it heard."""
 
     def has_effects(_executor: Executor, append: Append, *_: Any) -> bool:
         return append.step is not None and bool(append.streams)
 
     before(Executor, "append", lambda: passed(EFFECTS_DECIDED), has_effects)
-    after(Executor, "append", lambda: passed(EFFECTS_COMMITTED), lambda _, *arguments: has_effects(*arguments))
 
 
 def nothing(_: Passed) -> None:
@@ -199,10 +197,10 @@ def inbox_outside_the_transaction(passed: Passed) -> None:
 def trusts_the_dedup_window(_: Passed) -> None:
     """Who hears keeps no inbox: the server's window is believed to let nothing through twice.
 
-    Ids are new whenever something is heard again, and copies are left as they are: both would know a repeat.
+    Ids of notices are new whenever something is heard again, and copies left as they are: both would know a repeat.
     """
     heard: dict[str, int] = {}
-    append_, on_batch_, derived_id_ = Executor.append, Consumer._on_batch, eventstore.consumer.derived_id
+    append_, on_batch_ = Executor.append, Consumer._on_batch
 
     async def on_batch(self: Any, messages: Sequence[Any]) -> None:
         hearing, positions = self._hearing, [message.metadata.sequence.stream for message in messages]
@@ -228,11 +226,11 @@ def trusts_the_dedup_window(_: Passed) -> None:
         return await append_(self, replace(append, step=step, heard=new), streams)
 
     def id_of(recorded: Recorded, *names: object) -> UUID:
-        return derived_id_(recorded, *names) if recorded.position > heard.get(recorded.service, 0) else uuid4()
+        return derived_id(recorded, *names) if recorded.position > heard.get(recorded.service, 0) else uuid4()
 
     Consumer._on_batch = on_batch  # type: ignore[method-assign]
     Executor.append = append  # type: ignore[method-assign]
-    eventstore.consumer.derived_id = id_of
+    telling.derived_id = id_of  # type: ignore[attr-defined]
 
 
 def never_publishes_again(_: Passed) -> None:
@@ -252,7 +250,7 @@ class Mutant:
 
     make: Callable[[Passed], None]
     fault: str
-    """`postgres dies`, `services die` or `nats forgets`; see test_mutants."""
+    """`postgres dies`, `services die`, `nats forgets` or `all comes again`; see test_mutants."""
     point: str = ""
     """Where it strikes: see failpoints."""
     caught_by: tuple[str, ...] = (EFFECTS, REPLAY)
@@ -269,8 +267,6 @@ MUTANTS: Mapping[str, Mutant] = {
         relay_saves_before_ack, "services die", "relay: before a publish", caught_by=(STREAMS,), sign=Lost
     ),
     "inbox outside the transaction": Mutant(inbox_outside_the_transaction, "services die", HEARD_NOT_DONE),
-    "dedup window for an inbox": Mutant(
-        trusts_the_dedup_window, "services die", EFFECTS_COMMITTED, caught_by=(EFFECTS,), sign=Doubled
-    ),
+    "dedup window for an inbox": Mutant(trusts_the_dedup_window, "all comes again", caught_by=(EFFECTS,), sign=Doubled),
     "no republish": Mutant(never_publishes_again, "nats forgets", caught_by=(STREAMS,), sign=Lost),
 }

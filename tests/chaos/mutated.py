@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from tests.chaos.mutants import MUTANTS, nothing, put_points
+from tests.chaos.mutants import MUTANTS, nothing, put_point
 from tests.faults.doomed import become
 from tests.faults.failpoints import Trap
 
@@ -14,7 +14,7 @@ def main() -> None:
     trap = Trap([Path(file) for file in files])
     make = MUTANTS[mutant].make if mutant in MUTANTS else nothing
     make(trap.passed)
-    put_points(trap.passed)
+    put_point(trap.passed)
     become(service, trap)
 
 

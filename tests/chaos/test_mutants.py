@@ -14,11 +14,12 @@ from eventstore.clock import DirectedClock, direct
 from eventstore.tasks import end
 from tests.chaos.clients import Client
 from tests.chaos.judge import Verdict, judge
-from tests.chaos.mutants import EFFECTS_COMMITTED, EFFECTS_DECIDED, HEARD_NOT_DONE, HEARERS, MUTANTS
+from tests.chaos.mutants import EFFECTS_DECIDED, HEARD_NOT_DONE, HEARERS, MUTANTS
 from tests.chaos.world import SPEED, end_of
 from tests.faults.harness import FIRST_MORNING, Scene, start_all
 from tests.faults.nemesis import (
     TrappedServer,
+    deliver_everything_again,
     keep_store,
     lose_store,
     server_dies_at,
@@ -90,13 +91,15 @@ async def _strike(scene: Scene, fault: str, point: str) -> None:
             met = await server_dies_at(scene, scene.postgres, [point] * 3)
             assert met == {point}
         case "services die":
-            names = HEARERS if point in {EFFECTS_DECIDED, EFFECTS_COMMITTED, HEARD_NOT_DONE} else SERVICES
+            names = HEARERS if point in {EFFECTS_DECIDED, HEARD_NOT_DONE} else SERVICES
             met_by = await services_die_at(scene, [point], names=names)
             assert {name for name, _ in met_by} == set(names), met_by
         case "nats forgets":
             copy = await keep_store(scene)
             await _grown(scene)
             await lose_store(scene, copy)
+        case "all comes again":
+            await deliver_everything_again(scene)
         case _:
             raise AssertionError(f"no fault is called {fault}")
 
@@ -125,7 +128,7 @@ async def test_without_a_mistake_the_same_faults_leave_nothing_wrong():
         async with clients_of(scene):
             await _grown(scene)
             for fault, point in dict.fromkeys((one.fault, one.point) for one in MUTANTS.values()):
-                if point != HEARD_NOT_DONE:  # only its mistake comes there, between the two points of effects
+                if point != HEARD_NOT_DONE:  # only its mistake comes there, just after the other point
                     await _strike(scene, fault, point)
             await _grown(scene)
         verdict = await _judged(scene, 180.0)

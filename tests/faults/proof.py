@@ -90,7 +90,7 @@ async def look(scene: Scene) -> dict[str, Any]:
 
 
 async def _overdue(scene: Scene) -> list[str]:
-    """Deadlines of orders that passed and that no timer has acted on."""
+    """What a timer has not come to: deadlines of orders that passed, hours that wait to be credited."""
     connection = await scene.place.connect("orders")
     try:
         rows = await connection.fetch(
@@ -100,7 +100,16 @@ async def _overdue(scene: Scene) -> list[str]:
         )
     finally:
         await connection.close()
-    return [f"{row['next_due_for']} of order {row['order_id']} is overdue" for row in rows]
+    found = [f"{row['next_due_for']} of order {row['order_id']} is overdue" for row in rows]
+    connection = await scene.place.connect("volunteers")
+    try:
+        # One whose crediting lost a race; the timer credits it on fresh facts.
+        rows = await connection.fetch("SELECT claim_id FROM volunteers_read.claims WHERE state = 'CONFIRMED'")
+    finally:
+        await connection.close()
+    return found + [
+        f"the hours of claim {row['claim_id']} are confirmed, and neither credited nor held" for row in rows
+    ]
 
 
 async def _streams(scene: Scene) -> dict[str, int]:
