@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import nats.errors
@@ -209,11 +210,15 @@ class Consumer:
         subscriber = self._subscriber
         subscriber.running = False
         tasks, subscriber.tasks = list(subscriber.tasks), []
-        await end(tasks)
+        # Forgotten before anything is awaited: who is slow to end is cancelled again, here, and a subscription that
+        # was left would have the next start believe that its loop runs.
+        subscription, subscriber.subscription = subscriber.subscription, None
         try:
-            await subscriber.stop()
-        except nats.errors.Error:
-            subscriber.subscription = None
+            await end(tasks)
+        finally:
+            if subscription is not None:
+                with suppress(nats.errors.Error):
+                    await subscription.unsubscribe()
 
     async def _on_batch(self, messages: Sequence[Msg]) -> None:
         """FastStream's handler: hear what was fetched, then acknowledge the last."""
