@@ -7,13 +7,13 @@ import functools
 import json
 import os
 import signal
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import psutil
 from nats.aio.client import Client
 
 import eventstore.relay
@@ -28,7 +28,7 @@ from eventstore.model import Append
 from eventstore.timers import Timer
 
 Strike = Callable[[], None]
-GONE_SECONDS = 0.2
+GONE_SECONDS_MAX = 2.0
 
 
 class Countdown:
@@ -83,10 +83,12 @@ class Trap:
             file.unlink()
         except FileNotFoundError:
             return  # another process was first
-        os.kill(order.pid or os.getpid(), order.number)
+        victim = psutil.Process(order.pid or os.getpid())
+        children = victim.children(recursive=True)
+        victim.send_signal(order.number)
         if order.number == signal.SIGKILL:
             # PostgreSQL's children outlive it by a moment, and would still carry out what is sent next.
-            time.sleep(GONE_SECONDS)
+            psutil.wait_procs(children, GONE_SECONDS_MAX)
 
     def set_all(self, service: str) -> None:
         """Put the trap at every point of this process, which is about to become a service."""
