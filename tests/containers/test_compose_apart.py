@@ -45,6 +45,21 @@ def test_no_container_has_a_secret_of_anothers(lived, service):
     assert "Read-only file system" in refused.stderr + refused.stdout
 
 
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_writes_the_heads_of_its_own_log_and_only_reads_the_others(lived, service):
+    def tried(path: str) -> str:
+        words = ("exec", "-T", service, "sh", "-c", f"touch {path} && rm {path} && echo written")
+        done = lived.deployment.compose(*words, check=False)
+        return str(done.stdout + done.stderr)
+
+    assert "written" in tried(f"/state/{service}/mine")
+    for other in {*SERVICES} - {service}:
+        assert "Read-only file system" in tried(f"/state/{other}/mine")
+        head = lived.deployment.compose("exec", "-T", service, "head", "-1", f"/state/{other}/head").stdout
+        assert head.strip().endswith(f"/{other}")
+    assert "Read-only file system" in tried("/state/mine")
+
+
 def test_the_operator_gives_out_tokens_and_no_service_can(lived):
     who = str(lived.journey.resident.person_id)
     words = ("chaoyangli", "token", "--actor", who, "--role", "RESIDENT", "--json")

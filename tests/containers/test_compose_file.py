@@ -3,6 +3,7 @@
 import re
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -32,7 +33,14 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 
 def mounts(service: str) -> dict[str, str]:
     """Path in the container → volume."""
-    return {path: volume for volume, path, *_ in (mount.split(":") for mount in SERVICES[service]["volumes"])}
+    return {path: volume for volume, path, *_ in map(parts, SERVICES[service]["volumes"])}
+
+
+def parts(mount: str | dict[str, Any]) -> list[str]:
+    """A mount's volume, its path in the container, and whatever stands behind."""
+    return (
+        mount.split(":") if isinstance(mount, str) else [mount["source"], mount["target"], mount["volume"]["subpath"]]
+    )
 
 
 def test_these_services_and_no_others():
@@ -199,13 +207,25 @@ def test_what_must_last_lies_in_named_volumes():
     assert mounts("postgres")["/var/lib/postgresql"] == "postgres-data"
     assert "/data" in mounts("nats")
     for service in OURS:
-        assert mounts(service) == {"/secrets": f"secrets-{service}", "/state": "state", "/config": "config"}
+        own = f"/state/{service}"
+        assert mounts(service) == {
+            "/secrets": f"secrets-{service}",
+            "/state": "state",
+            own: "state",
+            "/config": "config",
+        }
+
+
+def test_a_service_writes_the_heads_of_its_own_log_alone():
+    for service in OURS:
+        modes = {path: rest for volume, path, *rest in map(parts, SERVICES[service]["volumes"]) if volume == "state"}
+        assert modes == {"/state": ["ro"], f"/state/{service}": [service]}
 
 
 def test_only_init_writes_secrets_and_only_who_needs_them_reads_them():
     for name, service in SERVICES.items():
         for mount in service["volumes"]:
-            volume, _, *mode = mount.split(":")
+            volume, _, *mode = parts(mount)
             by_hand = name == BY_HAND and volume.startswith("secrets")
             if volume.startswith(("secrets", "nats-config", "postgres-secret", "config")) and name != "init":
                 assert mode == ([] if by_hand else ["ro"]), f"{name}: {mount}"
