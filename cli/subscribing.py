@@ -1,9 +1,9 @@
-"""Give a subscriber from outside what they hear by, look at it, and take it away again."""
+"""Give a subscriber from outside what they hear by, look at it, change it, and take it away again."""
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -95,6 +95,88 @@ async def add(place: Place, name: str, patterns: Iterable[str], start: Mapping[s
     return Given(subscriber, expansion.withheld, seed, feed_key, place.community, logs, let_in)
 
 
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What a subscriber hears from now on. Their credentials are the same; what they bind to may have another name."""
+
+    subscriber: Subscriber
+    withheld: tuple[str, ...]
+    first: Mapping[str, int]
+    """Log, by name → the position that they go on from."""
+    told: bool
+    """Whether NATS knows it; see Given.let_in."""
+
+    def binds(self) -> dict[str, Any]:
+        """What replaces the same fields of the credentials that they hold."""
+        durable = outsiders.durable_name(self.subscriber.name)
+        consumers = [{"stream": streams.stream_name(log), "durable": durable} for log in self.first]
+        return {"events": list(self.subscriber.events), "nats_consumers": consumers}
+
+
+async def change(place: Place, name: str, patterns: Sequence[str], start: Mapping[str, Start]) -> Changed:
+    """Give a subscriber other events (none named: the same), or another place; begun and cut short, run it again.
+
+    On a log of which `start` says nothing they go on where they are. Where they are nowhere, as on a log of which they
+    heard nothing, or on its new stream after a loss, it has to say from where.
+
+    Raises CannotBeGiven, CannotSubscribe, SubscribersError.
+    """
+    registry = subscribers_of(place.secrets_dir)
+    subscriber = registry.read(name)
+    if subscriber is None:
+        raise CannotSubscribe(f"there is no subscriber {name}: see `chaoyangli subscribers list`")
+    expansion = expand(patterns or subscriber.events)
+    changed = subscriber.model_copy(update={"events": expansion.events})
+    at = await durables(place, changed)
+    asked = {service: begin for service, begin in _starts(changed, start, None).items() if _says(start, service)}
+    if lost := [service for service in at if at[service] is None and service not in asked]:
+        where = " and ".join(f"--from {service}=…" for service in lost)
+        raise CannotSubscribe(f"{name} has no place on {', '.join(map(place.log_name, lost))}: say {where}, or `now`")
+    first = {service: await _first(place, service, begin) for service, begin in asked.items()}
+    registry.write(changed)
+    told = reload(place)
+    client = await nats.connect(**place.nats_arguments("admin"))
+    try:
+        dropped = [service for service in services_of(subscriber) if service not in at]
+        for service in [*dropped, *first]:
+            await _until(partial(_forgotten, place, client, service, name), f"{service} keeps {name}")
+        for service, known in at.items():
+            await _place_durable(place, client, changed, service, None if service in first else known, first)
+    finally:
+        await client.close()
+    goes_on = {service: first.get(service) or int((at[service] or {})["acknowledged"]) + 1 for service in at}
+    logs = {place.log_name(service): position for service, position in goes_on.items()}
+    return Changed(changed, expansion.withheld, logs, told)
+
+
+def _says(start: Mapping[str, Start], service: str) -> bool:
+    return EVERYWHERE in start or service in start
+
+
+async def _place_durable(
+    place: Place,
+    client: Client,
+    subscriber: Subscriber,
+    service: str,
+    known: Mapping[str, Any] | None,
+    first: Mapping[str, int],
+) -> None:
+    """Make a durable, or have one that is there give other events and stay where it is."""
+    js, log = streams.context(client), place.log_name(service)
+    config = outsiders.durable_config(
+        place.community, log, subscriber.name, subscriber.types(service), first.get(service, 1)
+    )
+    if known is not None:
+        # Where a durable began cannot be changed, and must be said again as it was.
+        there = (await js.consumer_info(streams.stream_name(log), outsiders.durable_name(subscriber.name))).config
+        config = replace(there, filter_subjects=config.filter_subjects, filter_subject=None)
+    try:
+        await js.add_consumer(streams.stream_name(log), config)
+    except APIError as error:
+        why = "its stream is not there yet: let the services run once" if isinstance(error, NotFoundError) else error
+        raise CannotSubscribe(f"no place for {subscriber.name} on the log {log}: {why}") from None
+
+
 async def remove(place: Place, name: str) -> bool:
     """Take a subscriber away: their credentials first, then their durables. Whether NATS has been told.
 
@@ -155,11 +237,11 @@ def reload(place: Place) -> bool:
     return accounts.reload()
 
 
-def _starts(subscriber: Subscriber, start: Mapping[str, Start]) -> dict[str, Start]:
+def _starts(subscriber: Subscriber, start: Mapping[str, Start], otherwise: Start = 1) -> dict[str, Start]:
     services = services_of(subscriber)
     if strange := sorted(set(start) - {EVERYWHERE, *services}):
         raise CannotSubscribe(f"--from names {', '.join(strange)}, of which no event was asked for")
-    everywhere = start.get(EVERYWHERE, 1)
+    everywhere = start.get(EVERYWHERE, otherwise)
     unnamed = [service for service in services if service not in start]
     if isinstance(everywhere, int) and everywhere > 1 and len(unnamed) > 1:
         raise CannotSubscribe(f"a position is one log's: say --from {unnamed[0]}={everywhere}")

@@ -101,7 +101,8 @@ def show(name: Name, data: Data = None, as_json: Json = False) -> None:
     out.print(f"{name}, since {local(subscriber.added_at)}", markup=False)
     for service, at in places.items():
         if at is None:
-            out.print(f"{service:<11} {durable_name(name)} is not there: remove the subscriber and add them again")
+            step = f"chaoyangli subscribers change {name} --from {service}=…"
+            out.print(f"{service:<11} {durable_name(name)} is not there: {step}", markup=False)
             continue
         out.print(
             f"{service:<11} acknowledged to {at['acknowledged']}, {at['waiting']} waiting,"
@@ -110,6 +111,39 @@ def show(name: Name, data: Data = None, as_json: Json = False) -> None:
         )
     for event in subscriber.events:
         out.print(f"  {event}", markup=False)
+
+
+@subscribers_app.command("change")
+def change(
+    name: Name,
+    events: Annotated[
+        list[str] | None, typer.Option("--events", help="What they hear from now on; as before when missing.")
+    ] = None,
+    begin: Annotated[
+        list[str] | None,
+        typer.Option("--from", help="As for `add`; where they are when missing. Needed on a log that is new to them."),
+    ] = None,
+    data: Data = None,
+) -> None:
+    """Let a subscriber hear other events, or from elsewhere. Their credentials hold.
+
+    Prints what takes the place of the same fields in the credentials that they hold: after a loss that was accepted,
+    a log has another stream.
+    """
+    patterns = [part for text in events or [] for part in text.split(",") if part]
+    start = _starts(begin or [])
+    try:
+        with located(data) as place:
+            changed = asyncio.run(subscribing.change(place, name, patterns, start))
+    except SubscribersError as error:
+        raise typer.BadParameter(str(error)) from None
+    typer.echo(json.dumps(changed.binds(), ensure_ascii=False, indent=1))
+    for log, position in changed.first.items():
+        err.print(f"{log:<11} from position {position} on", markup=False)
+    if changed.withheld:
+        err.print(f"internal, and so not given out: {', '.join(changed.withheld)}", markup=False)
+    if not changed.told:
+        _tell_how_nats_is_told()
 
 
 @subscribers_app.command("remove")

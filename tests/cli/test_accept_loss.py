@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import signal
 from uuid import UUID
 
 import asyncpg
@@ -28,7 +29,9 @@ from tests.cli.losses import (
     up,
 )
 from tests.cli.program import running, say
+from tests.cli.test_subscribers import first_event
 from tests.support.servers import temporary_directory
+from tests.support.waiting import eventually_blocking
 
 pytestmark = pytest.mark.timeout(300)
 OK, CHECK_FAILED, USAGE, NO_ANSWER = 0, 1, 2, 4
@@ -116,6 +119,40 @@ def told_by(url, losses, service, first):
     assert httpx.get(f"{url}/1/tile/0/000.p/{first % 256}").status_code == (404 if first < 256 else 200)
     for nothing in ("/2/checkpoint", "/0/checkpoint", "/9/tile/0/000", "/1/tile/entries/000"):
         assert httpx.get(url + nothing).status_code == 404, nothing
+
+
+def test_a_subscriber_from_before_a_loss_hears_of_it_and_goes_on_with_the_same_key(losses):
+    data, file = copy(losses.place / "whole", losses.place / "subscribed"), losses.place / "city.json"
+    here = ("--data", data)
+    with up(data):
+        events = "volunteers.LossAccepted,volunteers.PolicyAdopted"
+        assert say("subscribers", "add", "city", "--events", events, "--from", "now", "--to", file, *here).code == OK
+    shutil.rmtree(data / "postgres")
+    shutil.rmtree(data / "nats")
+    copy(losses.place / "old", data / "postgres")
+    recovered = say("recover", *ALL, *BY, *here, "--json")
+    assert recovered.code == OK, recovered
+    first, _ = recovered.document["services"]["volunteers"]["lost"]
+    with running("up", *here, "--json") as program:
+        url = json.loads(program.line())["nats"]
+        assert say("subscribers", "show", "city", *here, "--json").document["logs"] == {"volunteers": None}
+        nowhere = say("subscribers", "change", "city", *here)
+        assert (nowhere.code, "no place on volunteers/2: say --from volunteers=" in nowhere.err) == (CHECK_FAILED, True)
+
+        def changed():
+            """Once the relay has made the new stream."""
+            said = say("subscribers", "change", "city", "--from", f"volunteers={first}", *here)
+            return said if said.code == OK else None
+
+        binds = json.loads(eventually_blocking(changed, 60, every=0.5, what="the subscriber has a place").out)
+        assert binds["nats_consumers"] == [{"stream": "VOLUNTEERS_2", "durable": "city-subscriber"}]
+        event = asyncio.run(first_event(url, json.loads(file.read_text()) | binds))
+        assert (event["type"], event["position"], event["source"]) == (
+            "LossAccepted",
+            first,
+            "/chaoyangli/volunteers/2",
+        )
+        assert program.end(signal.SIGTERM) == OK
 
 
 def test_each_origin_has_a_policy_and_a_bundle_says_which_it_is_of(losses, given_up, tmp_path):

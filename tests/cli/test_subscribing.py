@@ -92,7 +92,7 @@ async def community(database):
 
 
 @contextlib.asynccontextmanager
-async def as_subscriber(server: TestNats, given: subscribing.Given):
+async def as_subscriber(server: TestNats, given: "subscribing.Given | Kept"):
     """Their own client, with nothing but their credentials: a function that fetches and acknowledges."""
     who = given.credentials()
     client = await nats.connect(
@@ -215,6 +215,59 @@ async def may_enter(server: TestNats, seed: str) -> bool:
 
 async def ignored(error: Exception) -> None:
     del error
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Credentials as a subscriber holds them after they were told of a change."""
+
+    given: subscribing.Given
+    changed: subscribing.Changed
+
+    def credentials(self):
+        return self.given.credentials() | self.changed.binds()
+
+
+async def test_a_subscriber_is_given_other_events_and_goes_on_where_they_were_with_the_same_key(community):
+    await community.say("x", "d", "x", "d")
+    given = await subscribing.add(community.place, "city", ["orders.OfferExpired"], ALL)
+    async with as_subscriber(community.server, given) as heard:
+        assert await heard(1) == [(1, "OfferExpired")]
+    both = ["orders.OfferExpired", "orders.OfferDeclined"]
+    changed = await subscribing.change(community.place, "city", both, {})
+    assert (changed.subscriber.events, dict(changed.first), changed.told) == (tuple(sorted(both)), {"orders": 2}, True)
+    assert changed.subscriber.nkey == given.subscriber.nkey
+    async with as_subscriber(community.server, Kept(given, changed)) as heard:
+        assert await heard(2) == [(2, "OfferDeclined"), (3, "OfferExpired")]
+    assert subscribers_of(community.place.secrets_dir).read("city") == changed.subscriber
+
+
+async def test_a_subscriber_is_put_elsewhere_with_the_same_key(community):
+    await community.say("x", "x", "x")
+    given = await subscribing.add(community.place, "city", ["orders.OfferExpired"], ALL)
+    async with as_subscriber(community.server, given) as heard:
+        assert len(await heard(3)) == 3
+    changed = await subscribing.change(community.place, "city", [], {"orders": 2})
+    assert (changed.subscriber, dict(changed.first)) == (given.subscriber, {"orders": 2})
+    async with as_subscriber(community.server, Kept(given, changed)) as heard:
+        assert await heard(2) == [(2, "OfferExpired"), (3, "OfferExpired")]
+
+
+async def test_a_change_without_a_place_to_begin_at_is_refused_and_changes_nothing(community):
+    await community.say("x")
+    given = await subscribing.add(community.place, "city", ["orders.OfferExpired"], ALL)
+    for name, events, start, why in (
+        ("county", [], {}, "no subscriber county"),
+        ("city", ["orders.OfferExpired", "ledger.*"], {}, "no place on ledger: say --from ledger="),
+        ("city", [], {"ledger": 1}, "of which no event was asked for"),
+    ):
+        with pytest.raises(CannotSubscribe, match=why):
+            await subscribing.change(community.place, name, events, start)
+    with pytest.raises(CannotBeGiven):
+        await subscribing.change(community.place, "city", ["orders.DisputeRaised"], {})
+    assert subscribers_of(community.place.secrets_dir).read_all() == [given.subscriber]
+    async with as_subscriber(community.server, given) as heard:
+        assert await heard(1) == [(1, "OfferExpired")]
 
 
 async def test_after_nats_was_wiped_a_subscriber_goes_on_where_they_were(community):
