@@ -16,6 +16,7 @@ from cli.client import Actor, Client
 from cli.commands.options import Data, Json
 from cli.directory import StackError, leave_days, made_for
 from cli.embedded import EmbeddedError, write_private
+from cli.embedded.nats import give_the_store_to_our_account
 from cli.entry import healthcheck
 from cli.nats_users import container_config, nats_accounts
 from cli.output import err, out, print_json
@@ -204,7 +205,7 @@ def init(
         Path | None, typer.Option(help="Copy the superuser's password here, for PostgreSQL's own user.")
     ] = None,
     owner: Annotated[str | None, typer.Option(help="UID:GID that the files shall belong to.")] = None,
-    nats_data: Annotated[Path | None, typer.Option(help="NATS's directory, which shall belong to --owner too.")] = None,
+    nats_data: Annotated[Path | None, typer.Option(help="NATS's directory, which shall belong to --owner.")] = None,
     proxy_data: Annotated[Path | None, typer.Option(help="The proxy's directory, likewise.")] = None,
     postgres_owner: Annotated[
         str | None, typer.Option(help="UID:GID of PostgreSQL's user, who alone shall read the copied password.")
@@ -235,6 +236,8 @@ def init(
     for home in homes:
         home.mkdir(parents=True, exist_ok=True)
         home.chmod(0o700)
+    if nats_data is not None:
+        give_the_store_to_our_account(nats_data)
     if owner is not None:
         _give(owner, secrets, state, *homes, *(path for path in (nats_data, proxy_data) if path is not None))
     if handed is not None:

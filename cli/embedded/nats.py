@@ -54,6 +54,16 @@ def server_config(accounts: dict[str, Any] | None, store_dir: str) -> dict[str, 
     return config if accounts is None else {**config, "accounts": accounts}
 
 
+def give_the_store_to_our_account(directory: Path) -> None:
+    """Streams from before there were accounts, in the store of a server that does not run, become our account's.
+
+    They would else lie idle beside what relays fill anew, and the server would say that it cannot recover them.
+    """
+    store = directory / "jetstream"
+    if (store / _NO_ACCOUNT).exists() and not (store / ACCOUNT).exists():
+        (store / _NO_ACCOUNT).rename(store / ACCOUNT)
+
+
 class NatsServer(Server):
     """nats-server with JetStream on `directory`, every write synced; a monitor port beside the client port."""
 
@@ -107,13 +117,7 @@ class NatsServer(Server):
                 raise DataDirectoryError(f"NATS already runs on {self.directory} (process {pid}): stop it first")
 
         if self.accounts is not None:
-            self._give_the_store_to_our_account()
-
-    def _give_the_store_to_our_account(self) -> None:
-        """What is there from before there were accounts would else lie idle beside what relays fill anew."""
-        store = self.directory / "jetstream"
-        if (store / _NO_ACCOUNT).exists() and not (store / ACCOUNT).exists():
-            (store / _NO_ACCOUNT).rename(store / ACCOUNT)
+            give_the_store_to_our_account(self.directory)
 
     def command(self) -> Sequence[str]:
         config: dict[str, Any] = {

@@ -32,6 +32,16 @@ def test_init_carries_over_a_deployment_whose_services_shared_one_directory(plac
             assert (place / "handed" / service / name).read_bytes() == before[name]
 
 
+def test_init_gives_streams_of_before_there_were_accounts_to_ours(place: Path) -> None:
+    before, now = (place / "data" / "jetstream" / account / "streams" / "ORDERS" for account in ("$G", "CHAOYANGLI"))
+    before.mkdir(parents=True)
+    for _ in range(2):
+        words = ("--secrets", place / "secrets", "--state", place / "state", "--nats-data", place / "data")
+        assert say("init", *words).code == 0
+        assert now.is_dir()
+        assert not before.exists()
+
+
 def test_what_a_command_changes_reaches_its_reader_when_the_command_ends(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

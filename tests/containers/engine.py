@@ -55,8 +55,8 @@ def free_ports_in_a_row(count: int) -> int:
 class Deployment:
     """docker-compose.yml under its own project name, image tag and ports, with a clock that the test directs."""
 
-    def __init__(self, directory: Path) -> None:
-        self.project = f"chaoyangli-test-{os.getpid()}"
+    def __init__(self, directory: Path, name: str = "test") -> None:
+        self.project = f"chaoyangli-{name}-{os.getpid()}"
         self.image = f"chaoyangli:{self.project}"
         self._clock_file = directory / "clock" / "clock.json"
         self._clock_file.parent.mkdir()
@@ -72,6 +72,8 @@ class Deployment:
             "COMPOSE_FILE": os.pathsep.join(map(str, (COMPOSE_FILE, DIRECTED_CLOCK))),
             "CHAOYANGLI_VERSION": self.project,
             "CHAOYANGLI_CLOCK_DIR": str(self._clock_file.parent),
+            # Whoever hears by webhook here is on this machine.
+            "CHAOYANGLI_WEBHOOK_PRIVATE": "allowed",
             **{f"{name.upper()}_PORT": str(port) for name, port in ports.items()},
         }
 
@@ -103,14 +105,18 @@ class Deployment:
         """Make the image, which else the first `up` does."""
         self.compose("build", "init")
 
-    def up(self) -> float:
+    def up(self, *services: str, replicas: int = 1) -> float:
         """What an operator does: `docker compose up -d --wait`. How many seconds it took."""
         began = time.monotonic()
-        done = self.compose("up", "-d", "--wait", check=False)
+        scale = [word for name in SERVICES for word in ("--scale", f"{name}={replicas}")] if replicas > 1 else []
+        done = self.compose("up", "-d", "--wait", *scale, *services, check=False)
         if done.returncode != 0:
             logs = self.compose("logs", "--no-color", "--tail", "30", check=False).stdout
             raise AssertionError(f"up --wait: {done.returncode}\n{done.stderr[-3000:]}\n{logs}")
-        return time.monotonic() - began
+        seconds = time.monotonic() - began
+        if not services:
+            self.urls = self.replica_urls()[0]
+        return seconds
 
     def cli(self, *words: str) -> Any:
         """`chaoyangli … --json` as the operator; what it printed."""
@@ -118,12 +124,30 @@ class Deployment:
 
     def operate(self, *words: str) -> str:
         """A command in the operator's container, which is made for it and ends with it; what it printed."""
-        return self.compose("run", "--rm", "-T", "operator", *words).stdout
+        return self.operated(*words).stdout
+
+    def operated(self, *words: str, media: Path | None = None, code: int = 0) -> "subprocess.CompletedProcess[str]":
+        """The same, with a directory of the host at /media and another exit code to come; all that came of it."""
+        mount = () if media is None else ("-v", f"{media}:/media")
+        done = self.compose("run", "--rm", "-T", *mount, "operator", *words, check=False)
+        if done.returncode != code:
+            raise AssertionError(f"{' '.join(words)}: {done.returncode}\n{done.stdout}{done.stderr}")
+        return done
 
     @cached_property
     def issuer_key(self) -> OKPKey:
         """The key that signs tokens, as the operator reads it."""
-        return OKPKey.import_key(json.loads(self.read("/secrets/issuer.signing_key")))
+        return self.key_of(self.read("/secrets/issuer.signing_key"))
+
+    @staticmethod
+    def key_of(text: str) -> OKPKey:
+        """A key from what its file says."""
+        return OKPKey.import_key(json.loads(text))
+
+    def read_volume(self, volume: str, path: str, image: str) -> str:
+        """A file of one of this deployment's volumes."""
+        mount = ["--volume", f"{self.project}_{volume}:/volume:ro", "--user=0:0", "--network=none"]
+        return self._docker("run", "--rm", *mount, image, "cat", f"/volume/{path}")
 
     def read(self, path: str) -> str:
         """A file of the secrets' volume, as the operator would read it."""
@@ -155,8 +179,7 @@ class Deployment:
             first = free_ports_in_a_row(replicas)
             span = f"{first}-{first + replicas - 1}" if replicas > 1 else str(first)
             self.environment[f"{service.upper()}_PORT"] = span
-        self.compose("up", "-d", "--wait", *(word for name in SERVICES for word in ("--scale", f"{name}={replicas}")))
-        self.urls = self.replica_urls()[0]
+        self.up(replicas=replicas)
 
     def replica_urls(self) -> list[dict[str, str]]:
         """Of each replica: service → where it answers. The engine keeps any of their numbers when there are fewer."""
@@ -166,6 +189,29 @@ class Deployment:
             found[one["Service"]] += [f"http://127.0.0.1:{port['PublishedPort']}" for port in one["Publishers"]]
         replicas = min(map(len, found.values()))
         return [{service: urls[number] for service, urls in found.items()} for number in range(replicas)]
+
+    def answering_at(self, url: str) -> str:
+        """The container whose published port this is."""
+        port = int(url.rpartition(":")[2])
+        for line in self.compose("ps", "--format", "json", *SERVICES).stdout.splitlines():
+            one = json.loads(line)
+            if port in {each["PublishedPort"] for each in one["Publishers"]}:
+                return str(one["ID"])
+        raise AssertionError(f"nobody answers at {url}")
+
+    def kill_for_good(self, container: str) -> None:
+        """SIGKILL as the operator sends it: the engine does not start it again."""
+        self._docker("kill", container)
+
+    @property
+    def gateway(self) -> str:
+        """This machine, as the containers see it that see anything outside."""
+        (network,) = json.loads(self._docker("network", "inspect", f"{self.project}_outside"))
+        return str(network["IPAM"]["Config"][0]["Gateway"])
+
+    def lose_everything(self) -> None:
+        """Containers, networks and every volume; the image stays."""
+        self.compose("--profile", "*", "down", "--volumes", "--timeout", "20")
 
     def starts(self) -> dict[str, tuple[str, str]]:
         """Service → (container, when it was started), of everything that runs long."""
@@ -200,7 +246,11 @@ class Deployment:
     def remove(self) -> None:
         """Containers, networks, volumes and the image of this deployment; nothing of anybody else's."""
         self.compose("--profile", "*", "down", "--volumes", "--remove-orphans", "--timeout", "20", check=False)
-        self._docker("image", "rm", "--force", self.image)
+        self.remove_image(self.image)
+
+    def remove_image(self, name: str) -> None:
+        """Take an image away, if it is there."""
+        subprocess.run(["docker", "image", "rm", "--force", name], capture_output=True, check=False, timeout=UP_SECONDS)
 
     def _docker(self, *words: str) -> str:
         done = subprocess.run(["docker", *words], capture_output=True, text=True, check=False, timeout=UP_SECONDS)
@@ -210,9 +260,9 @@ class Deployment:
 
 
 @contextlib.contextmanager
-def deployed(directory: Path) -> Iterator[Deployment]:
+def deployed(directory: Path, name: str = "test") -> Iterator[Deployment]:
     """A deployment from nothing, removed afterwards whatever happens."""
-    deployment = Deployment(directory)
+    deployment = Deployment(directory, name)
     try:
         yield deployment
     finally:

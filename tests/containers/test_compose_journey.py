@@ -1,6 +1,5 @@
 """`docker compose up -d --wait` from nothing, and the journey in what it started."""
 
-import asyncio
 import ssl
 
 import httpx
@@ -8,9 +7,8 @@ import pytest
 
 from servicekit.handing import MIGRATOR
 from tests.containers.engine import SERVICES
-from tests.containers.lived import ClientInContainers, Lived
-from tests.journeys.steps import WINDOW_END
-from tests.support.waiting import eventually, eventually_blocking
+from tests.containers.lived import has_all
+from tests.support.waiting import eventually_blocking
 
 pytestmark = [pytest.mark.container, pytest.mark.timeout(1800)]
 
@@ -45,10 +43,10 @@ def test_the_whole_stack_fits(lived):
 
 def test_a_second_up_changes_nothing(lived):
     before = lived.deployment.starts()
-    positions = _at_rest(lived)
+    positions = lived.at_rest()
     lived.deployment.up()
     assert lived.deployment.starts() == before
-    assert _has_all(_at_rest(lived), positions)
+    assert has_all(lived.at_rest(), positions)
     for one_shot in ("init", "migrate"):
         state = lived.deployment.state(one_shot)
         assert (state["Status"], state["ExitCode"]) == ("exited", 0)
@@ -58,7 +56,7 @@ def test_a_second_up_changes_nothing(lived):
 def test_what_is_killed_comes_back_and_nothing_is_lost(lived, service):
     deployment = lived.deployment
     before = deployment.state(service)
-    positions = _at_rest(lived)
+    positions = lived.at_rest()
     deployment.kill(service)
     eventually_blocking(
         lambda: deployment.state(service)["StartedAt"] != before["StartedAt"] and deployment.state(service)["Running"],
@@ -67,60 +65,10 @@ def test_what_is_killed_comes_back_and_nothing_is_lost(lived, service):
         what=f"{service} started again by the engine",
     )
     eventually_blocking(
-        lambda: _has_all(_positions(lived), positions), 90, every=0.5, what="all services with all they had"
+        lambda: has_all(lived.positions(), positions), 90, every=0.5, what="all services with all they had"
     )
-    with asyncio.Runner() as runner:
-        runner.run(_another_order(lived))
+    lived.orders()
     assert deployment.cli("verify")["ok"]
-
-
-async def _another_order(lived: Lived) -> None:
-    """Commands are taken, and events reach the other services, as before."""
-    journey = lived.journey
-    async with ClientInContainers(lived.deployment) as client:
-        body = {
-            "item_code": "haircut",
-            "window_start": WINDOW_END.replace(day=20).isoformat(),
-            "window_end": WINDOW_END.replace(day=20, hour=WINDOW_END.hour + 2).isoformat(),
-        }
-        placed = await client.command("orders", "/v1/orders", body, actor=journey.resident)
-        path = f"/v1/inbox/{journey.resident.person_id}"
-
-        async def told() -> bool:
-            notices = (await client.query("notify", path, actor=journey.resident))["notices"]
-            return placed.body["order_no"] in {notice["order_no"] for notice in notices}
-
-        await eventually(told, 60, every=0.2, what="the notice of the new order")
-        reason = {"reason_code": "changed_mind"}
-        await client.command("orders", f"/v1/orders/{placed.body['order_id']}/cancel", reason, actor=journey.resident)
-
-
-def _at_rest(lived: Lived) -> dict[str, int]:
-    found = eventually_blocking(lambda: _positions(lived), 60, every=0.5, what="all services at rest")
-    assert found is not None
-    return found
-
-
-def _has_all(now: dict[str, int] | None, before: dict[str, int]) -> bool:
-    """Whether no log is shorter than before; it may have grown by what a service does by itself."""
-    return now is not None and all(now[service] >= size for service, size in before.items())
-
-
-def _positions(lived: Lived) -> dict[str, int] | None:
-    """Service → size of its log, once all answer and have heard each other out; None until then."""
-    sizes: dict[str, int] = {}
-    heard: list[tuple[str, int]] = []
-    for service, url in lived.deployment.urls.items():
-        try:
-            ready = httpx.get(f"{url}/readyz", timeout=10)
-        except httpx.TransportError:
-            return None
-        if ready.status_code != httpx.codes.OK:
-            return None
-        positions = ready.json()["positions"]
-        sizes[service] = positions.pop(service)
-        heard += positions.items()
-    return sizes if all(sizes[source] == position for source, position in heard) else None
 
 
 def test_a_witness_of_the_same_image_cosigns_every_log_once_it_is_named(lived, tmp_path):
@@ -196,71 +144,14 @@ def test_the_proxy_serves_by_https_what_is_for_people_outside(lived):
 def test_a_deployment_whose_services_shared_one_volume_is_carried_over(lived):
     """As it was left by a release before: every secret in `secrets`, and no volume of any service's own."""
     deployment = lived.deployment
-    before, sums = _at_rest(lived), deployment.operate("sh", "-c", "sha256sum /secrets/*")
+    before, sums = lived.at_rest(), deployment.operate("sh", "-c", "sha256sum /secrets/*")
     deployment.compose("down")
     deployment.remove_volumes(f"secrets-{reader}" for reader in (*SERVICES, MIGRATOR))
     deployment.up()
     assert deployment.operate("sh", "-c", "sha256sum /secrets/*") == sums
-    assert _has_all(_at_rest(lived), before)
+    assert has_all(lived.at_rest(), before)
     assert deployment.cli("verify")["ok"]
-    with asyncio.Runner() as runner:
-        runner.run(_another_order(lived))
-
-
-def test_two_replicas_of_every_service_do_everything_once(lived):
-    deployment = lived.deployment
-    before = _at_rest(lived)
-    deployment.scale(2)
-    replicas = deployment.replica_urls()
-    assert len(replicas) == 2
-    for url in (url for urls in replicas for url in urls.values()):
-        assert httpx.get(f"{url}/readyz", timeout=10).status_code == httpx.codes.OK
-    with asyncio.Runner() as runner:
-        orders = runner.run(_the_same_orders_by_both(lived, replicas))
-    eventually_blocking(lambda: _positions(lived), 60, every=0.5, what="all services at rest")
-    assert len(set(orders)) == 10
-    told = deployment.cli("verify")
-    assert told["ok"]
-    assert told["services"]["orders"]["stream_identical"]
-    assert (_positions(lived) or {})["orders"] >= before["orders"] + 10
-    with asyncio.Runner() as runner:
-        told_of = runner.run(_notices(lived))
-    assert {number for number, _ in told_of} >= set(orders)
-    assert len(told_of) == len(set(told_of)), "nobody is told anything twice"
-    deployment.scale(1)
-
-
-async def _notices(lived: Lived) -> list[tuple[str, str]]:
-    """Order's number and template of each of the resident's notices."""
-    async with ClientInContainers(lived.deployment) as client:
-        who = lived.journey.resident
-        answer = await client.query("notify", f"/v1/inbox/{who.person_id}?limit=200", actor=who)
-    return [(notice["order_no"], notice["template"]) for notice in answer["notices"] if notice["order_no"]]
-
-
-async def _the_same_orders_by_both(lived: Lived, replicas: list[dict[str, str]]) -> list[str]:
-    """Each of ten orders is sent to both replicas at once, under one key: their numbers."""
-    journey, numbers = lived.journey, []
-    async with ClientInContainers(lived.deployment) as first, ClientInContainers(lived.deployment) as second:
-        first.urls, second.urls = replicas
-        for count in range(10):
-            day = WINDOW_END.replace(day=21 + count % 5)
-            body = {
-                "item_code": "haircut",
-                "window_start": day.isoformat(),
-                "window_end": day.replace(hour=day.hour + 2).isoformat(),
-            }
-            answers = await asyncio.gather(
-                *(
-                    client.command("orders", "/v1/orders", body, actor=journey.resident, key=f"two-replicas-{count}")
-                    for client in (first, second)
-                )
-            )
-            assert answers[0].body == answers[1].body
-            numbers.append(str(answers[0].body["order_no"]))
-            reason, path = {"reason_code": "changed_mind"}, f"/v1/orders/{answers[0].body['order_id']}/cancel"
-            await second.command("orders", path, reason, actor=journey.resident)
-    return numbers
+    lived.orders()
 
 
 def test_services_stop_in_order(lived):
