@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from tests.containers.engine import deployed, missing
+from tests.containers.servers import nats_in_a_container, postgres_in_a_container
 
 pytest.register_assert_rewrite("tests.journeys.steps")
 
@@ -14,6 +15,20 @@ def container_engine():
     """Skips, saying why, where no engine answers."""
     if why := missing():
         pytest.skip(why)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(container_engine):
+    """Instead of the one from its wheel, for every test here."""
+    with postgres_in_a_container() as server:
+        yield server
+
+
+@pytest.fixture
+def nats_server(container_engine):
+    """Instead of the one from its wheel: kill(), start(), restart(), wipe(), copy_store(), put_back()."""
+    with nats_in_a_container() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """Real PostgreSQL and NATS for tests, with what a fault test does to them."""
 
+import abc
 import asyncio
 import contextlib
 import secrets
@@ -40,13 +41,15 @@ class Database:
         return f"{scheme}://{quote(user)}:{quote(password, safe='')}@{self.host}:{self.port}/{self.name}"
 
 
-class TestPostgres(PostgresServer):
-    """A PostgreSQL of the tests' own. kill(), restart() and start() work; fsync is off: no test pulls the plug."""
+class Databases(abc.ABC):
+    """What tests ask of a PostgreSQL, wherever it runs, as its superuser `postgres`."""
 
-    __test__ = False
+    port: int
 
-    def __init__(self, directory: Path) -> None:
-        super().__init__(directory / "postgres", directory / "postgres.password", max_connections=200, durable=False)
+    @property
+    @abc.abstractmethod
+    def password(self) -> str:
+        """The superuser's."""
 
     def create_database(self, template: str = "template1") -> Database:
         """A new database, a copy of `template` (to which nobody may be connected)."""
@@ -66,7 +69,7 @@ class TestPostgres(PostgresServer):
         """Run SQL as superuser from a test without an event loop."""
 
         async def execute() -> None:
-            connection = await asyncpg.connect(self.dsn(database))
+            connection = await asyncpg.connect(self.database(database).dsn)
             try:
                 await connection.execute(sql)
             finally:
@@ -76,13 +79,29 @@ class TestPostgres(PostgresServer):
             runner.run(execute())
 
 
-class TestNats(NatsServer):
-    """A NATS of the tests' own, with the faults that its store can have."""
+class TestPostgres(PostgresServer, Databases):
+    """A PostgreSQL of the tests' own. kill(), restart() and start() work; fsync is off: no test pulls the plug."""
 
     __test__ = False
 
-    def __init__(self, directory: Path, accounts: Callable[[], dict[str, Any]] | None = None) -> None:
-        super().__init__(directory / "nats", accounts=accounts)
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory / "postgres", directory / "postgres.password", max_connections=200, durable=False)
+
+
+class StoreFaults(abc.ABC):
+    """The faults that the store of a NATS can have, wherever it runs."""
+
+    directory: Path
+    """The store, which nothing else has open while the server is down."""
+
+    @abc.abstractmethod
+    def kill(self) -> None: ...
+
+    @abc.abstractmethod
+    def stop(self) -> None: ...
+
+    @abc.abstractmethod
+    def start(self) -> None: ...
 
     def wipe(self) -> None:
         """Kill it, lose the store, start again empty on the same port."""
@@ -104,6 +123,15 @@ class TestNats(NatsServer):
         shutil.rmtree(self.directory)
         shutil.copytree(copy, self.directory)
         self.start()
+
+
+class TestNats(NatsServer, StoreFaults):
+    """A NATS of the tests' own, with the faults that its store can have."""
+
+    __test__ = False
+
+    def __init__(self, directory: Path, accounts: Callable[[], dict[str, Any]] | None = None) -> None:
+        super().__init__(directory / "nats", accounts=accounts)
 
 
 @contextlib.contextmanager
