@@ -203,11 +203,11 @@ async def test_what_the_tail_shows_to_have_been_acted_upon_counts_as_heard(datab
         tail = await checked(connection, volunteers, await base_of(connection, "volunteers"), bodies, signed)
         async with connection.transaction():
             await put_back(connection, tail)
-            assert await move_heard(connection, tail, ["orders", "ledger"]) == {"orders": 6}
+            assert await move_heard(connection, tail.config, tail.events, ["orders", "ledger"]) == {"orders": 6}
         assert await connection.fetchval("SELECT position FROM volunteers.heard WHERE source = 'orders'") == 6
         async with connection.transaction():
-            assert await move_heard(connection, tail, ["orders"]) == {}
+            assert await move_heard(connection, tail.config, tail.events, ["orders"]) == {}
         with pytest.raises(TailRefused, match=r"2 of its missing events .* recover all services at once"):
             async with connection.transaction():
-                await move_heard(connection, tail, ["volunteers", "ledger"])
+                await move_heard(connection, tail.config, tail.events, ["volunteers", "ledger"])
     await asyncio.to_thread(postgres_server.drop_database, old.name)
