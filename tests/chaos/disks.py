@@ -33,8 +33,10 @@ class SmallDisk:
         """Leave no room: every write that needs another page fails with ENOSPC."""
         for tries in count(1):
             room = os.statvfs(self.directory)
+            # A size of nothing is no limit, and cannot be taken back: an empty disk keeps one page.
+            used = max(1, room.f_blocks - room.f_bfree) * room.f_frsize
             try:
-                self._resize((room.f_blocks - room.f_bfree) * room.f_frsize)
+                self._resize(used)
             except NoDisks:
                 # Something was written between the two: a disk does not become smaller than what lies on it.
                 if tries == FILL_TRIES_MAX:
