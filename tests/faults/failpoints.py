@@ -83,9 +83,12 @@ class Trap:
             file.unlink()
         except FileNotFoundError:
             return  # another process was first
-        victim = psutil.Process(order.pid or os.getpid())
-        children = victim.children(recursive=True)
-        victim.send_signal(order.number)
+        try:
+            victim = psutil.Process(order.pid or os.getpid())
+            children = victim.children(recursive=True)
+            victim.send_signal(order.number)
+        except psutil.NoSuchProcess:
+            return  # it has ended meanwhile, by an order before this one
         if order.number == signal.SIGKILL:
             # PostgreSQL's children outlive it by a moment, and would still carry out what is sent next.
             psutil.wait_procs(children, GONE_SECONDS_MAX)
