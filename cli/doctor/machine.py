@@ -151,7 +151,7 @@ def keys(place: Place) -> list[Finding]:
     found = []
     for path in paths:
         mode = stat.S_IMODE(path.stat().st_mode)
-        public = path.name == ISSUER_JWKS or path.suffix == ".vkey"
+        public = path.name == ISSUER_JWKS or path.suffix in {".vkey", ".former_vkeys"}
         if mode & (0o022 if public else 0o077):
             allowed = 0o644 if public else 0o700 if path.is_dir() else 0o600
             step = f"chmod {allowed:o} {path}; others could read it: change what is in it too (docs/operating/keys.md)"
