@@ -1,6 +1,6 @@
 """`python -m tests.chaos --minutes 3`: one run under chaos; exit code 1 when anything is lost, doubled or unexplained.
 
-CHAOS_SEED throws the dice, CHAOS_KEEP names the directory that gets the history (.chaoyangli/chaos).
+CHAOS_SEED throws the dice, CHAOS_KEEP names the directory that gets the history (.chaos).
 """
 
 import argparse
@@ -20,7 +20,7 @@ def main() -> int:
     parser.add_argument("--clients", type=int, default=CLIENTS, help=f"who asks at once ({CLIENTS})")
     asked = parser.parse_args()
     seed = int(os.environ.get("CHAOS_SEED") or time.time())
-    keep = Path(os.environ.get("CHAOS_KEEP") or ".chaoyangli/chaos").resolve()
+    keep = Path(os.environ.get("CHAOS_KEEP") or ".chaos").resolve()
     try:
         own_mounts()
         small_disks = True
