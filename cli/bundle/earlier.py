@@ -70,7 +70,7 @@ class EarlierHeads:
         community = self._head.origin.partition("/")[0]
         for generation, earlier in self._heads.items():
             name = f"{self._service}: the last head of origin {generation}"
-            if generation > len(self._losses):
+            if not 1 <= generation <= len(self._losses):
                 yield f"{name} lies there, and by its events the log was in {len(self._losses) + 1} origins"
                 continue
             head, loss = earlier.head, self._losses[generation - 1]
@@ -80,7 +80,8 @@ class EarlierHeads:
                 if head.root.hex() != loss.signed_root:
                     yield f"{name} is another than LossAccepted says was signed"
             elif head.size < loss.first_lost:
-                if head.size and self._roots[head.size] != head.root:
+                # No root where fewer events lie there than the log's head counts, which is said elsewhere.
+                if head.size and self._roots.get(head.size) != head.root:
                     yield f"{name}: its {head.size} events are there, and do not hash to it"
             elif head.size > loss.signed_size:
                 yield f"{name} counts {head.size} events, LossAccepted says that {loss.signed_size} were signed"

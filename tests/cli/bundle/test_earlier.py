@@ -10,6 +10,7 @@ from cli.bundle.checking import check
 from cli.bundle.earlier import earlier_path
 from eventstore.merkle import leaf_hash, root_hash
 from eventstore.note import format_note, sign
+from eventstore.tiles import decode_entries, encode_entries
 from tests.cli.audit.histories import EXAMPLES
 from tests.cli.bundle.bundles import KEYS, put, write
 
@@ -82,6 +83,7 @@ WRONG = {
     "of today": (1, head(1, root(1), origin=NEW), f"is one of {NEW}"),
     "of lost events by nobody known": (1, head(LEFT + 5, LOST_ROOT, key=OTHER_KEY), "no key that the policy knows"),
     "of an origin that never was": (2, head(1, root(1), origin=NEW), "by its events the log was in 2 origins"),
+    "of no origin": (0, head(1, root(1)), "by its events the log was in 2 origins"),
     "no head": (1, "nothing", "the head of an earlier origin cannot be read"),
     "a signature that does not fit": (
         1,
@@ -97,3 +99,20 @@ def test_what_it_did_not_sign_is_told(bundle, what):
     put(earlier_path(bundle / "logs/volunteers", generation), text.encode())
     (problem,) = check(bundle).problems
     assert said in problem
+
+
+def test_a_log_that_lacks_events_which_an_earlier_head_counts_is_told_and_nothing_breaks(bundle):
+    log_files = bundle / "logs/volunteers"
+    put(earlier_path(log_files, 1), head(LEFT, root(LEFT)).encode())
+    (edge,) = (log_files / "tile/entries").glob("001.p/*")
+    entries = decode_entries(edge.read_bytes())
+    put(edge, encode_entries([*entries[:3], entries[-1]]))  # the loss itself is still told of
+    problems = check(bundle).problems
+    assert any("the events do not hash to the head" in problem for problem in problems)
+    assert any(f"its {LEFT} events are there, and do not hash to it" in problem for problem in problems)
+
+
+def test_a_head_of_no_origin_beside_a_log_that_lost_nothing_is_told(bundle):
+    put(earlier_path(bundle / "logs/orders", 0), head(1, root(1), origin="chaoyangli/orders").encode())
+    (problem,) = check(bundle).problems
+    assert "by its events the log was in 1 origins" in problem
