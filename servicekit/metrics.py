@@ -30,13 +30,6 @@ class Metrics:
         self.relay_publish_errors = Counter(
             "relay_publish_errors", "Publishes that failed.", ["reason"], registry=registry
         )
-        self.consumer_lag = Gauge(
-            "consumer_lag", "Events of a source not heard so far.", ["durable"], registry=registry
-        )
-        self.heard_position = Gauge("heard_position", "Position heard of a source.", ["source"], registry=registry)
-        self.inbox_duplicates = Counter(
-            "inbox_duplicates", "Heard events that were known already.", ["source"], registry=registry
-        )
         self.dead_letters = Gauge("dead_letters", "Dead letters that are open.", ["source"], registry=registry)
         self.webhook_deliveries = Counter(
             "webhook_deliveries", "Events posted to webhooks, by outcome.", ["outcome"], registry=registry
@@ -66,9 +59,6 @@ class Metrics:
         self.witnesses_missing = Gauge(
             "witnesses_missing", "Named witnesses that did not cosign the published head.", registry=registry
         )
-        self.consumer_redelivered = Gauge(
-            "consumer_redelivered", "Messages delivered again, not acknowledged.", ["durable"], registry=registry
-        )
         self.disk_free_bytes = Gauge("disk_free_bytes", "Free where the state directory lies.", registry=registry)
         self.disk_size_bytes = Gauge("disk_size_bytes", "Size of that file system.", registry=registry)
         self.last_backup_timestamp_seconds = Gauge(
@@ -76,9 +66,25 @@ class Metrics:
         )
         self.nats_healthz = Gauge("nats_healthz", "1 while NATS says that it can store.", registry=registry)
         self.nats_connected = Gauge("nats_connected", "1 while the broker is connected.", registry=registry)
+        self._count_what_is_heard(registry)
         self._count_traces()
         for unknown in (self.nats_healthz, self.witnesses_missing, self.disk_free_bytes, self.disk_size_bytes):
             unknown.set(float("nan"))  # no alert compares true with what nobody has looked at so far
+
+    def _count_what_is_heard(self, registry: CollectorRegistry) -> None:
+        self.consumer_lag = Gauge(
+            "consumer_lag", "Events of a source not heard so far.", ["durable"], registry=registry
+        )
+        self.heard_position = Gauge("heard_position", "Position heard of a source.", ["source"], registry=registry)
+        self.inbox_duplicates = Counter(
+            "inbox_duplicates", "Heard events that were known already.", ["source"], registry=registry
+        )
+        self.consumer_redelivered = Gauge(
+            "consumer_redelivered", "Messages delivered again, not acknowledged.", ["durable"], registry=registry
+        )
+        self.consumer_resubscribed = Counter(
+            "consumer_resubscribed", "Subscriptions that were mute and were made anew.", ["source"], registry=registry
+        )
 
     def _count_traces(self) -> None:
         self.spans_exported = Counter("trace_spans_exported", "Spans that the collector took.", registry=self.registry)

@@ -77,9 +77,12 @@ class Observation:
             metrics.consumer_lag.labels(label).set(consumer.lag)
             metrics.consumer_redelivered.labels(label).set(consumer.redelivered)
             status.lags[consumer.source] = consumer.lag
-        duplicates = Counter({consumer.source: consumer.duplicates})
-        for source, more in self._more(f"duplicates:{consumer.source}", duplicates).items():
-            metrics.inbox_duplicates.labels(source).inc(more)
+        for name, counter, count in (
+            ("duplicates", metrics.inbox_duplicates, consumer.duplicates),
+            ("resubscribed", metrics.consumer_resubscribed, consumer.resubscribed),
+        ):
+            for source, more in self._more(f"{name}:{consumer.source}", Counter({consumer.source: count})).items():
+                counter.labels(source).inc(more)
 
     async def _look_at_letters(self) -> None:
         """Open dead letters are for a person to decide about: they degrade until somebody has."""

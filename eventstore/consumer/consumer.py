@@ -24,6 +24,7 @@ from eventstore.consumer.failures import Limits, Wait
 from eventstore.consumer.hearing import Hearing, Message
 from eventstore.consumer.reactions import Reactions
 from eventstore.consumer.retrying import retry
+from eventstore.consumer.watchdog import Watchdog
 from eventstore.executor import Executor
 from eventstore.tasks import end, wait_for
 from eventstore.trouble import NATS_TROUBLE, STORE_TROUBLE
@@ -51,7 +52,7 @@ class Consumer:
     """One service hearing one source. Make it once, `run` it under OneActive(f"consumer:{source}").
 
     Attributes for metrics: `position`, `lag`, `duplicates`, `errors` by kind, `redelivered` (delivered again, not
-    acknowledged).
+    acknowledged), `resubscribed` (the subscription was mute and was made anew).
     """
 
     def __init__(
@@ -75,6 +76,9 @@ class Consumer:
         self._connection = connection
         self._batch_messages = min(batch_messages, streams.MAX_ACK_PENDING)
         self._hearing = Hearing(log, executor, reactions, clock, vault=vault, limits=limits)
+        self._watchdog = Watchdog(self._hearing.limits.silent_seconds)
+        self._batches = 0
+        """Batches fetched so far."""
         self._working = asyncio.Lock()
         self._frontier = 0
         """The furthest position seen in the stream."""
@@ -118,10 +122,18 @@ class Consumer:
         """Events of the source's stream not heard so far, as last looked at; None before the first look."""
         return None if self._source_end is None else max(0, max(self._source_end, self._frontier) - self.position)
 
+    @property
+    def resubscribed(self) -> int:
+        """How often the subscription was mute and was made anew."""
+        return self._watchdog.resubscribed
+
     def problems(self) -> list[str]:
         """For health: why the source is not heard as it should be. Never a reason to refuse commands."""
         if self._wait is not None:
             return [self._wait.why]
+        if self._fatal is not None and (in_vain := self._watchdog.in_vain):
+            anew = "once" if in_vain == 1 else f"{in_vain} times"
+            return [f"{self.source} is not heard: {self.lag} events wait and none comes; subscribed anew {anew}"]
         if self._fatal is not None and not self._connected and self.last_error:
             return [f"{self.source} is not heard: {self.last_error}"]
         return []
@@ -131,6 +143,7 @@ class Consumer:
         self._fatal = asyncio.get_running_loop().create_future()
         self._hearing.loaded = False
         self._frontier = 0
+        self._watchdog.begin()
         tasks = [
             asyncio.create_task(work, name=f"{self.listener} hears {self.source}")
             for work in (self._attend(), self._resume(), self._look_at_letters())
@@ -182,7 +195,7 @@ class Consumer:
             pause = min(pause * 2, 1.0)
 
     async def _watch(self, client: Client) -> None:
-        """Return when the durable or the client is gone."""
+        """Return when the durable or the client is gone, or the subscription has gone mute."""
         js = streams.context(client)
         replaced = asyncio.create_task(self._connection.until_replaced(client))
         try:
@@ -200,10 +213,22 @@ class Consumer:
                     self._source_end = delivered + (info.num_pending or 0)
                     # Events that this log forgot with an older copy of itself are not delivered again: fetch them.
                     self._heard_of(info.ack_floor)
+                    if self._is_mute(client):
+                        return
                 await wait_for(self._look, LOOK_SECONDS)
                 self._look.clear()
         finally:
             await end([replaced])
+
+    def _is_mute(self, client: Client) -> bool:
+        signs = (self._batches, self._hearing.called, self.position)
+        excused = not self.lag or self._wait is not None or not client.is_connected
+        if not self._watchdog.is_mute(signs, excused=excused):
+            return False
+        _logger.error(
+            "%s hears nothing of %s, though %s events wait: it subscribes anew", self.listener, self.source, self.lag
+        )
+        return True
 
     async def _unsubscribe(self) -> None:
         """Stop at once: what is not acknowledged comes again."""
@@ -223,6 +248,7 @@ class Consumer:
     async def _on_batch(self, messages: Sequence[Msg]) -> None:
         """FastStream's handler: hear what was fetched, then acknowledge the last."""
         have = {message.metadata.sequence.stream: message for message in messages}
+        self._batches += 1
         self._frontier = max(self._frontier, *have)
         try:
             await self._advance({position: message.data for position, message in have.items()})

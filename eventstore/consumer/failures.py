@@ -29,6 +29,10 @@ class Limits:
     """The longest pause between tries of an event whose dead letter blocks."""
     letters_seconds: float = 1.0
     """How often the table of dead letters is looked at for what was decided."""
+    silent_seconds: float = 90.0
+    """How long events may wait without a sign of life before it is subscribed anew. Longer than whatever may rightly
+    keep a consumer still: a handler (30), an append tried twice at a slow database (70), a message delivered to a
+    holder that died (15), a pause between tries (12.5, 75 at a letter that blocks)."""
 
 
 class Wait(Exception):

@@ -81,6 +81,8 @@ class Hearing:
         self.loaded = False
         self.unknown = 0
         """Events of types this program does not know; they are skipped."""
+        self.called = 0
+        """Calls of handlers so far: a sign of life in the middle of a long batch."""
         self._alone_until = 0
         """Up to this position events are committed one by one, to find the one that is refused."""
         self._tries: dict[_Key, int] = {}
@@ -221,6 +223,7 @@ class Hearing:
 
     async def answer(self, effects: EventEffects, handler: Handler, recorded: Recorded) -> None:
         """Call a handler and take what it answers. Raises Wait, Refused (for a dead letter), HandlerFailed."""
+        self.called += 1
         key = (recorded.position, handler.name)
         context = ReactionContext(self.log, self._clock, self._vault, effects.stream)
         try:

@@ -42,7 +42,13 @@ async def test_lags_are_told_by_whoever_holds_the_role(service: Served) -> None:
     """A process that lost it would tell a lag that stands still."""
     runtime, held = service.runtime, {"relay", "consumer:volunteers"}
     consumer: Any = SimpleNamespace(
-        source="volunteers", durable="orders-reactions", lag=7, duplicates=0, redelivered=0, problems=list
+        source="volunteers",
+        durable="orders-reactions",
+        lag=7,
+        duplicates=0,
+        redelivered=0,
+        resubscribed=2,
+        problems=list,
     )
     relay: Any = SimpleNamespace(unpublished=5, oldest_age_seconds=3.0, errors=Counter(), problems=list)
     there: Any = SimpleNamespace(connected=True, problems=list, holds=lambda role: role in held)
@@ -50,6 +56,8 @@ async def test_lags_are_told_by_whoever_holds_the_role(service: Served) -> None:
     await observation.look()
     assert runtime.status.lags == {"relay": 5, "volunteers": 7}
     assert b'consumer_lag{durable="orders-reactions:volunteers"} 7.0' in runtime.metrics.render()
+    await observation.look()
+    assert b'consumer_resubscribed_total{source="volunteers"} 2.0' in runtime.metrics.render()
     held.clear()
     await observation.look()
     assert runtime.status.lags == {}
