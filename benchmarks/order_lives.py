@@ -29,6 +29,8 @@ LIFE = (
     "OrderRated",
     "OrderClosed",
 )
+VOLUNTEERS = 1_200
+"""Each gets at most a hundred offers: enough for 400,000 events."""
 UNDER_WAY = 6
 """Events of an order whose service has not begun."""
 _DAY = datetime(2026, 1, 1, tzinfo=UTC)
@@ -43,7 +45,7 @@ def _example(type_name: str) -> dict[str, Any]:
 
 def life(number: int) -> list[Event]:
     """The events of order `number`. Times of one volunteer do not overlap."""
-    volunteer, begin = UUID(int=1_000 + number % 400), _DAY + timedelta(hours=number // 400)
+    volunteer, begin = UUID(int=1_000 + number % VOLUNTEERS), _DAY + timedelta(hours=number // VOLUNTEERS)
     end = begin + timedelta(minutes=50)
     offers = [uuid7() for _ in range(3)]
     own = {
@@ -65,8 +67,8 @@ def life(number: int) -> list[Event]:
                 data["offers"][0]
                 | {
                     "offer_id": str(offer),
-                    "volunteer_id": str(UUID(int=1_000 + (number + i) % 400)),
-                    "number_today": number // 400 * 3 + i + 1,  # a volunteer has each number of a day once
+                    "volunteer_id": str(UUID(int=1_000 + (number + i) % VOLUNTEERS)),
+                    "number_today": number // VOLUNTEERS * 3 + i + 1,  # a volunteer has each number of a day once
                 }
                 for i, offer in enumerate(offers)
             ]

@@ -34,7 +34,8 @@ from eventstore.log import Log
 from eventstore.log.reader import read_raw
 from eventstore.migrate import RolePasswords, migrate
 from eventstore.replay import replay
-from eventstore.replay.projector import OwnHistory, no_collections
+from eventstore.replay.histories import OwnHistory
+from eventstore.replay.memory import no_collections
 from eventstore.verify import verify
 from services.orders.read_models.own import OrdersModel
 
@@ -44,7 +45,7 @@ _PASSWORDS = RolePasswords("bench-app", "bench-migrator", "bench-auditor")
 
 async def measure(server: PostgresServer, *, short: bool = False) -> list[Figure]:
     """The figures of replay: ratios, one rate, and verification beside them."""
-    events, library_events, most, seconds = (22_000, 4_000, 3, 12) if short else (120_000, 12_000, 5, 80)
+    events, library_events, most, seconds = (22_000, 4_000, 3, 12) if short else (360_000, 12_000, 5, 90)
     database = f"replay_{uuid4().hex[:8]}"
     admin = await asyncpg.connect(server.dsn())
     await admin.execute(f"CREATE DATABASE {database}")

@@ -8,7 +8,7 @@ from nats.aio.client import Client
 from cli.place import Place
 from cli.recovery.bundles import BundledLog
 from eventstore.errors import EngineError
-from eventstore.replay.projector import Messages
+from eventstore.replay.histories import Messages
 from eventstore.stream_reader import BATCH_MESSAGES, StreamMessage, StreamReader
 
 POSTGRESQL, STREAM, BUNDLE = "postgresql", "stream", "bundle:"

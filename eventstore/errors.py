@@ -100,3 +100,7 @@ class UncountedEvent(Tampered):
             position,
             head_size=head_size,
         )
+
+
+class ReplayFailed(EngineError):
+    """A history could not be folded: which event, and why."""

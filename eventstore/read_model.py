@@ -24,6 +24,13 @@ class ReadModel:
     ddl: ClassVar[tuple[str, ...]] = ()
     """Statements to run after the tables are made, with `{schema}` (theirs) and `{engine}` (the log's) to fill in."""
 
+    of_one_stream: ClassVar[frozenset[sa.Table]] = frozenset()
+    """Tables in which a row is made, changed and read by the events of one stream alone.
+
+    A replay may then fold half of the streams in a second process. It counts only for tables that most events change;
+    where it is not so, the replay sees it and begins again in one process.
+    """
+
     def needs(self, recorded: Recorded) -> Iterable[tuple[sa.Table, Any]]:  # noqa: ARG002 — for subclasses
         """The rows that `apply` will `get` for this event, as (table, primary key); fetched before, many at once."""
         return ()

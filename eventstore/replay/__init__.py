@@ -20,11 +20,13 @@ from nats.aio.client import Client
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from eventstore.config import LogConfig
-from eventstore.errors import LogUnavailable
+from eventstore.errors import LogUnavailable, ReplayFailed
 from eventstore.read_model import ReadModel, models_version
 from eventstore.replay.comparing import Difference, TableReport, compare_tables, count_tables
-from eventstore.replay.projector import HeardHistory, HistoryElsewhere, Messages, OwnHistory, ReplayFailed
+from eventstore.replay.histories import HeardHistory, HistoryElsewhere, Messages, OwnHistory
+from eventstore.replay.memory import no_collections
 from eventstore.replay.run import Goal, Progress, ReplayRefused, ReplayReport, Run, live_state
+from eventstore.replay.share import replaying
 from eventstore.replay.swap import swap_in
 from eventstore.stream_reader import StreamReader
 
@@ -71,8 +73,11 @@ async def replay(
         raise ReplayRefused("only read models folded to the end can be swapped in: leave `until` out")
     started = time.perf_counter()
     async with _connected(config) as connection, _connection(config) as reading, AsyncExitStack() as stack:
+        stack.enter_context(no_collections())
         log = OwnHistory(reading, config.schema) if own is None else HistoryElsewhere(own, config.service)
-        run = Run(config, read_models, connection, progress, started, log, hashes=hashes)
+        itself = reading if own is None else None
+        run = Run(config, read_models, connection, progress, started, log, itself, hashes=hashes)
+        stack.push_async_callback(run.close)
         for source in sorted({model.source for model in read_models} - {config.service}):
             if copies is not None and source in copies:
                 run.histories[source] = HeardHistory(source, copies[source])
@@ -189,10 +194,8 @@ async def _connected(config: LogConfig) -> AsyncIterator[asyncpg.Connection]:
 
 @asynccontextmanager
 async def _connection(config: LogConfig) -> AsyncIterator[asyncpg.Connection]:
-    arguments = config.connect_arguments("replay")
-    arguments["server_settings"] |= {"jit": "off", "timezone": "UTC"}
     try:
-        connection = await asyncpg.connect(**arguments)
+        connection = await asyncpg.connect(**replaying(config))
     except (OSError, asyncpg.PostgresError, TimeoutError) as error:
         raise LogUnavailable(f"the log of {config.service} cannot be reached: {error!r}") from error
     try:

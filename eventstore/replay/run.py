@@ -12,10 +12,11 @@ import asyncpg
 from contracts.envelope import Recorded
 from eventstore.config import LogConfig
 from eventstore.dead_letters import COPIES, UNREADABLE
-from eventstore.errors import EngineError
+from eventstore.errors import EngineError, ReplayFailed
 from eventstore.read_model import ReadModel, models_version
 from eventstore.replay.comparing import TableReport, with_hashes
-from eventstore.replay.projector import HeardHistory, OwnHistory, Projection, ReplayFailed, no_collections
+from eventstore.replay.histories import HeardHistory, OwnHistory
+from eventstore.replay.projector import Projection
 from eventstore.replay.shadow import Shadow
 
 Progress = Callable[[int, int], None]
@@ -94,9 +95,12 @@ class Run:
     progress: Progress | None
     started: float
     log: OwnHistory
+    reading: asyncpg.Connection | None
+    """What else reads the log from PostgreSQL; None where it is read elsewhere."""
     histories: dict[str, HeardHistory] = field(default_factory=dict)
     shadow: Shadow | None = None
     hashes: bool = False
+    _projection: Projection | None = None
 
     @property
     def version(self) -> str:
@@ -105,7 +109,12 @@ class Run:
         return version
 
     def projection(self) -> Projection:
-        return Projection(self.models, self.config.shadow_schema)
+        self._projection = Projection(self.models, self.config.shadow_schema)
+        return self._projection
+
+    async def close(self) -> None:
+        if self._projection is not None:
+            await self._projection.close()
 
     async def goal(self, own: int | None = None, moment: datetime | None = None) -> Goal:
         """Where the log and the checkpoints are. Take it inside a transaction that sees one state."""
@@ -145,14 +154,23 @@ class Run:
 
     async def fold(self, projection: Projection, goal: Goal) -> None:
         """Fold on to the goal."""
-        total = goal.own * (self.config.service in projection.folded) + sum(goal.heard.values())
-        with no_collections():
-            async for source, events, position in self._batches(projection, goal):
-                await projection.fold(self.connection, source, events, position)
-                if projection.must_write:
-                    await self._write(projection)
-                if self.progress is not None:
-                    self.progress(sum(projection.folded.values()), total)
+        own = self.config.service
+        total = goal.own * (own in projection.folded) + sum(goal.heard.values())
+
+        def tell(more: int = 0) -> None:
+            if self.progress is not None:
+                self.progress(sum(projection.folded.values()) + more, total)
+
+        if self.reading is not None and own in projection.folded:
+            await projection.fold_in_two(self.config, self.reading, goal.own, tell)
+            if projection.must_write:
+                await self._write(projection)
+            tell()
+        async for source, events, position in self._batches(projection, goal):
+            await projection.fold(self.connection, source, events, position)
+            if projection.must_write:
+                await self._write(projection)
+            tell()
 
     async def _batches(self, projection: Projection, goal: Goal) -> AsyncIterator[tuple[str, Sequence[Recorded], int]]:
         own = self.config.service

@@ -10,7 +10,9 @@ import sqlalchemy as sa
 
 from eventstore.errors import ReadModelMismatch, Tampered
 from eventstore.replay import ReplayFailed, ReplayRefused, ensure_read_models, replay, views
-from eventstore.replay.projector import MemoryRows, OwnHistory, Projection
+from eventstore.replay.histories import OwnHistory
+from eventstore.replay.memory import MemoryRows
+from eventstore.replay.projector import Projection
 from tests.support.logs import Tallies, as_role, migrated, one, opened, stream, superuser
 from tests.support.messaging import plain_client, running
 from tests.support.replays import MODELS, Calendar, carry, hear, write_calendar, write_consents

@@ -14,7 +14,7 @@ from contracts.envelope import Recorded
 from eventstore.migrate import create_read_models
 from eventstore.read_model import ReadModel
 from eventstore.replay.comparing import compare_tables, content_hash
-from eventstore.replay.projector import MemoryRows
+from eventstore.replay.memory import MemoryRows
 from eventstore.rows import Rows
 from tests.support.logs import as_role, migrated
 

@@ -13,7 +13,7 @@ from contracts.command import Role
 from contracts.envelope import decode
 from contracts.event import EVENTS
 from contracts.orders import OrderEvent
-from eventstore.replay import replay
+from eventstore.replay import pair, replay
 from eventstore.streams import ensure_stream
 from services.orders.app import definition
 from services.orders.read_models import tables as t
@@ -120,6 +120,33 @@ async def test_replaying_both_logs_gives_the_same_rows(quarter: Quarter, nats_se
     assert [table.name for table in report.tables if not table.equal] == []
     filled = {table.name for table in report.tables if table.rows}
     assert filled == set(OrdersModel.metadata.tables) | set(PeopleCopy.metadata.tables)
+
+
+async def test_two_processes_fold_every_event_of_orders(
+    quarter: Quarter, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What OrdersModel says of its tables holds for whatever orders says: nothing is folded again by one process."""
+    await live_a_little(quarter)
+    monkeypatch.setattr(pair, "WORTH_EVENTS", 1)
+    monkeypatch.setattr(pair, "START_EVENTS", 0)
+    folded: list[int] = []
+    write = pair.Pair.write
+
+    async def written(self: pair.Pair, *arguments: Any) -> None:
+        folded.append(self.size)
+        await write(self, *arguments)
+
+    monkeypatch.setattr(pair.Pair, "write", written)
+    caplog.clear()
+    report = await replay(quarter.runtime.settings.log_config("migrator"), (OrdersModel(),))
+    assert report.events > 100
+    assert len(folded) == 1
+    assert folded[0] > 10
+    assert [record for record in caplog.records if record.name.startswith("eventstore.replay")] == []
+    async with quarter.runtime.log.queries() as queries:
+        for table in OrdersModel.metadata.sorted_tables:
+            (there,) = [one for one in report.tables if one.name == table.name]
+            assert there.rows == await queries.scalar(sa.select(sa.func.count()).select_from(table)), table.name
 
 
 async def test_the_row_says_what_the_last_event_said(quarter: Quarter) -> None:

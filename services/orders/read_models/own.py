@@ -56,6 +56,7 @@ class OrdersModel(ReadModel):
     metadata: ClassVar[sa.MetaData] = t.metadata
     version: ClassVar[int] = 5
     ddl: ClassVar[tuple[str, ...]] = (NO_OVERLAP, MERGED_ONE_WAY)
+    of_one_stream: ClassVar[frozenset[sa.Table]] = frozenset((t.orders, t.offers, t.assignments))
 
     def apply(self, recorded: Recorded, rows: Rows) -> None:
         """Every event carries its order's state, owner and deadline; what else it changes is looked up by its class."""
