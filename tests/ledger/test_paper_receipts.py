@@ -143,6 +143,23 @@ async def test_nobody_is_named_unless_they_ask_and_the_salt_opens_the_commitment
     assert DONOR["name"] in words_of(named)
 
 
+@needs_poppler
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("张𠮷", "张〔U+20BB7〕"), ("王示例😀", "王示例〔U+1F600〕"), ("Ёлка Ñandú", "ЁлкаÑandú"), ("龘䶮", "龘䶮")],
+    ids=["a rare character", "an emoji", "other letters", "many strokes"],
+)
+async def test_a_name_that_no_font_has_does_not_keep_the_paper_from_its_owner(
+    counter: Counter, tmp_path: Path, name: str, shown: str
+):
+    donation_id = await counter.given(amount_fen=20_050, donor=DONOR | {"name": name})
+    await publish(counter)
+    file = await paper(counter, donation_id, tmp_path, name="true")
+    assert f"捐赠人{shown}" in words_of(file)
+    along = attached_to(file, tmp_path / "along")
+    assert along["fund-1.entry"] == await taken(counter, donation_id, "entry")
+
+
 async def test_the_donor_and_the_desk_take_it_and_nobody_else(counter: Counter):
     donation_id = await gift(counter)
     await counter.refused_reading(403, "forbidden", donation_id, NOBODY, Role.RESIDENT)

@@ -14,7 +14,7 @@ needs_poppler = pytest.mark.skipif(shutil.which("pdftotext") is None, reason="De
 def words_of(pdf: Path) -> str:
     """All text of the paper, without blanks and line ends."""
     said = subprocess.run(["pdftotext", "-layout", pdf, "-"], capture_output=True, check=True, timeout=60)
-    return re.sub(r"[\s\u200b]+", "", said.stdout.decode())
+    return re.sub(r"\s+", "", said.stdout.decode())
 
 
 def attached_to(pdf: Path, directory: Path) -> dict[str, bytes]:

@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,6 +14,7 @@ from contracts.volunteers import ServiceRecordEvent
 from eventstore.merkle import root_hash
 from services.volunteers.commands import records as commands
 from services.volunteers.decider import records
+from tests.support.papers import needs_poppler, words_of
 from tests.volunteers.examples import ANNA, LATER, LEE, Story, by
 from tests.volunteers.test_api_hours import AS_AUDITOR, AS_SUPERVISOR, credited, post
 from tests.volunteers.town import MORNING, Town
@@ -123,6 +125,18 @@ async def test_a_record_is_issued_from_the_ledger_checked_by_anybody_and_ends_wh
     assert entry_id
     own = (await town.read(f"/volunteers/{anna}/service-records", anna, Role.VOLUNTEER)).json()["records"]
     assert [record["record_no"] for record in own] == [issued["record_no"]]
+
+
+@needs_poppler
+async def test_a_name_that_no_font_has_does_not_keep_the_record_from_its_owner(town: Town, tmp_path: Path):
+    anna = await town.volunteer("安𠮷")
+    await credited(town, anna)
+    issued = await town.done("/service-records", body(anna))
+    path = f"/v1/service-records/{issued['record_id']}/pdf"
+    answer = await town.client.get(path, headers=town.headers(anna, Role.VOLUNTEER))
+    assert answer.status_code == 200, answer.text
+    (tmp_path / "record.pdf").write_bytes(answer.content)
+    assert "姓名：安〔U+20BB7〕" in words_of(tmp_path / "record.pdf")
 
 
 async def test_the_paper_has_the_name_from_the_vault_and_only_a_proof_that_holds(town: Town):

@@ -84,7 +84,8 @@ def print_gift(
     gift: Gift, proof: TlogProof, witnesses: Sequence[str], setting: Setting, name: str | None = None
 ) -> bytes:
     """The sheet as PDF/A-3b. `name` only if the donor asks for it. Equal receipts give equal bytes. Blocks."""
-    return print_sheet(_SHEET, _content(gift, proof, witnesses, setting, name), "a-3b")
+    files = [{"name": file, "text": text} for file, text in receipt_files(gift, proof).items()]
+    return print_sheet(_SHEET, _content(gift, proof, witnesses, setting, name), "a-3b", attached=files)
 
 
 def receipt_files(gift: Gift, proof: TlogProof) -> dict[str, str]:
@@ -117,7 +118,6 @@ def _content(
         },
         "address": None if address is None else {"text": address, "symbol": symbol(address)},
         "parts": [symbol(part) for part in parts] if len(parts) <= PARTS_MAX else [],
-        "files": [{"name": name, "text": text} for name, text in receipt_files(gift, proof).items()],
     }
 
 
