@@ -146,7 +146,6 @@ class ShareOfLog:
         self._service = service
         self._models = models
         self._between = f"(hashtext(stream) & {SHARES - 1}) >= {low} AND (hashtext(stream) & {SHARES - 1}) < {high}"
-        self._last = 0
         self.rows = ShareRows(frozenset().union(*(model.of_one_stream for model in models)))
 
     async def fold(self, after: int, up_to: int) -> AsyncIterator[int]:
@@ -162,27 +161,13 @@ class ShareOfLog:
                 ahead = asyncio.create_task(self._fetch(after, up_to))
                 await asyncio.sleep(0)  # the request is sent before the processor is ours
                 for first in range(0, len(found), MEMORY_EVENTS):
-                    events = self._decoded(found[first : first + MEMORY_EVENTS])
+                    events = _decoded(found[first : first + MEMORY_EVENTS])
                     for model in self._models:
                         self._apply(model, events)
                 yield len(found)
         finally:
             ahead.cancel()
             await asyncio.gather(ahead, return_exceptions=True)
-
-    def _decoded(self, rows: Sequence[Any]) -> list[Recorded]:
-        """Their numbers grow, and as many as there are positions are found in all: so each is there once."""
-        events = []
-        for (body,) in rows:
-            try:
-                recorded = skim(body)
-            except ContractError as error:
-                raise NotInTwo(f"an event after {self._last} cannot be read: {error}") from error
-            if recorded.position <= self._last:
-                raise NotInTwo(f"event {recorded.position} comes after event {self._last}")
-            self._last = recorded.position
-            events.append(recorded)
-        return events
 
     def _apply(self, model: ReadModel, events: Sequence[Recorded]) -> None:
         apply, rows = model.apply, self.rows
@@ -200,12 +185,25 @@ class ShareOfLog:
             return []
         # By position alone: the planner takes the hash for a rare one, and would sort the whole log for a LIMIT.
         rows: list[Any] = await self._connection.fetch(
-            f"""SELECT body FROM {self._service}.events
+            f"""SELECT position, body FROM {self._service}.events
                 WHERE position > $1 AND position <= $2 AND {self._between} ORDER BY position""",
             after,
             min(after + POSITIONS, up_to),
         )
         return rows
+
+
+def _decoded(rows: Sequence[Any]) -> list[Recorded]:
+    events = []
+    for position, body in rows:
+        try:
+            recorded = skim(body)
+        except ContractError as error:
+            raise NotInTwo(f"event {position} cannot be read: {error}") from error
+        if recorded.position != position:
+            raise NotInTwo(f"where event {position} should be is {recorded.position}")
+        events.append(recorded)
+    return events
 
 
 def to_frame(message: Any) -> bytes:
