@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -86,7 +87,10 @@ async def add(place: Place, name: str, patterns: Iterable[str], start: Mapping[s
         added_at=datetime.now(UTC),
     )
     first = {service: await _first(place, service, at) for service, at in _starts(subscriber, start).items()}
-    await _make_durables(place, subscriber, first)
+    async with connected(place, "admin") as client:
+        # What an `add` or `remove` of this name left that was cut short.
+        await _forget(place, client, name, SERVICES)
+        await _make_durables(place, client, subscriber, first)
     registry.write(subscriber)
     let_in = reload(place)
     if let_in:
@@ -114,7 +118,9 @@ class Changed:
 
 
 async def change(place: Place, name: str, patterns: Sequence[str], start: Mapping[str, Start]) -> Changed:
-    """Give a subscriber other events (none named: the same), or another place; begun and cut short, run it again.
+    """Give a subscriber other events (none named: the same), or another place.
+
+    Cut short, it is run again; with no event named it makes true what their file says. What is taken away goes first.
 
     On a log of which `start` says nothing they go on where they are. Where they are nowhere, as on a log of which they
     heard nothing, or on its new stream after a loss, it has to say from where.
@@ -133,17 +139,14 @@ async def change(place: Place, name: str, patterns: Sequence[str], start: Mappin
         where = " and ".join(f"--from {service}=…" for service in lost)
         raise CannotSubscribe(f"{name} has no place on {', '.join(map(place.log_name, lost))}: say {where}, or `now`")
     first = {service: await _first(place, service, begin) for service, begin in asked.items()}
-    registry.write(changed)
-    told = reload(place)
-    client = await nats.connect(**place.nats_arguments("admin"))
-    try:
-        dropped = [service for service in services_of(subscriber) if service not in at]
-        for service in [*dropped, *first]:
-            await _until(partial(_forgotten, place, client, service, name), f"{service} keeps {name}")
-        for service, known in at.items():
-            await _place_durable(place, client, changed, service, None if service in first else known, first)
-    finally:
-        await client.close()
+    async with connected(place, "admin") as client:
+        registry.write(changed)
+        told = reload(place)
+        for service in at.keys() - first.keys():
+            await _hear_otherwise(place, client, changed, service)
+        # Of the other logs all, not those alone that they heard before: their file may tell of this change already.
+        await _forget(place, client, name, [*first, *(service for service in SERVICES if service not in at)])
+        await _make_durables(place, client, changed, first)
     goes_on = {service: first.get(service) or int((at[service] or {})["acknowledged"]) + 1 for service in at}
     logs = {place.log_name(service): position for service, position in goes_on.items()}
     return Changed(changed, expansion.withheld, logs, told)
@@ -153,28 +156,19 @@ def _says(start: Mapping[str, Start], service: str) -> bool:
     return EVERYWHERE in start or service in start
 
 
-async def _place_durable(
-    place: Place,
-    client: Client,
-    subscriber: Subscriber,
-    service: str,
-    known: Mapping[str, Any] | None,
-    first: Mapping[str, int],
-) -> None:
-    """Make a durable, or have one that is there give other events and stay where it is."""
+async def _hear_otherwise(place: Place, client: Client, subscriber: Subscriber, service: str) -> None:
+    """Have a durable that is there give other events and stay where it is."""
     js, log = streams.context(client), place.log_name(service)
-    config = outsiders.durable_config(
-        place.community, log, subscriber.name, subscriber.types(service), first.get(service, 1)
-    )
-    if known is not None:
-        # Where a durable began cannot be changed, and must be said again as it was.
-        there = (await js.consumer_info(streams.stream_name(log), outsiders.durable_name(subscriber.name))).config
-        config = replace(there, filter_subjects=config.filter_subjects, filter_subject=None)
+    name = streams.stream_name(log)
+    types = subscriber.types(service)
+    filters = outsiders.durable_config(place.community, log, subscriber.name, types, 1).filter_subjects
     try:
-        await js.add_consumer(streams.stream_name(log), config)
+        # Where a durable began cannot be changed, and must be said again as it was.
+        info = await answered(partial(js.consumer_info, name, outsiders.durable_name(subscriber.name)))
+        config = replace(info.config, filter_subjects=filters, filter_subject=None)
+        await answered(partial(js.add_consumer, name, config))
     except APIError as error:
-        why = "its stream is not there yet: let the services run once" if isinstance(error, NotFoundError) else error
-        raise CannotSubscribe(f"no place for {subscriber.name} on the log {log}: {why}") from None
+        raise CannotSubscribe(f"no place for {subscriber.name} on the log {log}: {error}") from None
 
 
 async def remove(place: Place, name: str) -> bool:
@@ -183,31 +177,26 @@ async def remove(place: Place, name: str) -> bool:
     Raises CannotSubscribe when there is none of this name, SubscribersError.
     """
     registry = subscribers_of(place.secrets_dir)
-    subscriber = registry.read(name)
-    if subscriber is None:
-        raise CannotSubscribe(f"there is no subscriber {name}: see `chaoyangli subscribers list`")
-    # Before NATS reads its users anew: whoever is just connecting then is sent away once.
-    client = await nats.connect(**place.nats_arguments("admin"))
-    try:
-        registry.remove(name)
+    registry.read(name)
+    async with connected(place, "admin") as client:
+        # Without a file, too: a removal that was cut short may have left the rest.
+        there = registry.remove(name)
         told = reload(place)
-        for service in services_of(subscriber):
-            await _until(partial(_forgotten, place, client, service, name), f"{service} keeps {name}")
-    finally:
-        await client.close()
+        left = await _forget(place, client, name, SERVICES)
+    if not there and not left:
+        raise CannotSubscribe(f"there is no subscriber {name}: see `chaoyangli subscribers list`")
     return told
 
 
 async def durables(place: Place, subscriber: Subscriber) -> dict[str, dict[str, Any] | None]:
     """How far a subscriber is, by service; None where their durable is not there."""
-    client = await nats.connect(**place.nats_arguments())
-    js = streams.context(client)
     found: dict[str, dict[str, Any] | None] = {}
-    try:
+    async with connected(place) as client:
+        js = streams.context(client)
         for service in services_of(subscriber):
             stream = streams.stream_name(place.log_name(service))
             try:
-                info = await js.consumer_info(stream, outsiders.durable_name(subscriber.name))
+                info = await answered(partial(js.consumer_info, stream, outsiders.durable_name(subscriber.name)))
             except NotFoundError:
                 found[service] = None
                 continue
@@ -217,9 +206,31 @@ async def durables(place: Place, subscriber: Subscriber) -> dict[str, dict[str, 
                 "unacknowledged": info.num_ack_pending,
                 "sent_again": info.num_redelivered,
             }
+    return found
+
+
+@asynccontextmanager
+async def connected(place: Place, user: str = "auditor") -> AsyncIterator[Client]:
+    """A client of NATS, also while it reads its users anew, as a command before may have asked it to."""
+    client = await _connect(place, user)
+    try:
+        yield client
     finally:
         await client.close()
-    return found
+
+
+async def _connect(place: Place, user: str) -> Client:
+    """Whoever is just connecting when the server reads its users anew is sent away, as if they were none of them."""
+    tries = 5
+    while True:
+        try:
+            return await nats.connect(**place.nats_arguments(user))
+        except (ConnectionResetError, nats.errors.Error) as error:
+            tries -= 1
+            sent_away = isinstance(error, ConnectionResetError) or "authorization" in str(error).lower()
+            if not sent_away or not tries:
+                raise
+        await asyncio.sleep(_PAUSE_SECONDS)
 
 
 def services_of(subscriber: Subscriber) -> list[str]:
@@ -262,9 +273,8 @@ async def _first(place: Place, service: str, start: Start) -> int:
         await connection.close()
 
 
-async def _make_durables(place: Place, subscriber: Subscriber, first: Mapping[str, int]) -> None:
+async def _make_durables(place: Place, client: Client, subscriber: Subscriber, first: Mapping[str, int]) -> None:
     """All of them or none."""
-    client = await nats.connect(**place.nats_arguments("admin"))
     js = streams.context(client)
     made: list[str] = []
     log = ""
@@ -274,15 +284,37 @@ async def _make_durables(place: Place, subscriber: Subscriber, first: Mapping[st
             config = outsiders.durable_config(
                 place.community, log, subscriber.name, subscriber.types(service), position
             )
-            await js.add_consumer(streams.stream_name(log), config)
+            await answered(partial(js.add_consumer, streams.stream_name(log), config))
             made.append(log)
     except APIError as error:
         for before in made:
             await js.delete_consumer(streams.stream_name(before), outsiders.durable_name(subscriber.name))
         why = "its stream is not there yet: let the services run once" if isinstance(error, NotFoundError) else error
         raise CannotSubscribe(f"no place for {subscriber.name} on the log {log}: {why}") from None
-    finally:
-        await client.close()
+
+
+async def answered(ask: Callable[[], Awaitable[Any]]) -> Any:
+    """What JetStream answers. While the server reads its users anew it answers nobody for a moment: ask again."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + SETTLED_SECONDS
+    while True:
+        try:
+            return await ask()
+        except (nats.errors.Error, TimeoutError) as error:
+            refused = isinstance(error, APIError) and error.err_code is not None
+            if refused or loop.time() > end:
+                raise
+        await asyncio.sleep(_PAUSE_SECONDS)
+
+
+async def _forget(place: Place, client: Client, name: str, services: Iterable[str]) -> bool:
+    """Take the durables of this name away from these logs; whether there was one. Raises CannotSubscribe."""
+    found = False
+    for service in services:
+        if not await _forgotten(place, client, service, name):
+            found = True
+            await _until(partial(_forgotten, place, client, service, name), f"{service} keeps {name}")
+    return found
 
 
 async def _forgotten(place: Place, client: Client, service: str, name: str) -> bool:
@@ -301,7 +333,7 @@ async def _forgotten(place: Place, client: Client, service: str, name: str) -> b
     except NotFoundError:
         return not noted
     except (nats.errors.Error, TimeoutError) as error:
-        # While it reads its users anew it answers nobody for a moment.
+        # As in `answered`.
         _logger.info("%s: %s was not deleted yet: %r", stream, durable, error)
     return False
 

@@ -2,121 +2,22 @@
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
 import nats
 import nats.errors
 import pytest
 
 from cli import subscribing
-from cli.nats_users import SERVICES, nats_accounts, subscribers_of
-from cli.place import Place
+from cli.nats_users import subscribers_of
 from cli.subscribing import EVERYWHERE, CannotSubscribe
-from contracts.command import Role
-from contracts.orders import OfferExpired, OrderState
 from eventstore import outsiders, streams
-from eventstore.log import Log
-from eventstore.model import Append, StreamAppend
-from eventstore.relay import Relay
-from servicekit.secrets import init_secrets, read_nats_seed
 from servicekit.subscribers import CannotBeGiven
-from tests.support.logs import BY_TEST, PASSWORDS, declined, migrated, opened, stream
-from tests.support.messaging import connected, running
-from tests.support.servers import TestNats, temporary_directory
+from tests.cli.outside import Kept, as_subscriber, ignored, may_enter
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(400)
 ALL = {EVERYWHERE: 1}
-
-
-@dataclass
-class Community:
-    """A place with one log, whose relay runs."""
-
-    place: Place
-    log: Log
-    relay: Relay
-    server: TestNats
-
-    async def say(self, *kinds: str) -> None:
-        """Append events: d for one that a volunteer declined, x for an offer that expired; wait until all are out."""
-        events = [declined() if kind == "d" else expired() for kind in kinds]
-        await self.log.append(Append([StreamAppend(stream(), 0, events)], BY_TEST))
-        size = (await self.log.head()).size
-        await eventually(lambda: self.relay.published == size, 20)
-
-
-def expired() -> OfferExpired:
-    return OfferExpired(
-        order_id=UUID(int=7),
-        role=Role.SYSTEM,
-        state=next(iter(OrderState)),
-        wave=1,
-        offer_ids=(UUID(int=8),),
-        offers_left=0,
-        expired_at=datetime(2026, 3, 5, 9, 30, tzinfo=UTC),
-    )
-
-
-@pytest.fixture
-async def community(database):
-    config = await migrated(database)
-    async with contextlib.AsyncExitStack() as stack:
-        data = stack.enter_context(temporary_directory())
-        secrets, state = data / "secrets", data / "state"
-        init_secrets(secrets, SERVICES)
-        for role in ("app", "auditor"):
-            (secrets / f"orders_{role}.password").write_text(getattr(PASSWORDS, role))
-        server = TestNats(data, lambda: nats_accounts(secrets, state, "chaoyangli"))
-        server.start()
-        stack.callback(server.kill)
-        log = await stack.enter_async_context(opened(config))
-        connection = await stack.enter_async_context(connected(server, seed=read_nats_seed(secrets, "orders")))
-        relay = Relay(log, connection, poll_seconds=0.02, record_seconds=0.1)
-        relay.attach()
-        _ = await stack.enter_async_context(running(relay.run()))
-        place = Place(
-            community="chaoyangli",
-            secrets_dir=secrets,
-            state_dir=state,
-            database_host=database.host,
-            database_port=database.port,
-            database_name=database.name,
-            nats_url=server.url,
-            urls={},
-            data=data,
-        )
-        yield Community(place, log, relay, server)
-
-
-@contextlib.asynccontextmanager
-async def as_subscriber(server: TestNats, given: "subscribing.Given | Kept"):
-    """Their own client, with nothing but their credentials: a function that fetches and acknowledges."""
-    who = given.credentials()
-    client = await nats.connect(
-        server.url, nkeys_seed_str=who["nats_seed"], inbox_prefix=who["nats_inbox_prefix"], reconnect_time_wait=0.1
-    )
-    (there,) = who["nats_consumers"]
-    pull = await client.jetstream(prefix=who["nats_api_prefix"]).pull_subscribe_bind(
-        consumer=there["durable"], stream=there["stream"]
-    )
-
-    async def heard(count: int) -> list[tuple[int, str]]:
-        found: list[tuple[int, str]] = []
-        async with asyncio.timeout(20):
-            while len(found) < count:
-                with contextlib.suppress(nats.errors.TimeoutError, TimeoutError):
-                    for message in await pull.fetch(count - len(found), timeout=0.5):
-                        found.append((message.metadata.sequence.stream, message.subject.rpartition(".")[2]))
-                        await message.ack_sync()
-        return found
-
-    try:
-        yield heard
-    finally:
-        await client.close()
 
 
 async def test_a_subscriber_hears_what_they_asked_for_and_skips_positions_while_the_stream_has_no_gaps(community):
@@ -202,30 +103,6 @@ async def test_a_removed_subscriber_is_cut_off_and_another_hears_on(community):
     assert [one.name for one in subscribers_of(community.place.secrets_dir).read_all()] == ["county"]
     with pytest.raises(CannotSubscribe, match="no subscriber"):
         await subscribing.remove(community.place, "city")
-
-
-async def may_enter(server: TestNats, seed: str) -> bool:
-    try:
-        client = await nats.connect(server.url, nkeys_seed_str=seed, allow_reconnect=False, error_cb=ignored)
-    except (nats.errors.Error, ConnectionResetError):
-        return False
-    await client.close()
-    return True
-
-
-async def ignored(error: Exception) -> None:
-    del error
-
-
-@dataclass(frozen=True)
-class Kept:
-    """Credentials as a subscriber holds them after they were told of a change."""
-
-    given: subscribing.Given
-    changed: subscribing.Changed
-
-    def credentials(self):
-        return self.given.credentials() | self.changed.binds()
 
 
 async def test_a_subscriber_is_given_other_events_and_goes_on_where_they_were_with_the_same_key(community):

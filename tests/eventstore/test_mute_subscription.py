@@ -21,7 +21,7 @@ def looks_often(monkeypatch):
     monkeypatch.setattr(consumer, "LOOK_SECONDS", 0.05)
 
 
-async def test_it_is_made_anew(house, caplog):
+async def test_a_mute_subscription_is_made_anew(house, caplog):
     await append(house.source, 5)
     await house.relay()
     async with house.hears(noting(), limits=SOON) as hearing:
