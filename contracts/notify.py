@@ -165,6 +165,8 @@ class WebhookRegistered(Event, service="notify", audience="internal"):
     """Of the address."""
     role: Role
     registered_at: Instant
+    place: Annotated[int, Field(ge=1, le=1_000)] | None = None
+    """Which of the places for enabled webhooks it takes, from 1; no two that are enabled have one place."""
 
 
 class WebhookDisabled(Event, service="notify", audience="internal"):
@@ -182,6 +184,8 @@ class WebhookEnabled(Event, service="notify", audience="internal"):
     webhook_id: UUID
     role: Role
     enabled_at: Instant
+    place: Annotated[int, Field(ge=1, le=1_000)] | None = None
+    """Which of the places for enabled webhooks it takes; see WebhookRegistered."""
 
 
 class PersonDataErased(PersonDataErasedFields, service="notify", audience="internal"):

@@ -16,7 +16,7 @@ from services.notify.read_models import queries
 from services.notify.read_models.copies import LedgerCopy, OrdersCopy, VolunteersCopy
 from services.notify.read_models.own import NotifyModel
 from services.notify.read_models.waiting import waiting_notices
-from services.notify.refusals import REFUSALS
+from services.notify.refusals import CONSTRAINTS, REFUSALS
 from services.notify.senders import deliver, send
 
 ERASURES_LISTED_SECONDS = 2.0
@@ -58,6 +58,7 @@ definition = ServiceDefinition(
     build_app=lambda _runtime: ROUTERS,
     policy=POLICY,
     reactions=(reactions.orders, reactions.volunteers, reactions.ledger),
+    constraints=CONSTRAINTS,
     sentences=REFUSALS,
     background=(
         Background("sender", send),

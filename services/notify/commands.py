@@ -336,14 +336,14 @@ class WebhookCommand(Command):
 
 
 class RegisterWebhook(WebhookCommand):
-    """Send events of these kinds to an address, which lies in the vault."""
+    """Send events of these kinds to an address, which lies in the vault. `place`: the first that no enabled one has."""
 
     events: tuple[EventName, ...]
     starts: tuple[WebhookStart, ...]
     target_ref: UUID
     target_commitment: Digest
     enabled: int
-    """How many others are enabled, as looked up; two asked for at the same moment may both find the last place free."""
+    place: int
     policy: SendingPolicy = DEFAULT_POLICY
 
 
@@ -354,9 +354,10 @@ class DisableWebhook(WebhookCommand):
 
 
 class EnableWebhook(WebhookCommand):
-    """Go on where sending had stopped. `enabled`: see RegisterWebhook."""
+    """Go on where sending had stopped. `enabled`, `place`: see RegisterWebhook."""
 
     enabled: int
+    place: int
     policy: SendingPolicy = DEFAULT_POLICY
 
 

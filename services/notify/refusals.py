@@ -23,6 +23,11 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
         "推送地址已有 {most} 个在用，先停用一个。上限见规则 webhooks_max。",
         "{most} webhooks are enabled, which is the most: disable one first. The limit is webhooks_max of the policy.",
     ),
+    "webhooks_moved": (
+        409,
+        "刚有别的推送地址启用，再试一次。",
+        "Other webhooks were enabled at the same moment; try again.",
+    ),
     "webhook_enabled": (409, "这个推送地址正在用。", "This webhook is enabled already."),
     "event_unknown": (422, "没有这种事件可以推送：{event}。", "There is no such event to send: {event}."),
     "event_internal": (
@@ -38,3 +43,5 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
     ),
     "url_refused": (422, "这个地址不能用来推送。", "Nothing is sent to such an address: {why}."),
 }
+CONSTRAINTS: dict[str, str] = {"webhooks_one_a_place": "webhooks_moved"}
+"""Read-model constraint → reason_code: what two racing commands meet that each saw nothing wrong."""

@@ -3,7 +3,6 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -14,7 +13,6 @@ from contracts.notify import WebhookDisabled, WebhookEnabled, WebhookRegistered
 from eventstore.losses import forget
 from eventstore.replay import replay
 from services.notify.app import definition
-from services.notify.commands import SendingPolicy
 from services.notify.senders.posting import retry_after
 from tests.notify import said
 from tests.notify.desk import Desk
@@ -168,22 +166,6 @@ async def test_a_receiver_that_says_when_to_come_again_is_asked_no_sooner_and_wi
 def test_retry_after_is_seconds_or_a_date_and_nothing_else(text: str, seconds: int | None) -> None:
     found = retry_after(text, datetime(2026, 3, 5, 12, 0, tzinfo=UTC))
     assert (None if found is None else found.total_seconds()) == seconds
-
-
-async def test_no_more_webhooks_are_enabled_than_the_policy_has_room_for(desk: Desk) -> None:
-    async def register() -> Any:
-        body = {"url": "https://hooks.example.org/", "events": [DECLINED]}
-        return await desk.ask("POST", "/webhooks", body, ZHAO, Role.ADMIN)
-
-    most = SendingPolicy().webhooks_max
-    there = [(await register()).json()["webhook_id"] for _ in range(most)]
-    refused = await register()
-    assert (refused.status_code, refused.json()["reason_code"]) == (409, "webhooks_full")
-    assert str(most) in refused.json()["detail"]
-    assert (await desk.ask("POST", f"/webhooks/{there[0]}/disable", {}, ZHAO, Role.ADMIN)).status_code == 200
-    assert (await register()).status_code == 201
-    again = await desk.ask("POST", f"/webhooks/{there[0]}/enable", {}, ZHAO, Role.ADMIN)
-    assert (again.status_code, again.json()["reason_code"]) == (409, "webhooks_full")
 
 
 async def test_410_disables_at_once_and_administrators_are_told(hooks: Hooks) -> None:

@@ -1,7 +1,7 @@
 """Webhooks: who outside is sent events, from where on, and how sending goes. Address and secrets lie in the vault."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
@@ -43,6 +43,7 @@ _ANY: TypeAdapter[Any] = TypeAdapter(Any)
 
 WEBHOOK = "webhook"
 """The vault's purpose for addresses and secrets; each webhook has a key of its own."""
+_RACES_MAX = 8
 
 
 def _runtime(request: Request) -> Runtime:
@@ -75,9 +76,21 @@ async def _starts(runtime: Runtime, ask: RegisterWebhookAsk) -> tuple[WebhookSta
     return tuple(found)
 
 
-async def _enabled(runtime: Runtime) -> int:
+async def _room(runtime: Runtime) -> dict[str, int]:
     async with runtime.log.queries() as connection:
-        return await queries.enabled_webhooks(connection)
+        enabled, place = await queries.webhook_room(connection)
+    return {"enabled": enabled, "place": place}
+
+
+async def _asked_again(attempt: Callable[[], Awaitable[JSONResponse]]) -> JSONResponse:
+    """Run `attempt`; again, up to eight times, when another webhook took the place that was found free."""
+    for _ in range(_RACES_MAX):
+        try:
+            return await attempt()
+        except Refused as refused:
+            if refused.reason_code != "webhooks_moved":
+                raise
+    return await attempt()
 
 
 @router.post("/webhooks", status_code=201)
@@ -101,12 +114,12 @@ async def register_webhook(ask: RegisterWebhookAsk, context: Commanding) -> JSON
             starts=await _starts(runtime, ask),
             target_ref=webhook_id,
             target_commitment=sealed.commitments["url"],
-            enabled=await _enabled(runtime),
+            **await _room(runtime),
             policy=current_policy(),
         )
         return Plan([registration], {"webhook_id": webhook_id}, sealed.changes)
 
-    return await command(context, build, RegisterWebhook, status=201)
+    return await _asked_again(lambda: command(context, build, RegisterWebhook, status=201))
 
 
 @router.get("/webhooks")
@@ -198,13 +211,13 @@ async def enable_webhook(webhook_id: UUID, context: Commanding) -> JSONResponse:
             by=context.by(EnableWebhook),
             at=runtime.clock.now(),
             webhook_id=webhook_id,
-            enabled=await _enabled(runtime),
+            **await _room(runtime),
             policy=current_policy(),
         )
         changes = tried_anew(runtime.log.config.schema, webhook_id)
         return Plan([enabling], {"webhook_id": webhook_id}, changes, context.expecting(enabling.stream))
 
-    return await command(context, build, EnableWebhook)
+    return await _asked_again(lambda: command(context, build, EnableWebhook))
 
 
 @router.post("/webhooks/{webhook_id}/rotate-secret")

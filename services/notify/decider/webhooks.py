@@ -50,7 +50,11 @@ def decide(command: AnyWebhookCommand, state: State) -> Sequence[WebhookEvent]:
             if state == "ENABLED":
                 raise Refused("webhook_enabled")
             _check_room(command)
-            return [WebhookEnabled(webhook_id=command.webhook_id, role=command.by.role, enabled_at=command.at)]
+            return [
+                WebhookEnabled(
+                    webhook_id=command.webhook_id, role=command.by.role, enabled_at=command.at, place=command.place
+                )
+            ]
         case RotateWebhookSecret() | ReplayWebhook() | TryWebhook():
             return []
         case _:
@@ -75,6 +79,7 @@ def _registered(command: RegisterWebhook, state: State) -> WebhookRegistered:
         target_commitment=command.target_commitment,
         role=command.by.role,
         registered_at=command.at,
+        place=command.place,
     )
 
 

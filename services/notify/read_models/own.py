@@ -78,7 +78,11 @@ webhooks = sa.Table(
     sa.Column("starts", JSONB, nullable=False),
     sa.Column("registered_at", _TIME, nullable=False),
     sa.Column("changed_at", _TIME, nullable=False),
+    sa.Column("place", sa.Integer),
+    # Asked for at once, two webhooks would both have the last place: one commits, the other is decided again.
+    sa.UniqueConstraint("place", name="webhooks_one_a_place", deferrable=True, initially="DEFERRED"),
 )
+"""`place`: the one of `webhooks_max` that it takes while it is enabled; none where its event is older than places."""
 
 
 class NotifyModel(ReadModel):
@@ -86,7 +90,7 @@ class NotifyModel(ReadModel):
 
     source: ClassVar[str] = "notify"
     metadata: ClassVar[sa.MetaData] = metadata
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     def apply(self, recorded: Recorded, rows: Rows) -> None:
         """See the class."""
@@ -137,13 +141,14 @@ def _webhook(event: WebhookRegistered | WebhookDisabled | WebhookEnabled, rows: 
                 starts=[start.model_dump(mode="json", exclude_none=True) for start in event.starts],
                 registered_at=event.registered_at,
                 changed_at=event.registered_at,
+                place=event.place,
             )
         case WebhookDisabled():
             change = {"state": "DISABLED", "reason_code": event.reason_code, "changed_at": event.disabled_at}
-            rows.update(webhooks, event.webhook_id, **change)
+            rows.update(webhooks, event.webhook_id, place=None, **change)
         case WebhookEnabled():
             change = {"state": "ENABLED", "reason_code": None, "changed_at": event.enabled_at}
-            rows.update(webhooks, event.webhook_id, **change)
+            rows.update(webhooks, event.webhook_id, place=event.place, **change)
 
 
 _Ended = NotificationCancelled | NotificationHandedOver | NotificationUnknown | NotificationFailed

@@ -1,5 +1,6 @@
 """What the sender, the rules and the pages ask the tables. A join across logs is made here, never in a fold."""
 
+import itertools
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import cache
@@ -187,10 +188,11 @@ async def all_webhooks(connection: AsyncConnection) -> Sequence[Row]:
     return await many(connection, sa.select(webhooks).order_by(webhooks.c.registered_at, webhooks.c.webhook_id))
 
 
-async def enabled_webhooks(connection: AsyncConnection) -> int:
-    """How many webhooks are enabled."""
-    query = sa.select(sa.func.count()).select_from(webhooks).where(webhooks.c.state == "ENABLED")
-    return int((await connection.execute(query)).scalar_one())
+async def webhook_room(connection: AsyncConnection) -> tuple[int, int]:
+    """How many webhooks are enabled, and the first place from 1 on that none of them has."""
+    query = sa.select(webhooks.c.place).where(webhooks.c.state == "ENABLED")
+    places = (await connection.execute(query)).scalars().all()
+    return len(places), next(place for place in itertools.count(1) if place not in places)
 
 
 async def webhook(connection: AsyncConnection, webhook_id: UUID) -> Row | None:
