@@ -187,13 +187,17 @@ class Run:
         """Empty tables in the shadow schema."""
         self.shadow = await Shadow.make(self.connection, self.config, self.models)
 
-    async def fill_shadow(self, projection: Projection) -> None:
-        """Write what is folded and let every constraint look at it. Raises ReplayFailed when one refuses."""
+    async def fill_shadow(self, projection: Projection, *, statistics: int = 100) -> None:
+        """Write what is folded and let every constraint look at it. Raises ReplayFailed when one refuses.
+
+        `statistics` is PostgreSQL's default_statistics_target: what the planner is told of the tables.
+        """
         assert self.shadow is not None
         with _broken_constraints():
             await projection.write(self.connection)
             await self.connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
             await self.shadow.put_on_everything()
+        await self.connection.execute(f"SET LOCAL default_statistics_target = {statistics}")
         for model in self.models:
             for table in model.metadata.sorted_tables:
                 await self.connection.execute(f'ANALYZE {self.config.shadow_schema}."{table.name}"')
