@@ -4,6 +4,7 @@ import contextlib
 import re
 import secrets
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import httpx
@@ -11,7 +12,7 @@ from testcontainers.core.container import DockerContainer
 from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
 from cli.embedded.server import free_port
-from tests.support.servers import Databases, StoreFaults, temporary_directory
+from tests.support.servers import Databases, StoreFaults, kept_running
 from tests.support.waiting import eventually_blocking
 
 POSTGRES_IMAGE, NATS_IMAGE = "postgres:18", "nats:2.15-alpine"
@@ -106,13 +107,6 @@ class NatsInContainer(StoreFaults):
         eventually_blocking(answers, UP_SECONDS, every=0.05, what="NATS in its container")
 
 
-@contextlib.contextmanager
-def nats_in_a_container() -> Iterator[NatsInContainer]:
+def nats_in_a_container() -> AbstractContextManager[NatsInContainer]:
     """An empty one, with JetStream and no users."""
-    with temporary_directory() as directory:
-        server = NatsInContainer(directory)
-        server.begin()
-        try:
-            yield server
-        finally:
-            server.end()
+    return kept_running(NatsInContainer, NatsInContainer.begin, NatsInContainer.end)

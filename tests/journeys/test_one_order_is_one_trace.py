@@ -1,23 +1,14 @@
 """The journey with a collector beside it: what four real processes recorded, held against the spans they sent."""
 
-import json
-import subprocess
-import sys
-from datetime import datetime
-
 import asyncpg
 import pytest
 
-from cli.client import Client
 from cli.place import place_of
 from cli.stack import Stack
 from contracts.envelope import Recorded, decode
-from eventstore.clock import direct
-from servicekit.secrets import ISSUER_KEY
-from servicekit.tokens import load_issuer_key
-from tests.journeys.steps import MORNING, Journey
+from tests.journeys.embedded import embedded
+from tests.journeys.steps import Journey
 from tests.support.otlp import Collector, collector
-from tests.support.servers import temporary_directory
 from tests.support.waiting import eventually_blocking
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(300)]
@@ -30,15 +21,10 @@ HEARING_ORDERS = {"volunteers", "ledger", "notify"}
 @pytest.fixture
 def traced(monkeypatch):
     """The whole system, told of a collector as a deployment is."""
-    with collector() as found, temporary_directory() as directory:
+    with collector() as found:
         monkeypatch.setenv("CHAOYANGLI_OTLP_ENDPOINT", found.url)
-        stack = Stack(directory, mode="demo", durable=False)
-        direct(stack.clock_file, MORNING, 0)
-        stack.start()
-        try:
-            yield stack, found
-        finally:
-            stack.stop()
+        with embedded() as system:
+            yield system, found
 
 
 async def log_of(stack: Stack, service: str) -> list[Recorded]:
@@ -59,21 +45,9 @@ def ids_of(event: Recorded) -> tuple[str, str]:
 
 
 async def test_one_order_is_one_trace_through_every_log_and_the_broker(traced):
-    stack, found = traced
-
-    def cli(*words: str):
-        command = [sys.executable, "-m", "cli", *words, "--data", str(stack.data), "--json"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"{words}: {done.stderr}{done.stdout}"
-        return json.loads(done.stdout)
-
-    def turn_clock(moment: datetime) -> None:
-        direct(stack.clock_file, moment, 0)
-
-    async with Client(stack.urls, load_issuer_key(stack.secrets_dir / ISSUER_KEY)) as client:
-        journey = Journey(client, cli, turn_clock)
-        await journey.make()
-    logs = {service: await log_of(stack, service) for service in stack.urls}
+    system, found = traced
+    journey = await system.journey()
+    logs = {service: await log_of(system.stack, service) for service in system.stack.urls}
     events = [event for log in logs.values() for event in log]
     everywhere = {f"process {event.service}.{event.type}" for event in logs["orders"]}
 
@@ -87,7 +61,7 @@ async def test_one_order_is_one_trace_through_every_log_and_the_broker(traced):
     the_order_is_heard_by_all(logs, found)
     the_minutes_are_booked_in_the_trace_of_an_orders_command(logs, found)
     nothing_that_anybody_wrote_is_told(journey, found)
-    assert cli("verify")["ok"]
+    assert system.cli("verify")["ok"]
 
 
 def each_event_is_of_a_span_of_whoever_recorded_it(events: list[Recorded], found: Collector) -> None:

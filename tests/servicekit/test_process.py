@@ -1,9 +1,6 @@
 import asyncio
 import contextlib
-import os
-import signal
 import socket
-import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -21,6 +18,7 @@ from eventstore.clock import direct
 from eventstore.consumer import ReactionContext, Reactions, derived_id
 from servicekit.process import CannotStart, Runtime, ServiceDefinition, ServiceProcess, listening
 from servicekit.settings import ServiceSettings
+from tests.servicekit.processes import deployed
 from tests.servicekit.sample_service import LIFE, NEIGHBOUR, PublishItem, sample
 from tests.servicekit.world import World
 from tests.support.servers import TestNats, TestPostgres
@@ -302,32 +300,12 @@ RUN = "from servicekit.process import run; from tests.servicekit.sample_service 
 
 async def test_a_real_process_ends_in_order_on_sigterm(world: World, nats_server: TestNats) -> None:
     settings = world.settings("orders", nats_url=nats_server.url)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("CHAOYANGLI_")} | {
-        f"CHAOYANGLI_{name.upper()}": str(value) for name, value in settings.model_dump().items() if value is not None
-    }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", RUN, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{settings.port}") as client:
-
-            async def ready() -> bool:
-                assert process.returncode is None
-                with contextlib.suppress(httpx.TransportError):
-                    return (await client.get("/readyz")).status_code == 200
-                return False
-
-            await eventually(ready, timeout=30)
-            answer = await client.post(
-                "/v1/items", json={"item_code": "haircut", "minutes": 30}, headers=world.headers()
-            )
-            assert answer.status_code == 201
-        process.send_signal(signal.SIGTERM)
-        output, errors = await asyncio.wait_for(process.communicate(), 10)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.communicate()
-    assert process.returncode == 0, errors
+    async with deployed(settings, RUN) as orders:
+        answer = await orders.client.post(
+            "/v1/items", json={"item_code": "haircut", "minutes": 30}, headers=world.headers()
+        )
+        assert answer.status_code == 201
+        output, errors = await orders.end()
+    assert orders.process.returncode == 0, errors
     assert b'"event": "stopping"' in output
     assert errors == b""

@@ -2,14 +2,10 @@
 
 import asyncio
 import contextlib
-import os
-import signal
 import socket
-import sys
 from typing import Any
 from uuid import UUID, uuid4
 
-import httpx
 import pytest
 import structlog
 from pydantic import ValidationError
@@ -21,6 +17,7 @@ from eventstore.log import Log
 from eventstore.tracing import Kind
 from servicekit import otlp
 from servicekit.metrics import Metrics
+from tests.servicekit.processes import deployed
 from tests.servicekit.sample_service import NEIGHBOUR, sample
 from tests.servicekit.test_process import Running, running, welcoming
 from tests.servicekit.world import World
@@ -300,33 +297,13 @@ print("imported:", *sorted(name for name in sys.modules if name.startswith(("ope
 
 async def test_where_no_endpoint_is_set_nothing_is_imported_and_events_are_as_ever(world: World) -> None:
     settings = world.settings("orders")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("CHAOYANGLI_")} | {
-        f"CHAOYANGLI_{name.upper()}": str(value) for name, value in settings.model_dump().items() if value is not None
-    }
-    environment["CHAOYANGLI_OTLP_ENDPOINT"] = ""  # as a deployment passes on what nobody set
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", RUN, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-    )
-    try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{settings.port}") as client:
-
-            async def ready() -> bool:
-                assert process.returncode is None
-                with contextlib.suppress(httpx.TransportError):
-                    return (await client.get("/readyz")).status_code == 200
-                return False
-
-            await eventually(ready, timeout=30)
-            for code, more in (("haircut", {"traceparent": OURS}), ("shopping", {})):
-                body = {"item_code": code, "minutes": 30}
-                answer = await client.post("/v1/items", json=body, headers={**world.headers(), **more})
-                assert answer.status_code == 201
-        process.send_signal(signal.SIGTERM)
-        output, errors = await asyncio.wait_for(process.communicate(), 30)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.communicate()
+    # An empty endpoint: as a deployment passes on what nobody set.
+    async with deployed(settings, RUN, otlp_endpoint="") as orders:
+        for code, more in (("haircut", {"traceparent": OURS}), ("shopping", {})):
+            body = {"item_code": code, "minutes": 30}
+            answer = await orders.client.post("/v1/items", json=body, headers={**world.headers(), **more})
+            assert answer.status_code == 201
+        output, errors = await orders.end()
     assert output.decode().splitlines()[-1] == "imported:", errors
     log = await Log.open(settings.log_config(), sample().read_models)
     try:

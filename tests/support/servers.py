@@ -8,9 +8,10 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import asyncpg
@@ -18,6 +19,8 @@ import asyncpg
 from cli.embedded import HOST, NatsServer, NatsUser, PostgresServer
 from cli.embedded.nats import one_account
 from servicekit.nats_keys import new_seed, public_key
+
+S = TypeVar("S")
 
 
 @dataclass(frozen=True)
@@ -147,15 +150,20 @@ def temporary_directory() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def running_postgres() -> Iterator[TestPostgres]:
-    """A PostgreSQL that one test may kill."""
+def kept_running(make: Callable[[Path], S], begin: Callable[[S], None], end: Callable[[S], None]) -> Iterator[S]:
+    """A server made in a directory of its own, begun, and ended whatever happens."""
     with temporary_directory() as directory:
-        server = TestPostgres(directory)
-        server.start()
+        server = make(directory)
+        begin(server)
         try:
             yield server
         finally:
-            server.kill()
+            end(server)
+
+
+def running_postgres() -> AbstractContextManager[TestPostgres]:
+    """A PostgreSQL that one test may kill."""
+    return kept_running(TestPostgres, TestPostgres.start, TestPostgres.kill)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,15 +180,9 @@ def new_key() -> Key:
     return Key(seed, public_key(seed))
 
 
-@contextlib.contextmanager
 def running_nats(
     users: tuple[NatsUser, ...] = (), accounts: Callable[[], dict[str, Any]] | None = None
-) -> Iterator[TestNats]:
+) -> AbstractContextManager[TestNats]:
     """A NATS that one test may kill, empty at first. `users` are of one account."""
-    with temporary_directory() as directory:
-        server = TestNats(directory, accounts or ((lambda: one_account(users)) if users else None))
-        server.start()
-        try:
-            yield server
-        finally:
-            server.kill()
+    accounts = accounts or ((lambda: one_account(users)) if users else None)
+    return kept_running(lambda directory: TestNats(directory, accounts), TestNats.start, TestNats.kill)
