@@ -1,7 +1,7 @@
 """Whether this program may run on a database, before it is let near it: nothing is written."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -77,7 +77,7 @@ async def _service(connection: asyncpg.Connection, service: str) -> Found:
     if not applied:
         return found
     found.events = await connection.fetchval(f"SELECT size FROM {service}.head")  # noqa: S608
-    found.refused += [sentence async for sentence in _unknown_events(connection, service)]
+    found.refused += [sentence async for sentence in unknown_events(connection, service)]
     wanted = models_version(definition_of(service).read_models)
     there = await connection.fetchval(
         f"SELECT version FROM {service}.read_model_state WHERE schema_name = $1",  # noqa: S608
@@ -88,8 +88,8 @@ async def _service(connection: asyncpg.Connection, service: str) -> Found:
     return found
 
 
-async def _unknown_events(connection: asyncpg.Connection, service: str) -> Any:
-    """Events that this program could not read, by type and version."""
+async def unknown_events(connection: asyncpg.Connection, service: str) -> AsyncIterator[str]:
+    """A sentence for each type and version of event that this program cannot read."""
     rows = await connection.fetch(
         f"""SELECT type, substring(convert_from(body, 'UTF8') FROM '"dataschema":"[^"]*/([0-9]+)"')::integer AS version,
                    min(position) AS first

@@ -27,6 +27,7 @@ from cli.recovery.recovering import recover, superuser_dsn
 from cli.recovery.refolding import refold
 from cli.recovery.sources import Source, Stream, connected, gathered
 from cli.recovery.streams import Rebuilt, rebuild
+from cli.upgrade import unknown_events
 from eventstore.recovery import base_of
 from eventstore.verify import verify
 from servicekit.log_keys import read_log_keys
@@ -245,6 +246,7 @@ async def _missing(new: Place, asked: Asked) -> dict[str, tuple[int, int]]:
 
 
 async def _verify(place: Place, new: Place, asked: Asked, now: Journal, done: Restored, tell: Tell) -> Journal:
+    await _require_known_events(new)
     done.erased = await erase_again(new, asked.keys)
     for service in SERVICES:
         keys = read_log_keys(new.key_files(service))
@@ -259,6 +261,14 @@ async def _verify(place: Place, new: Place, asked: Asked, now: Journal, done: Re
         if not report.ok:
             raise BackupRefused(f"{service} does not verify: {report.problems[0].message}")
     return journal.write(place.state_dir, now.at("verified"))
+
+
+async def _require_known_events(new: Place) -> None:
+    """What was recorded since by a later program may be nothing that this one could run on."""
+    async with connected(superuser_dsn(new)) as connection:
+        unknown = [sentence for service in SERVICES async for sentence in unknown_events(connection, service)]
+    if unknown:
+        raise BackupRefused("; ".join(unknown))
 
 
 async def _finish_swapped(place: Place, now: Journal, done: Restored, tell: Tell) -> Restored:
