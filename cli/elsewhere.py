@@ -61,8 +61,11 @@ class Elsewhere:
             return None
         if words == STREAM:
             return cls(place, None)
-        if words.startswith(BUNDLE) and Path(words.removeprefix(BUNDLE)).exists():
-            return cls(place, Path(words.removeprefix(BUNDLE)))
+        if words.startswith(BUNDLE):
+            bundle = Path(words.removeprefix(BUNDLE))
+            if not bundle.is_dir():
+                raise SourceUnknown(f"--from {words}: there is no bundle: name a directory that `audit export` made")
+            return cls(place, bundle)
         raise SourceUnknown(f"--from {words}: say postgresql, stream, or bundle: and where an audit bundle lies")
 
     def reader(self, service: str, client: Client) -> Messages:

@@ -43,7 +43,7 @@ from cli.commands import (
 )
 from cli.directory import DirectoryTaken, StackError
 from cli.embedded import DirectoryInUseError, EmbeddedError
-from cli.output import err
+from cli.output import err, in_words
 from cli.place import SERVICES
 from cli.seed.errors import JournalUnreadable, NotHeard
 from cli.stopping import Interrupted
@@ -124,7 +124,8 @@ def _run() -> int:
 
 
 def _fail(error: BaseException, code: int) -> int:
-    text = str(error).strip() or type(error).__name__
+    told = in_words(error) if isinstance(error, OSError) else str(error)
+    text = told.strip() or type(error).__name__
     if os.environ.get("CHAOYANGLI_SERVICE") and _lacks_a_secret(error):
         text += "; this container holds one service's secrets: `docker compose run --rm operator chaoyangli …` has all"
     err.print(f"chaoyangli: {text}", markup=False)

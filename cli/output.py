@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -35,6 +36,26 @@ def print_json(document: Any) -> None:
 def local(moment: datetime) -> str:
     """A moment as people in Tianjin read it."""
     return moment.astimezone(SHANGHAI).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def in_words(error: OSError | UnicodeDecodeError, file: Path | None = None) -> str:
+    """Which file was wrong, in what, and what to do: without the system's number for it."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"{file or 'the file'} is no text in UTF-8"
+    named = error.filename if error.filename is not None else file
+    match error:
+        case FileExistsError() if not Path(named or "").is_dir():
+            return f"{named} is a file, and a directory is needed: name another place"
+        case NotADirectoryError():
+            return f"{named} cannot be there: above it is a file where a directory is needed"
+        case IsADirectoryError():
+            return f"{named} is a directory, and a file is needed"
+        case FileNotFoundError() if named is not None:
+            return f"there is no {named}"
+        case PermissionError() if named is not None:
+            return f"{named} may not be read or written by whoever runs this"
+        case _:
+            return str(error)
 
 
 def event_line(recorded: Recorded) -> str:

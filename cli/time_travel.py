@@ -43,9 +43,13 @@ class Counted:
 class Earlier:
     """A service's tables at one time, for as long as they are looked at."""
 
-    def __init__(self, connection: asyncpg.Connection, schema: str, position: int, rows: dict[str, int]) -> None:
+    def __init__(
+        self, connection: asyncpg.Connection, schema: str, position: int, at: datetime | None, rows: dict[str, int]
+    ) -> None:
         self._connection = connection
         self._schema = schema
+        self.at = at
+        """When the last event that is folded was recorded; at position 0 the first that is not; None without events."""
         self.position = position
         """How far the service's own log is folded."""
         self.rows = rows
@@ -69,7 +73,9 @@ async def as_of(place: Place, service: str, moment: Moment, tell: Tell) -> Async
     connection = await place.connect(service, "migrator")
     try:
         rows = {table.name: table.rows for table in report.tables}
-        yield Earlier(connection, report.schema, report.position, rows)
+        statement = f"SELECT recorded_at FROM {service}.events WHERE position = $1"  # noqa: S608 - one of four names
+        at = await connection.fetchval(statement, max(report.position, 1))
+        yield Earlier(connection, report.schema, report.position, at, rows)
     finally:
         await _drop(connection, service, report.schema)
         await connection.close()

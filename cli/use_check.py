@@ -60,6 +60,11 @@ def check_use(directory: Path, policy: TrustPolicy) -> Shown:
 def _told(directory: Path) -> dict[str, Any]:
     try:
         told = json.loads((directory / SUMMARY).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ReceiptInvalid(
+            f"{directory} is no set that shows where a gift went: it holds no {SUMMARY}; of a receipt, name the"
+            " .tlog-proof file"
+        ) from None
     except (OSError, ValueError) as error:
         raise ReceiptInvalid(f"{directory / SUMMARY}: {error}") from None
     if not isinstance(told, dict):

@@ -85,6 +85,8 @@ def _check_manifest(bundle: Path, manifest: Manifest | None, checked: Checked) -
 
 
 def _policy(bundle: Path, given: str | None) -> TrustPolicy:
+    if given is None and not (bundle / "policy").exists():
+        raise BundleUnreadable(f"{bundle} is no audit bundle, or not a whole one: it holds no policy")
     try:
         text = (bundle / "policy").read_text(encoding="utf-8") if given is None else given
         return read_trust_policy(text)

@@ -13,8 +13,9 @@ from cli.bundle.exporting import BundleExists, export
 from cli.bundle.unpacking import opened
 from cli.commands.options import Data, Json
 from cli.commands.witness import policy_text
-from cli.output import out, print_json, progress
+from cli.output import in_words, out, print_json, progress
 from cli.place import located
+from eventstore.trust_policy import PolicyError, read_trust_policy
 
 CHECK_FAILED = 1
 NOT_IN_A_BUNDLE = (
@@ -71,12 +72,14 @@ def verify_bundle(
     """Check a bundle without any server: bytes, hashes, heads, signatures, books. Ends with 1 if anything is wrong."""
     try:
         with opened(bundle) as directory:
-            checked = check(directory, None if policy is None else policy.read_text(encoding="utf-8"))
+            checked = check(directory, _kept(policy))
             if before is not None:
                 with opened(before) as earlier:
                     checked.problems += compare(directory, earlier)
-    except (BundleUnreadable, OSError, UnicodeDecodeError) as error:
+    except BundleUnreadable as error:
         raise typer.BadParameter(str(error)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(in_words(error)) from None
     if as_json:
         print_json(
             {
@@ -102,6 +105,20 @@ def verify_bundle(
         raise typer.Exit(CHECK_FAILED)
 
 
+def _kept(policy: Path | None) -> str | None:
+    """One's own policy, whole. Raises typer.BadParameter, naming its file and not the bundle."""
+    if policy is None:
+        return None
+    try:
+        text = policy.read_text(encoding="utf-8")
+        read_trust_policy(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(in_words(error, policy), param_hint="--policy") from None
+    except PolicyError as error:
+        raise typer.BadParameter(f"{policy}: {error}", param_hint="--policy") from None
+    return text
+
+
 @audit_app.command("import")
 def put_in(
     bundle: Bundle,
@@ -119,11 +136,13 @@ def put_in(
     from cli.bundle.importing import empty_place, import_bundle  # loads the services: nothing others should wait for
 
     try:
-        wanted = None if policy is None else policy.read_text(encoding="utf-8")
+        wanted = _kept(policy)
         with opened(bundle) as directory, empty_place(data) as place, progress(not as_json) as tell:
             found = asyncio.run(import_bundle(place, directory, wanted, tell))
-    except (BundleUnreadable, OSError, UnicodeDecodeError) as error:
+    except BundleUnreadable as error:
         raise typer.BadParameter(str(error)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(in_words(error)) from None
     if as_json:
         print_json({"ok": True, "services": {one.service: one.to_json() for one in found}})
         return

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from cli.commands.options import Data, Json, Service, chosen
 from cli.elsewhere import Elsewhere
-from cli.output import Tell, out, print_json, progress
+from cli.output import SHANGHAI, Tell, out, print_json, progress
 from cli.place import SERVICES, Place, located
 from eventstore.replay import ReplayReport, replay
 from eventstore.verify import VerifyReport, verify
@@ -171,9 +171,13 @@ def moment_of(until: str | None, services: Sequence[str]) -> int | datetime | No
         return int(until)
     try:
         moment = datetime.fromisoformat(until)
-    except ValueError:
-        raise typer.BadParameter(f"{until!r} is neither a position nor a time") from None
-    return moment if moment.tzinfo is not None else moment.astimezone()
+        # Times are shown as people in Tianjin read them, and so they are typed.
+        moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=SHANGHAI)
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise typer.BadParameter(
+            f"{until!r} is neither a position nor a time; write one as 600, 2026-11-01 or 2026-11-01T09:00+08:00"
+        ) from None
 
 
 async def replay_all(

@@ -10,11 +10,12 @@ import typer
 
 from cli.commands.options import Data, Json
 from cli.commands.witness import setting_of
-from cli.output import out, print_json
+from cli.output import in_words, out, print_json
 from cli.place import SERVICES, Place, located
 from cli.story import NothingFound
 from cli.use_check import FUND, Shown, check_use
 from eventstore.checkpoint import Checkpoint
+from eventstore.merkle import ProofError
 from eventstore.note import parse_note
 from eventstore.proofs import prove_inclusion, prove_inclusions
 from eventstore.tlog_proof import Proven, ReceiptInvalid, TlogProof, make_receipt
@@ -86,7 +87,10 @@ async def _made(place: Place, data: Path | None, wanted: _Wanted) -> tuple[dict[
     try:
         position = wanted.number if wanted.service != FUND else await _entry_position(connection, wanted.number)
         if position > size:
-            raise NothingFound(f"the published head of {service} has {size} events; wait a minute for the next one")
+            raise NothingFound(
+                f"the published head of {service} has {size} events, and {position} is none of them;"
+                " what was recorded just now is in the next one, a minute from now"
+            )
         statement = f"SELECT body FROM {service}.events WHERE position = $1"  # noqa: S608 - one of four names
         entry = await connection.fetchval(statement, position)
         if entry is None:
@@ -123,8 +127,12 @@ async def _papers(
 
     try:
         gift = await gift_at(connection, LEDGER, proof.index + 1)
-    except NoGift as error:
-        raise NothingFound(str(error)) from None
+    except NoGift:
+        what = f"entry {wanted.number} of the fund" if wanted.service == FUND else f"event {wanted.number}"
+        raise NothingFound(
+            f"{what} took in no donor's gift: only gifts have a paper, a name and a use;"
+            " without --pdf, --name and --where-it-went its proof is written"
+        ) from None
     setting, witnesses = setting_of(data, proof.checkpoint)
     donor = await _donor(place, gift.received.donor_ref) if wanted.name else None
     proof = make_receipt(proof.index + 1, proof.hashes, proof.checkpoint, None if donor is None else donor.salt)
@@ -172,16 +180,18 @@ def _verify_receipt(
     """Check a receipt offline: the entry is in the log, and enough witnesses have seen that log. Ends with 1 if not."""
     if receipt.is_dir() != (policy is None):
         raise typer.BadParameter("give a receipt, its entry and a policy; or a folder and a policy")
+    if donor is not None and not _is_text(donor):
+        raise typer.BadParameter("the name is no text in UTF-8", param_hint="--donor")
     trusted = _trusted(policy or entry)
     try:
         if policy is None:
             _tell_use(check_use(receipt, trusted), as_json=as_json)
             return
-        proof, body = TlogProof.parse(receipt.read_text(encoding="utf-8")), entry.read_bytes()
-        proven = proof.check(body, trusted)
+        proof, body = _receipt_in(receipt), entry.read_bytes()
+        proven = _proven(proof, body, trusted, receipt, entry)
         if donor is not None:
             _require_donor(proof, body, donor)
-    except (UnicodeDecodeError, ReceiptInvalid) as error:
+    except ReceiptInvalid as error:
         if as_json:
             print_json({"ok": False, "why": str(error)})
         else:
@@ -190,10 +200,40 @@ def _verify_receipt(
     _tell(proven, donor, as_json=as_json)
 
 
+def _is_text(words: str) -> bool:
+    """Half a character in it is none: what a terminal hands over that is not in UTF-8."""
+    return not any(0xD800 <= ord(one) <= 0xDFFF for one in words)
+
+
+def _receipt_in(file: Path) -> TlogProof:
+    """Raises ReceiptInvalid, saying which file is none and what it may be instead."""
+    try:
+        return TlogProof.parse(file.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        if file.read_bytes().startswith(b"%PDF-"):
+            raise ReceiptInvalid(f"{file} is a PDF: `pdfdetach -saveall {file}` takes out what it carries") from None
+        raise ReceiptInvalid(in_words(error, file)) from None
+    except ReceiptInvalid as error:
+        raise ReceiptInvalid(f"{file} is no receipt: {error}") from None
+
+
+def _proven(proof: TlogProof, body: bytes, trusted: TrustPolicy, receipt: Path, entry: Path) -> Proven:
+    """Raises ReceiptInvalid; an entry that is another one, or no more the same, is told by its file."""
+    try:
+        return proof.check(body, trusted)
+    except ReceiptInvalid as error:
+        if isinstance(error.__cause__, ProofError):
+            words = f"{entry} is not the entry that {receipt} was given for, or one of the two was changed"
+            raise ReceiptInvalid(f"{words}: {error}") from None
+        raise
+
+
 def _trusted(policy: Path) -> TrustPolicy:
     try:
         return read_trust_policy(policy.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, PolicyError) as error:
+    except (OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(f"{in_words(error, policy)}; a policy is what `trust-policy` printed") from None
+    except PolicyError as error:
         raise typer.BadParameter(f"{policy}: {error}") from None
 
 

@@ -13,7 +13,7 @@ from cli import subscribing
 from cli.commands.options import Data, Json
 from cli.commands.witness import kept_at
 from cli.nats_users import subscribers_of
-from cli.output import err, local, out, print_json
+from cli.output import SHANGHAI, err, local, out, print_json
 from cli.place import SERVICES, located
 from cli.story import NothingFound
 from cli.subscribing import EVERYWHERE, Given, Start
@@ -181,7 +181,7 @@ def _start(text: str) -> Start:
         raise typer.BadParameter(
             f"{text!r} is neither a position from 1 on, nor a time, nor `now`", param_hint="--from"
         ) from None
-    return moment if moment.tzinfo is not None else moment.astimezone()
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=SHANGHAI)
 
 
 def _write_once(file: Path, text: str) -> None:

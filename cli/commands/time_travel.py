@@ -9,7 +9,7 @@ from rich.table import Table
 
 from cli.commands.options import Data, Json, chosen
 from cli.commands.proof import moment_of
-from cli.output import Tell, out, print_json, progress
+from cli.output import Tell, err, local, out, print_json, progress
 from cli.place import Place, located
 from cli.time_travel import Moment, NoSuchTable, as_of, between
 
@@ -17,7 +17,7 @@ OneService = Annotated[str, typer.Option("--service", help="Whose tables.")]
 OneTable = Annotated[
     str | None, typer.Option("--table", help="This table's rows, one JSON object a line.", show_default=False)
 ]
-WHEN = "A position of the service's log, or a time such as 2026-11-01T09:00+08:00."
+WHEN = "A position of the service's log, or the time of recording, such as 2026-11-01T09:00+08:00."
 
 
 def register(app: typer.Typer) -> None:
@@ -69,13 +69,17 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
 
 async def _show(place: Place, service: str, moment: Moment, table: str | None, tell: Tell, *, as_json: bool) -> None:
     async with as_of(place, service, moment, tell) as earlier:
+        if earlier.position == 0 and not as_json:
+            began = "it has none" if earlier.at is None else f"its first is of {local(earlier.at)}"
+            err.print(f"{service}: no event was recorded by then; {began}", markup=False)
         if table is not None:
             async for row in earlier.read(table):
                 print_json(row)
         elif as_json:
             print_json({"service": service, "position": earlier.position, "tables": earlier.rows})
         else:
-            shown = Table("table", "rows", title=f"{service} as of position {earlier.position}")
+            recorded = f", recorded {local(earlier.at)}" if earlier.at is not None and earlier.position else ""
+            shown = Table("table", "rows", title=f"{service} as of position {earlier.position}{recorded}")
             for name, rows in earlier.rows.items():
                 shown.add_row(name, str(rows))
             out.print(shown)
@@ -100,6 +104,9 @@ async def _compare(
                     },
                 }
             )
+            return
+        if not counted:
+            out.print(f"{service}: no table differs", markup=False)
             return
         shown = Table("table", "came", "went", "changed")
         for one in counted:

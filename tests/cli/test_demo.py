@@ -3,10 +3,12 @@
 import json
 import re
 import signal
+from datetime import datetime, timedelta
 from functools import partial
 
 import pytest
 
+from cli.output import SHANGHAI
 from contracts.event import EVENTS
 from tests.cli.program import running, say
 from tests.support.servers import temporary_directory
@@ -216,5 +218,19 @@ def test_tables_are_seen_as_they_were_and_what_became_of_them_since(data, result
     assert say("as-of", half, *asked, "--table", "nothing").code == USAGE
     assert say("as-of", whole + 1, *asked).code == USAGE
     assert say("as-of", "yesterday", *asked).code == USAGE
+    for_people = asked[:-1]
+    before = say("as-of", "2020-01-01", *for_people)
+    assert "orders: no event was recorded by then; its first is of 20" in before.err
+    at = say("as-of", half, *for_people).lines[0].decode()
+    recorded = next(one for one in events if one["source"].endswith("/orders") and one["position"] == half)["time"]
+    shown = datetime.fromisoformat(recorded).astimezone(SHANGHAI)
+    assert at == f"orders as of position {half}, recorded {shown:%Y-%m-%d %H:%M:%S}"
+    # Copied from what was shown and without a zone, a time is the same time again: a second later includes the event.
+    later = say("as-of", f"{shown + timedelta(seconds=1):%Y-%m-%dT%H:%M:%S}", *asked).document["position"]
+    assert half <= later
+    assert say("as-of", f"{shown - timedelta(hours=1):%Y-%m-%dT%H:%M:%S}", *asked).document["position"] == 0
+    assert "no table differs" in say("differences", whole, whole, *for_people).out.decode()
+    no_bundle = say("replay", "--from", "bundle:nowhere", "--data", data)
+    assert "--from bundle:nowhere: there is no bundle: name a directory" in no_bundle.err
     # Nothing of it is left behind, and the live tables are as they were.
     assert say("replay", "--service", "orders", "--data", data, "--json").document["ok"] is True
