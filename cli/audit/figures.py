@@ -56,50 +56,63 @@ class Books:
         known = {entry_id: one for entry_id, one in self.entries.items() if self.positions[entry_id] <= size}
         return Books(known, self.positions, self.holds)
 
-    def lines(self, funds: Iterable[str]) -> Iterator[Line]:
-        """The postings of these funds."""
+    def lines(self, funds: Iterable[str], purpose: str | None = None) -> Iterator[Line]:
+        """The postings of these funds; with a purpose only those of the money given for it."""
         wanted = set(funds)
         for entry in self.entries.values():
             for posting in entry.postings:
-                if posting.fund in wanted:
+                if posting.fund in wanted and is_of(posting.account, purpose):
                     receiver = entry.case_id or entry.entry_id
                     yield Line(entry.effective_date, posting.fund, posting.account, posting.amount, receiver)
+
+
+def is_of(account: str, purpose: str | None) -> bool:
+    """Whether a posting to it concerns the money that was given for a purpose; without one every posting does."""
+    return purpose is None or account.endswith(f":restricted:{purpose}")
 
 
 def figures(books: Books, said: Mapping[str, Any]) -> dict[str, Any]:
     """What a statement of these days and funds should say. `said`: the statement's own JSON."""
     first, last = date.fromisoformat(said["first_day"]), date.fromisoformat(said["last_day"])
     funds = [str(one["fund"]) for one in said["funds"]]
-    lines = list(books.lines(funds))
+    purpose = said.get("purpose")
+    lines = list(books.lines(funds, purpose))
     numbers = [
         entry.entry_no
         for entry in books.entries.values()
-        if first <= entry.effective_date <= last and any(posting.fund in funds for posting in entry.postings)
+        if first <= entry.effective_date <= last
+        and any(posting.fund in funds and is_of(posting.account, purpose) for posting in entry.postings)
     ]
     ends = {"first_entry_no": min(numbers), "last_entry_no": max(numbers)} if numbers else {}
     return {
         "entries": len(numbers),
         **ends,
-        "funds": [_fund(books, fund, [one for one in lines if one.fund == fund], first, last) for fund in funds],
+        "funds": [
+            _fund(books, fund, [one for one in lines if one.fund == fund], (first, last), purpose) for fund in funds
+        ],
         "year": _year(lines, last),
-        "reversals": list(_reversals(books, funds, lambda entry, _: first <= entry.effective_date <= last)),
+        "reversals": list(_reversals(books, funds, purpose, lambda entry, _: first <= entry.effective_date <= last)),
         "reversed_later": list(
             _reversals(
                 books,
                 funds,
+                purpose,
                 lambda entry, original: first <= original.effective_date <= last < entry.effective_date,
             )
         ),
     }
 
 
-def _fund(books: Books, fund: str, lines: Sequence[Line], first: date, last: date) -> dict[str, Any]:
+def _fund(
+    books: Books, fund: str, lines: Sequence[Line], days: tuple[date, date], purpose: str | None
+) -> dict[str, Any]:
+    first, last = days
     before = [one for one in lines if one.day < first]
     upto = [one for one in lines if one.day <= last]
     within = [one for one in upto if one.day >= first]
 
     def money(found: Sequence[Line]) -> int:
-        return sum(one.fen for one in found if one.is_money)
+        return restricted(found) if purpose else sum(one.fen for one in found if one.is_money)
 
     def restricted(found: Sequence[Line]) -> int:
         return sum(-one.fen for one in found if ":restricted:" in one.account)
@@ -115,7 +128,7 @@ def _fund(books: Books, fund: str, lines: Sequence[Line], first: date, last: dat
         "spending": _cells(within, "expense", things=False),
         "closing_fen": money(upto),
         "closing_restricted_fen": restricted(upto),
-        "held_fen": sum(_held(books, fund, last)),
+        "held_fen": sum(_held(books, fund, last, purpose)),
         "goods_opening_fen": things(before),
         "goods_income": _cells(within, "income", things=True),
         "goods_spending": _cells(within, "expense", things=True),
@@ -123,11 +136,14 @@ def _fund(books: Books, fund: str, lines: Sequence[Line], first: date, last: dat
     }
 
 
-def _held(books: Books, fund: str, last: date) -> Iterator[int]:
+def _held(books: Books, fund: str, last: date, purpose: str | None) -> Iterator[int]:
     for placed, released in books.holds.values():
         is_free = released is not None and _day(released.released_at) <= last
         if placed.fund == fund and _day(placed.placed_at) <= last and not is_free:
-            yield placed.amount_fen
+            if purpose is None:
+                yield placed.amount_fen
+            elif placed.purpose == purpose:
+                yield placed.restricted_fen
 
 
 def _day(moment: datetime) -> date:
@@ -208,15 +224,17 @@ def _year(lines: Sequence[Line], last: date) -> dict[str, int]:
     }
 
 
-def _reversals(books: Books, funds: Sequence[str], wanted: Any) -> Iterator[dict[str, int]]:
+def _reversals(books: Books, funds: Sequence[str], purpose: str | None, wanted: Any) -> Iterator[dict[str, int]]:
     for entry in sorted(books.entries.values(), key=lambda one: one.entry_no):
         original = books.entries.get(entry.reverses) if isinstance(entry, EntryReversed) else None
-        mine = [posting for posting in entry.postings if posting.fund in funds]
+        mine = [one for one in entry.postings if one.fund in funds and is_of(one.account, purpose)]
         if original is None or not mine or not wanted(entry, original):
             continue
-        money = [one for one in mine if one.account.startswith("assets:") and one.account != _THINGS]
+        money = [one.amount for one in mine if one.account.startswith("assets:") and one.account != _THINGS]
+        if purpose is not None:
+            money = [-one.amount for one in mine]
         yield {
             "entry_no": entry.entry_no,
             "reverses_no": original.entry_no,
-            "money_fen": sum(one.amount for one in money),
+            "money_fen": sum(money),
         }

@@ -97,6 +97,8 @@ class Statements:
         told = {one["fund"] for one in said["funds"]}
         if statement.kind != "campaign" and told != {fund.code for fund in chart().funds}:
             yield at(recorded, "it leaves a fund out")
+        if statement.kind != "campaign" and statement.purpose is not None:
+            yield at(recorded, "it leaves out what was not for one purpose")
 
     def _head(self, recorded: Recorded, event: Any) -> Iterator[str]:
         known = self._tree.size

@@ -18,7 +18,7 @@ from services.ledger.api.open_due import as_document, campaigns
 from services.ledger.commands import day_of
 from services.ledger.policy import POLICY
 from services.ledger.posting_rules import fund_changes
-from services.ledger.read_models.disclosures import Booked, Duty, Told, duties, told
+from services.ledger.read_models.disclosures import Booked, Duty, Told, duties, pots_of, told
 
 CHECK_FAILED = 1
 COLOURS = {"late": "red", "waiting": "yellow", "told_late": "yellow", "told": "green"}
@@ -81,6 +81,7 @@ def of_events(events: Sequence[Recorded], on: date | None = None) -> list[Duty]:
                     booked_on=day_of(event.reversed_at if isinstance(event, EntryReversed) else event.posted_at),
                     money_fen=sum(fund_changes(event.postings).values()),
                     funds=frozenset(posting.fund for posting in event.postings if posting.fund is not None),
+                    pots=pots_of((posting.fund, posting.account) for posting in event.postings),
                     reverses_day=None if original is None else original.day,
                 )
             case FundStatementPublished(step=2) as event:

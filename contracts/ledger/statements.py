@@ -86,6 +86,8 @@ class Statement(Part):
     """`2026-10`, `2026-q3`, `2026`, `2026-10-01..2026-10-05`, or the code of a campaign."""
     first_day: date
     last_day: date
+    purpose: Code | None = None
+    """Of a campaign for one purpose: only what was given and spent for that is told; absent: all of the funds."""
     entries: Fen
     first_entry_no: Number | None = None
     last_entry_no: Number | None = None

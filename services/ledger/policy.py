@@ -35,6 +35,8 @@ class Campaign(BaseModel):
     code: Annotated[str, Field(pattern=r"^[a-z][a-z0-9\-]{2,39}$")]
     filing_no: Annotated[str, Field(pattern=r"^[0-9A-Z]{8,40}$")]
     fund: Code
+    purpose: Code | None = None
+    """What it raises money for, one of the fund's purposes: its statements tell that alone. Absent: the fund."""
     first_day: date
     last_day: date
     emergency: bool = False
@@ -44,7 +46,9 @@ class Campaign(BaseModel):
     def _is_possible(self) -> Self:
         if self.last_day < self.first_day:
             raise ValueError("it ends before it begins")
-        chart().fund(self.fund)
+        fund = chart().fund(self.fund)
+        if self.purpose is not None and self.purpose not in {one.code for one in fund.purposes}:
+            raise ValueError(f"{self.fund} has no purpose {self.purpose}")
         return self
 
 
@@ -116,4 +120,4 @@ def campaigns() -> dict[str, Span]:
     """The campaigns of the host charity's papers, by code, as spans that a statement can be about."""
     host = host_charity()
     known = () if host is None else host.campaigns
-    return {one.code: Span("campaign", one.code, one.first_day, one.last_day, one.fund) for one in known}
+    return {one.code: Span("campaign", one.code, one.first_day, one.last_day, one.fund, one.purpose) for one in known}

@@ -155,6 +155,19 @@ def test_a_campaigns_statement_is_not_overtaken_by_another_funds_entries():
     assert [name for name in owed("2026-05-21", end, entries=(own,), campaigns=(market,)) if "corr" in name]
 
 
+def test_a_campaigns_statement_answers_only_for_the_entries_of_its_purpose():
+    ill = Campaign("ill", date(2026, 3, 1), date(2026, 3, 31), fund="fund-relief", purpose="illness")
+    end = stated("campaign", "ill", "2026-03-01", "2026-03-31", "2026-04-05", log_size=15)
+    other = booked("2026-03-20", 2, LARGE_FEN, pots=frozenset({("fund-relief", "disaster")}))
+    found = states("2026-05-21", end, entries=(other,), campaigns=(ill,))
+    assert not [name for name in found if "corr" in name]
+    assert found["large_entry 2"] == "late", "nobody told of it"
+    own = booked("2026-03-20", 2, LARGE_FEN, pots=frozenset({("fund-relief", "illness")}))
+    found = states("2026-05-21", end, entries=(own,), campaigns=(ill,))
+    assert [name for name in found if "corr" in name]
+    assert found["large_entry 2"] == "told"
+
+
 def test_every_kind_and_state_has_its_words():
     assert set(KINDS) == set(BASIS)
     assert set(STATES) == {"told", "told_late", "waiting", "late"}

@@ -32,7 +32,7 @@ def campaigns() -> list[Campaign]:
     """Those of the host charity's papers."""
     host = host_charity()
     known = () if host is None else host.campaigns
-    return [Campaign(one.code, one.first_day, one.last_day, one.emergency, one.fund) for one in known]
+    return [Campaign(one.code, one.first_day, one.last_day, one.emergency, one.fund, one.purpose) for one in known]
 
 
 async def _duties(runtime: Runtime) -> Sequence[Duty]:

@@ -173,16 +173,23 @@ def table(statement: Statement) -> str:
     days = (statement.first_day.isoformat(), statement.last_day.isoformat())
     for fund in statement.funds:
         known = chart().fund(fund.fund)
-        for cells in _rows(fund):
+        for cells in _rows(fund, purpose_name(statement)):
             writer.writerow((*charity, known.name, *days, *cells))
     return out.getvalue()
 
 
-def _rows(fund: FundStatement) -> list[tuple[str, ...]]:
+def purpose_name(statement: Statement) -> str:
+    """What a campaign was for, where its statement tells of that alone."""
+    if statement.purpose is None:
+        return ""
+    return next(one.name for one in chart().fund(statement.funds[0].fund).purposes if one.code == statement.purpose)
+
+
+def _rows(fund: FundStatement, purpose: str) -> list[tuple[str, ...]]:
     """Side, category, purpose, money, how much of it restricted, recipients."""
 
     def total(side: str, amount_fen: int, restricted_fen: int = 0) -> tuple[str, ...]:
-        return (side, "", "", _plain(amount_fen), _plain(restricted_fen), "")
+        return (side, "", purpose, _plain(amount_fen), _plain(restricted_fen), "")
 
     def lines(side: str, found: tuple[StatementLine, ...]) -> list[tuple[str, ...]]:
         return [
@@ -238,6 +245,7 @@ async def read_statement_page(name: Name, runtime: Running) -> Response:
         kind=KINDS[statement.kind],
         title=_title(row),
         provisional=statement.kind == "interim",
+        purpose=purpose_name(statement),
         funds=[_fund(fund) for fund in statement.funds],
         entries=statement.entries,
         numbers=(statement.first_entry_no, statement.last_entry_no),

@@ -42,13 +42,15 @@ def statements_stream(period: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What a statement is about: its days, and the one fund of a campaign."""
+    """What a statement is about: its days, and of a campaign the one fund and what it raises money for."""
 
     kind: StatementKind
     period: str
     first_day: date
     last_day: date
     fund: str | None = None
+    purpose: str | None = None
+    """Only the pot of this purpose; None: everything of the fund."""
 
 
 def span_of(period: str, campaigns: dict[str, Span]) -> Span:

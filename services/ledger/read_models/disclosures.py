@@ -6,7 +6,7 @@ month's own statement is the community's custom, within the same three months (d
 """
 
 from calendar import monthrange
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Literal
@@ -47,6 +47,14 @@ class Campaign:
     last_day: date
     emergency: bool = False
     fund: str | None = None
+    purpose: str | None = None
+    """What it raises money for, where it is not for all that the fund does."""
+
+    def is_about(self, entry: "Booked") -> bool:
+        """Whether its statements tell of an entry."""
+        if self.purpose is not None:
+            return (self.fund, self.purpose) in entry.pots
+        return self.fund is None or self.fund in entry.funds
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,8 @@ class Booked:
     money_fen: int
     """By how much the fund's money changes."""
     funds: frozenset[str] = frozenset()
+    pots: frozenset[tuple[str | None, str]] = frozenset()
+    """Fund and purpose of the money that was given for one."""
     reverses_day: date | None = None
     """When what it reverses took effect."""
 
@@ -81,9 +91,9 @@ class Told:
         """The same, with another standing beside it."""
         return replace(self, superseded=True)
 
-    def touched_by(self, entry: Booked, fund: str | None) -> bool:
-        """Whether what was recorded after it changes what it should say. `fund`: the only one that it is about."""
-        if entry.position <= self.log_size or self.superseded or (fund is not None and fund not in entry.funds):
+    def touched_by(self, entry: Booked, campaign: Campaign | None) -> bool:
+        """Whether what was recorded after it changes what it should say. `campaign`: the one that it is about."""
+        if entry.position <= self.log_size or self.superseded or (campaign and not campaign.is_about(entry)):
             return False
         days = (entry.day,) if entry.reverses_day is None else (entry.day, entry.reverses_day)
         return any(self.first_day <= day <= self.last_day for day in days)
@@ -124,8 +134,10 @@ def duties(
     for entry in entries:
         if abs(entry.money_fen) >= large_fen:
             due = entry.day + timedelta(days=LARGE_DAYS)
-            found.append(_duty("large_entry", str(entry.entry_no), entry.day, entry.day, due, told, today))
-    found += _corrections(entries, told, {one.code: one.fund for one in campaigns}, today)
+            silent = {one.code for one in campaigns if not one.is_about(entry)}
+            of_it = [one for one in told if one.period not in silent]
+            found.append(_duty("large_entry", str(entry.entry_no), entry.day, entry.day, due, of_it, today))
+    found += _corrections(entries, told, {one.code: one for one in campaigns}, today)
     return sorted(found, key=lambda duty: (duty.due_on, duty.kind, duty.about))
 
 
@@ -172,12 +184,12 @@ def _of_campaign(campaign: Campaign, told: Sequence[Told], today: date) -> Itera
 
 
 def _corrections(
-    entries: Sequence[Booked], told: Sequence[Told], fund_of: Mapping[str, str | None], today: date
+    entries: Sequence[Booked], told: Sequence[Told], campaigns: Mapping[str, Campaign], today: date
 ) -> Iterator[Duty]:
     """Statements that later entries overtook, since the first of these."""
     for one in told:
-        fund = fund_of.get(one.period)
-        since = [entry.booked_on for entry in entries if one.touched_by(entry, fund)]
+        campaign = campaigns.get(one.period)
+        since = [entry.booked_on for entry in entries if one.touched_by(entry, campaign)]
         if since:
             due = min(since) + timedelta(days=CORRECTION_DAYS)
             yield _duty("correction", f"{one.period}.r{one.revision}", one.first_day, one.last_day, due, (), today)
@@ -208,15 +220,22 @@ def months_after(day: date, count: int = MONTHS) -> date:
     return date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
 
 
+def pots_of(postings: Iterable[tuple[str | None, str]]) -> frozenset[tuple[str | None, str]]:
+    """Fund and purpose of the restricted money that an entry's postings, as (fund, account), move."""
+    found = ((fund, account.partition(":restricted:")[2]) for fund, account in postings)
+    return frozenset((fund, purpose) for fund, purpose in found if purpose)
+
+
 async def booked(connection: AsyncConnection) -> list[Booked]:
     """Every entry of the fund."""
     e, p, original = t.entries.c, t.postings.c, t.entries.alias("original")
     money = sa.and_(p.account.like("assets:%"), p.account != GOODS_ASSETS)
     change = sa.cast(sa.func.coalesce(sa.func.sum(p.amount).filter(money), 0), sa.BigInteger).label("money_fen")
     original_day = original.c.effective_date.label("reverses_day")
-    funds = sa.func.array_agg(p.fund.distinct()).label("funds")
+    funds = sa.func.array_agg(p.fund).label("funds")
+    accounts = sa.func.array_agg(p.account).label("accounts")
     statement = (
-        sa.select(e.entry_no, e.position, e.effective_date, e.booked_on, change, funds, original_day)
+        sa.select(e.entry_no, e.position, e.effective_date, e.booked_on, change, funds, accounts, original_day)
         .select_from(
             t.entries.join(t.postings, p.entry_id == e.entry_id).outerjoin(original, original.c.entry_id == e.reverses)
         )
@@ -226,7 +245,7 @@ async def booked(connection: AsyncConnection) -> list[Booked]:
     return [
         Booked(
             row["entry_no"], row["position"], row["effective_date"], row["booked_on"], row["money_fen"],
-            frozenset(row["funds"]), row["reverses_day"],
+            frozenset(row["funds"]), pots_of(zip(row["funds"], row["accounts"], strict=True)), row["reverses_day"],
         )
         for row in await many(connection, statement)
     ]  # fmt: skip

@@ -56,6 +56,7 @@ async def compute(connection: AsyncConnection, span: Span, size: int) -> Stateme
     sums = await many(connection, _sums(span, size))
     received = await _recipients(connection, span, size)
     held = await _held(connection, span)
+    by_fund = _fund if span.purpose is None else _pot
     counted = await one(connection, _counted(span, size))
     assert counted is not None
     codes = [fund.code for fund in chart().funds if span.fund in {None, fund.code}]
@@ -64,10 +65,11 @@ async def compute(connection: AsyncConnection, span: Span, size: int) -> Stateme
         period=span.period,
         first_day=span.first_day,
         last_day=span.last_day,
+        purpose=span.purpose,
         entries=counted["entries"],
         first_entry_no=counted["first_no"],
         last_entry_no=counted["last_no"],
-        funds=tuple(_fund(code, [row for row in sums if row["fund"] == code], received, held) for code in codes),
+        funds=tuple(by_fund(code, [row for row in sums if row["fund"] == code], received, held) for code in codes),
         year=_year(sums),
         reversals=await _reversals(connection, span, size, later=False),
         reversed_later=await _reversals(connection, span, size, later=True),
@@ -75,7 +77,13 @@ async def compute(connection: AsyncConnection, span: Span, size: int) -> Stateme
 
 
 def _of_fund(span: Span) -> list[sa.ColumnElement[bool]]:
-    return [] if span.fund is None else [t.postings.c.fund == span.fund]
+    """The postings that a statement is about: all, those of a campaign's fund, or those of its pot."""
+    wanted = [] if span.fund is None else [t.postings.c.fund == span.fund]
+    return wanted if span.purpose is None else [*wanted, _in_pot(span.purpose)]
+
+
+def _in_pot(purpose: str) -> sa.ColumnElement[bool]:
+    return t.postings.c.account.endswith(f"{_RESTRICTED}{purpose}", autoescape=True)
 
 
 def _sums(span: Span, size: int) -> sa.Select[*tuple[Any, ...]]:
@@ -105,7 +113,7 @@ def _counted(span: Span, size: int) -> sa.Select[*tuple[Any, ...]]:
     numbers = sa.func.count().label("entries"), sa.func.min(e.entry_no).label("first_no")
     wanted = [e.book == FUND, e.position <= size, e.effective_date.between(span.first_day, span.last_day)]
     if span.fund is not None:
-        wanted.append(e.entry_id.in_(sa.select(t.postings.c.entry_id).where(t.postings.c.fund == span.fund)))
+        wanted.append(e.entry_id.in_(sa.select(t.postings.c.entry_id).where(*_of_fund(span))))
     return sa.select(*numbers, sa.func.max(e.entry_no).label("last_no")).where(*wanted)
 
 
@@ -129,8 +137,11 @@ async def _held(connection: AsyncConnection, span: Span) -> Mapping[str, int]:
     """Fund → what was set aside at the end of the last day, Asia/Shanghai."""
     end = datetime.combine(span.last_day + timedelta(days=1), datetime.min.time(), SHANGHAI)
     h = t.holds.c
-    total = sa.cast(sa.func.sum(h.amount_fen), sa.BigInteger).label("held")
-    standing = (h.placed_at < end, sa.or_(h.released_at.is_(None), h.released_at >= end))
+    amount = h.amount_fen if span.purpose is None else h.restricted_fen
+    total = sa.cast(sa.func.sum(amount), sa.BigInteger).label("held")
+    standing = [h.placed_at < end, sa.or_(h.released_at.is_(None), h.released_at >= end)]
+    if span.purpose is not None:
+        standing.append(h.purpose == span.purpose)
     rows = await many(connection, sa.select(h.fund, total).where(*standing).group_by(h.fund))
     return {row["fund"]: row["held"] for row in rows}
 
@@ -141,7 +152,9 @@ async def _reversals(
     """Reversals that take effect in the span, or after it those of its entries."""
     e, p, original = t.entries.c, t.postings.c, t.entries.alias("original")
     money = sa.and_(p.account.like("assets:%"), p.account != GOODS_ASSETS)
-    change = sa.cast(sa.func.coalesce(sa.func.sum(p.amount).filter(money), 0), sa.BigInteger).label("money_fen")
+    # A pot's money is what was given for it less what it paid: which note or account it lies in, nobody can say.
+    moved = sa.func.sum(p.amount).filter(money) if span.purpose is None else -sa.func.sum(p.amount)
+    change = sa.cast(sa.func.coalesce(moved, 0), sa.BigInteger).label("money_fen")
     when: sa.ColumnElement[bool] = e.effective_date.between(span.first_day, span.last_day)
     if later:
         touched = original.c.effective_date.between(span.first_day, span.last_day)
@@ -159,6 +172,15 @@ async def _reversals(
 
 def _is_asset(account: str, *, goods: bool) -> bool:
     return account.startswith("assets:") and (account == GOODS_ASSETS) is goods
+
+
+def _pot(
+    code: str, rows: Sequence[Row], received: Mapping[tuple[str, str], set[UUID]], held: Mapping[str, int]
+) -> FundStatement:
+    """One purpose's money: all of it restricted, and none of it things."""
+    told = _fund(code, rows, received, held)
+    money = {"opening_fen": told.opening_restricted_fen, "closing_fen": told.closing_restricted_fen}
+    return told.model_copy(update=money)
 
 
 def _fund(
