@@ -41,7 +41,7 @@ def spring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 async def lived(office: Office) -> str:
-    """Gifts for the ill, for others and for anything; a case that was paid, and one set aside from both kinds of money."""
+    """Gifts for the ill, for others and for anything; a paid case, one set aside from both kinds of money."""
     for amount_fen, purpose in ((65_000, "illness"), (7_000, "disaster"), (90_000, None)):
         await office.counter.given(amount_fen=amount_fen, purpose=purpose)
     paid = await office.paid(amount_fen=60_000)
