@@ -166,9 +166,15 @@ async def _hear_otherwise(place: Place, client: Client, subscriber: Subscriber, 
         # Where a durable began cannot be changed, and must be said again as it was.
         info = await answered(partial(js.consumer_info, name, outsiders.durable_name(subscriber.name)))
         config = replace(info.config, filter_subjects=filters, filter_subject=None)
-        await answered(partial(js.add_consumer, name, config))
+        changed = await answered(partial(js.add_consumer, name, config))
     except APIError as error:
         raise CannotSubscribe(f"no place for {subscriber.name} on the log {log}: {error}") from None
+    # As its relay does every few seconds: were NATS lost before that, what is taken away here would be given again.
+    connection = await place.connect(service, "app")
+    try:
+        await streams.record_durables(connection, service, [changed])
+    finally:
+        await connection.close()
 
 
 async def remove(place: Place, name: str) -> bool:

@@ -12,6 +12,7 @@ from cli import subscribing
 from cli.nats_users import subscribers_of
 from cli.subscribing import EVERYWHERE, CannotSubscribe
 from eventstore import outsiders, streams
+from eventstore.durables import DurableKeeper
 from servicekit.subscribers import CannotBeGiven
 from tests.cli.outside import Kept, as_subscriber, ignored, may_enter
 from tests.support.waiting import eventually
@@ -160,17 +161,41 @@ async def test_after_nats_was_wiped_a_subscriber_goes_on_where_they_were(communi
     await eventually(noted, 20)
     await asyncio.to_thread(community.server.wipe)
 
-    async def back() -> bool:
-        return (await subscribing.durables(community.place, given.subscriber))["orders"] is not None
-
-    async def answered() -> bool:
-        with contextlib.suppress(nats.errors.Error, TimeoutError, OSError):
-            return await back()
-        return False
-
-    await eventually(answered, 30)
+    await eventually(lambda: _is_back(community, given), 30)
     async with as_subscriber(community.server, given) as heard:
         assert await heard(1) == [(4, "OfferExpired")]
+
+
+async def test_a_kind_that_was_taken_away_is_not_given_by_a_nats_that_was_wiped_before_a_relay_saw(
+    community, monkeypatch
+):
+    async def sees_nothing(self, js):
+        del self, js
+
+    async def noted() -> str | None:
+        query = "SELECT config::text FROM orders.relay_durables WHERE durable = 'city-subscriber'"
+        found: str | None = await community.log.pool.fetchval(query)
+        return found
+
+    await community.say("x", "d")
+    both = ["orders.OfferExpired", "orders.OfferDeclined"]
+    given = await subscribing.add(community.place, "city", both, ALL)
+    await eventually(noted, 20)
+    with monkeypatch.context() as patched:
+        patched.setattr(DurableKeeper, "_keep", sees_nothing)
+        await subscribing.change(community.place, "city", both[:1], {})
+        assert "OfferDeclined" not in str(await noted())
+        await asyncio.to_thread(community.server.wipe)
+    await eventually(lambda: _is_back(community, given), 30)
+    async with as_subscriber(community.server, given) as heard:
+        await community.say("d", "x")
+        assert await heard(2) == [(1, "OfferExpired"), (4, "OfferExpired")]
+
+
+async def _is_back(community, given) -> bool:
+    with contextlib.suppress(nats.errors.Error, TimeoutError, OSError):
+        return (await subscribing.durables(community.place, given.subscriber))["orders"] is not None
+    return False
 
 
 async def test_a_file_that_cannot_be_read_keeps_nobody_else_out(community):
