@@ -137,7 +137,7 @@ class Duties:
     def _on_dispute_resolved(self, recorded: Recorded, event: Any) -> Iterator[str]:
         raised_by, resolved = self._disputes.setdefault(event.dispute_id, (None, set()))
         servers = set() if event.order_id is None else self._of(event).servers
-        others = {raised_by, *servers}
+        others = {raised_by, event.raised_for, *servers}
         yield from apart(recorded, who=event.resolved_by, others=others, what="who decided had a part in it")
         yield from apart(recorded, who=event.resolved_by, others=resolved, what="one person decided it twice")
         resolved.add(event.resolved_by)

@@ -56,6 +56,8 @@ class DisputeRaised(DisputeFact, service="orders", audience="internal"):
 
     grid_id: UnitCode | None = None
     raised_by: UUID
+    raised_for: UUID | None = None
+    """Whose matter it is, where somebody else speaks for them."""
     channel: Channel
     reason_code: Code
     words_ref: UUID | None = None
@@ -73,6 +75,8 @@ class DisputeResolved(DisputeFact, service="orders", audience="internal"):
     decision: DisputeDecision
     consequences: Annotated[tuple[DisputeConsequence, ...], Field(max_length=9)] = ()
     raised_by: UUID
+    raised_for: UUID | None = None
+    """Whose matter it is, where somebody else spoke for them."""
     raised_at: Instant | None = None
     """When it was raised; absent where the dispute is decided in the order's stream."""
     resolved_by: UUID

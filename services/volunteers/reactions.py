@@ -238,17 +238,18 @@ async def on_dispute_resolved(recorded: Recorded, context: ReactionContext) -> S
 
 @orders.on(DisputeResolved, blocks=False, refusals={"not_suspended": "ignore"})
 async def on_suspension_appeal_upheld(recorded: Recorded, context: ReactionContext) -> Sequence[Command]:
-    """ReinstateVolunteer, when the volunteer themselves disputed their standing after the suspension, and was right.
+    """ReinstateVolunteer, when the volunteer, or who speaks for them, disputed it after the suspension, and was right.
 
     Somebody else's complaint about the volunteer is the opposite, and what was raised before the suspension is about
     something else. Found right in part, or settled: two people say what becomes of it.
     """
     event = recorded.event
     assert isinstance(event, DisputeResolved)
-    own = event.about == "conduct" and event.order_id is None and event.subject_id == event.raised_by
+    concerned = event.raised_for or event.raised_by
+    own = event.about == "conduct" and event.order_id is None and event.subject_id == concerned
     if not own or event.decision != "upheld" or event.raised_at is None:
         return []
-    volunteer: Volunteer = await context.state(volunteer_stream(event.raised_by))
+    volunteer: Volunteer = await context.state(volunteer_stream(concerned))
     if volunteer.state is not VolunteerState.SUSPENDED or volunteer.suspended_at is None:
         return []
     if event.raised_at < volunteer.suspended_at:
@@ -256,7 +257,7 @@ async def on_suspension_appeal_upheld(recorded: Recorded, context: ReactionConte
     reinstate = ReinstateVolunteer(
         by=SYSTEM,
         at=max(context.now(), event.resolved_at),
-        volunteer_id=event.raised_by,
+        volunteer_id=concerned,
         reason_code=APPEAL_UPHELD,
         upheld_by=event.resolved_by,
     )

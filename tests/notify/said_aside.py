@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from contracts import orders
 from contracts.command import Channel, Role
@@ -97,11 +98,12 @@ def raised() -> orders.DisputeRaised:
     )
 
 
-def resolved(appeal_until: datetime | None) -> orders.DisputeResolved:
+def resolved(appeal_until: datetime | None, raised_for: UUID | None = None) -> orders.DisputeResolved:
     return orders.DisputeResolved(
         **DISPUTE,
         decision="upheld",
         raised_by=ANNA,
+        raised_for=raised_for,
         resolved_by=LEE,
         final=appeal_until is None,
         appeal_until=appeal_until,

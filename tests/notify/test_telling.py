@@ -281,6 +281,12 @@ TABLE += [
         {after.DISPUTE_KEY},
     ),
     (
+        aside.on_dispute_resolved,
+        after.resolved(None, raised_for=after.BO),
+        [("dispute_final", ANNA), ("dispute_final", WANG), ("dispute_final", after.BO)],
+        {after.DISPUTE_KEY},
+    ),
+    (
         aside.on_welfare_check_escalated,
         after.check_escalated(),
         [("welfare_check_escalated", Role.BUILDING_LEAD), ("welfare_check_escalated", Role.GRID_WORKER)],

@@ -208,6 +208,25 @@ async def test_an_appeal_against_a_suspension_is_decided_by_somebody_who_did_not
     assert (resolved.subject_id, resolved.raised_by, resolved.raised_at) == (ANNA, ANNA, raised.raised_at)
 
 
+async def test_a_proxy_takes_up_the_matter_of_whom_they_speak_for_and_of_nobody_else(quarter: Quarter) -> None:
+    await quarter.hear(quarter.proxy(ANNA, WANG_SON))
+    asked = {"about": "conduct", "subject_id": str(ANNA), "reason_code": "suspension_unfair", "words": "她没有错。"}
+
+    def speaking_for(person: UUID) -> dict[str, str]:
+        token = quarter.served.world.token(Role.PROXY, actor_id=WANG_SON, on_behalf_of=person)
+        return {"Authorization": f"Bearer {token}"}
+
+    await quarter.refused(403, "forbidden", "/disputes", asked, WANG_SON, Role.PROXY, **speaking_for(BO))
+    await quarter.refused(403, "forbidden", "/disputes", asked, WANG_SON, Role.PROXY)
+    answer = await quarter.done("/disputes", asked, WANG_SON, Role.PROXY, **speaking_for(ANNA))
+    await quarter.done(f"/disputes/{answer['dispute_id']}/resolve", {"decision": "upheld"}, SONG, MEDIATOR)
+    raised, resolved = [one.event for one in await quarter.runtime.log.read(0, 10_000)][-2:]
+    assert isinstance(raised, DisputeRaised)
+    assert isinstance(resolved, DisputeResolved)
+    assert (raised.raised_by, raised.raised_for) == (resolved.raised_by, resolved.raised_for) == (WANG_SON, ANNA)
+    assert (await quarter.seen(f"/disputes/{answer['dispute_id']}", ANNA, VOLUNTEER))["decision"] == "upheld"
+
+
 async def test_who_is_said_not_to_have_come_is_heard_for_a_week_and_not_by_who_said_it(quarter: Quarter) -> None:
     order_id = await quarter.accepted(ANNA)
     asked = {"about": "conduct", "order_id": str(order_id), "reason_code": "was_there", "words": "我在楼下等着。"}

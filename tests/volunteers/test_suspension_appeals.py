@@ -61,6 +61,17 @@ async def test_an_upheld_appeal_ends_the_suspension_and_heard_again_nothing_foll
     assert await town.served.size() == size
 
 
+async def test_a_proxys_appeal_ends_it_as_the_volunteers_own_does_and_a_proxys_complaint_does_not(town: Town):
+    anna, _, suspension = await suspended(town)
+    proxy = uuid4()
+    await town.hear(decided(anna, suspension, raised_by=proxy, raised_for=uuid4()))
+    assert await state(town, anna) == "SUSPENDED"
+    await town.hear(decided(anna, suspension, raised_by=anna, raised_for=proxy))
+    assert await state(town, anna) == "SUSPENDED", "a volunteer who speaks for somebody else appeals for that person"
+    await town.hear(decided(anna, suspension, raised_by=proxy, raised_for=anna))
+    assert await state(town, anna) == "ACTIVE"
+
+
 async def test_a_rest_that_was_not_over_goes_on_after_it_in_the_same_append(town: Town):
     anna, second, _ = await suspended(town)
     await town.done(f"/volunteers/{anna}/reinstate", {"reason_code": "mistaken"})

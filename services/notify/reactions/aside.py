@@ -113,8 +113,9 @@ def _to_mediators(event: DisputeRaised | DisputeAppealed, code: str) -> Tell:
 def on_dispute_resolved(event: DisputeResolved) -> Telling:
     """Every side hears that it is decided, and until when it may be taken further."""
     sides = {event.raised_by: None, **{one.volunteer_id: None for one in event.assignments}}
-    if event.beneficiary_id is not None:
-        sides[event.beneficiary_id] = None
+    for concerned in (event.beneficiary_id, event.raised_for):
+        if concerned is not None:
+            sides[concerned] = None
     code = "dispute_final" if event.appeal_until is None else "dispute_decided"
     params = NoticeParams(due_at=event.appeal_until)
     return Telling(event.dispute_id, [Tell(code, params, ref=side) for side in sides], [_dispute_key(event)])

@@ -44,19 +44,19 @@ HIDDEN = ("words_ref", "resolution_ref", "appeal_ref")
 async def raise_dispute(ask: RaiseDisputeAsk, context: Commanding) -> JSONResponse:
     """提出异议 about hours, a rating, conduct or the fund. What an order itself has to wait for is contested there."""
     runtime = context.runtime
-    dispute_id = uuid7()
+    dispute_id, principal_id = uuid7(), context.caller.on_behalf_of or context.actor_id
 
     async def build() -> Plan:
         at = runtime.clock.now()
         async with runtime.log.queries() as connection:
             order = await _order_named(connection, ask.order_id)
             if order is None:
-                by = context.by(RaiseDispute, {"own"})
-                acts_for(by, context.actor_id)
+                speaks = await relations.to_person(connection, context.actor_id, principal_id, at)
+                by = context.by(RaiseDispute, speaks)
             else:
                 by = context.by(RaiseDispute, await relations.to_order(connection, context.actor_id, order, at))
                 acts_for(by, order["beneficiary_id"])
-        kept = await _words(runtime, ask.words, order["beneficiary_id"] if order is not None else context.actor_id)
+        kept = await _words(runtime, ask.words, order["beneficiary_id"] if order is not None else principal_id)
         raised = RaiseDispute(
             by=by,
             at=at,
@@ -65,6 +65,7 @@ async def raise_dispute(ask: RaiseDisputeAsk, context: Commanding) -> JSONRespon
             reason_code=ask.reason_code,
             order_id=ask.order_id,
             subject_id=ask.subject_id,
+            raised_for=principal_id if order is None and principal_id != context.actor_id else None,
             grid_id=order["grid_id"] if order is not None else None,
             beneficiary_id=order["beneficiary_id"] if order is not None else None,
             assignments=await _served(runtime, ask, by),

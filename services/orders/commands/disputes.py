@@ -85,6 +85,8 @@ class RaiseDispute(DisputeCommand, _Words):
     reason_code: Code
     order_id: UUID | None = None
     subject_id: UUID | None = None
+    raised_for: UUID | None = None
+    """Whose matter it is, where a proxy speaks for them."""
     grid_id: UnitCode | None = None
     beneficiary_id: UUID | None = None
     assignments: tuple[Staffing, ...] = ()

@@ -98,6 +98,7 @@ def _raise(command: RaiseDispute) -> Events:
         owner_role=Role.SOCIAL_WORKER,
         grid_id=command.grid_id,
         raised_by=command.by.actor_id,
+        raised_for=command.raised_for,
         channel=command.by.channel,
         reason_code=command.reason_code,
         words_ref=command.words_ref,
@@ -117,6 +118,7 @@ def _resolve(command: ResolveDispute, state: OwnDispute) -> Events:
         **_shared(state),
         role=command.by.role,
         **resolution(command, state.dispute, command.policy.appeal_days),
+        raised_for=state.raised.raised_for,
         raised_at=state.raised.raised_at,
         assignments=state.raised.assignments,
     )
@@ -181,7 +183,7 @@ def evolve(state: State, event: DisputeEvent) -> OwnDispute:
     """The dispute after `event`. Raises ValueError for a stream that does not begin with DisputeRaised."""
     if isinstance(event, DisputeRaised):
         parties = frozenset({event.raised_by, *served(event.assignments)})
-        parties |= {one for one in (event.beneficiary_id, event.subject_id) if one is not None}
+        parties |= {one for one in (event.beneficiary_id, event.subject_id, event.raised_for) if one is not None}
         return OwnDispute(Dispute(event.dispute_id, DisputeState.MEDIATING, event.raised_by, parties), event)
     if state is None:
         raise ValueError(f"{event.type} of dispute {event.dispute_id} comes before its DisputeRaised")
