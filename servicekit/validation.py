@@ -5,6 +5,7 @@ numbers while ids and times may still be written as text.
 """
 
 import json
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
@@ -38,7 +39,7 @@ _CHINESE = {
     "wrong_format": "格式不对",
     "wrong_type": "类型不对",
     "not_an_id": "编号格式不对",
-    "not_a_time": "时间格式不对",
+    "not_a_time": "时间格式不对，写成 2026-11-01 或 2026-11-01T09:00:00+08:00",
     "time_without_zone": "时间缺少时区",
     "time_out_of_range": "时间太早或太晚",
     "json_malformed": "写得不是 JSON",
@@ -47,6 +48,16 @@ _CHINESE = {
     "too_many_items": "项目太多",
     "too_few_items": "项目太少",
 }
+_LIMITS = {
+    "ge": "最小 {}",
+    "gt": "要大于 {}",
+    "le": "最大 {}",
+    "lt": "要小于 {}",
+    "max_length": "最多 {}",
+    "min_length": "最少 {}",
+    "expected": "可选 {}",
+}
+"""What a pydantic error tells of the bound that was not kept."""
 _CODES = {
     "missing": "missing",
     "extra_forbidden": "unknown_field",
@@ -187,6 +198,9 @@ def _field_error(error: Mapping[str, Any]) -> dict[str, str]:
     kind = str(error["type"])
     together = error.get("ctx", {}) if "chinese" in error.get("ctx", {}) else {}
     loc = [str(part) for part in (*error["loc"], *([together["field"]] if "field" in together else ()))]
+    if kind == "json_invalid":
+        # Where it breaks off is a character of the body, and no field's name.
+        loc, error = loc[:1], {**error, "msg": " at character ".join([str(error["msg"]), *loc[1:]])}
     place, path = (loc[0], loc[1:]) if loc and loc[0] in {"body", "query", "path", "header"} else ("body", loc)
     if place == "body":
         pointer = "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in path)
@@ -203,11 +217,20 @@ def _field_error(error: Mapping[str, Any]) -> dict[str, str]:
         code = "not_a_time"
     else:
         code = "wrong_type" if kind.endswith("_type") else "wrong_format"
-    return {"pointer": pointer, "reason_code": code, "detail": str(error["msg"]), "detail_zh": _in_chinese(path, code)}
+    return {
+        "pointer": pointer,
+        "reason_code": code,
+        "detail": str(error["msg"]),
+        "detail_zh": _in_chinese(path, code, error.get("ctx", {})),
+    }
 
 
-def _in_chinese(path: Sequence[str], code: str) -> str:
+def _in_chinese(path: Sequence[str], code: str, bounds: Mapping[str, Any]) -> str:
     sentence = _CHINESE.get(code, _CHINESE["wrong_format"])
+    for name in _LIMITS.keys() & bounds.keys():
+        bound = str(bounds[name])
+        named = "、".join(re.findall("'([^']*)'", bound)) if name == "expected" else bound
+        sentence += f"，{_LIMITS[name].format(named)}" if named else ""
     return f"{'.'.join(path)}：{sentence}" if path else sentence
 
 

@@ -14,6 +14,7 @@ from services.ledger.refusals import CONSTRAINTS, REFUSALS
 ROOM = Path(ledger.__file__).parent
 BY_DESIGN = {"books_without_gaps", "postings_unit_of_book"}
 """No request can meet these: they guard against a wrong program, and then nobody is told a kind sentence."""
+DAYS = {"earliest", "latest", "last_day", "closed_through", "until", "next_on", "fewest", "most"}
 
 
 def codes_raised() -> set[str]:
@@ -44,3 +45,11 @@ def test_every_constraint_that_rules_rely_on_has_its_code():
     named = {str(constraint.name) for table in tables for constraint in table.constraints if constraint.name}
     written = set(re.findall(r"(?:ADD CONSTRAINT|CONSTRAINT TRIGGER) (\w+)", " ".join(LedgerModel.ddl)))
     assert named | written == set(CONSTRAINTS) | BY_DESIGN
+
+
+@pytest.mark.parametrize("code", sorted(REFUSALS))
+def test_chinese_tells_no_fact_that_english_lacks_and_every_bound_that_english_tells(code: str):
+    _, chinese, english = REFUSALS[code]
+    facts, bounds = (set(re.findall(r"{(\w+)}", one)) for one in (chinese, english))
+    assert facts <= bounds
+    assert bounds & DAYS <= facts, "who reads Chinese alone must know which days are possible"

@@ -282,8 +282,8 @@ TABLE += [
     ),
     (
         aside.on_dispute_resolved,
-        after.resolved(None, raised_for=after.BO),
-        [("dispute_final", ANNA), ("dispute_final", WANG), ("dispute_final", after.BO)],
+        after.resolved(None, raised_for=BO),
+        [("dispute_final", ANNA), ("dispute_final", WANG), ("dispute_final", BO)],
         {after.DISPUTE_KEY},
     ),
     (

@@ -125,3 +125,28 @@ def test_brackets_in_a_text_are_not_depth() -> None:
     visit = validate_body(Visit, body(words="[" * 300 + '\\"{'))
     assert isinstance(visit, Visit)
     assert visit.words.startswith("[[[")
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"minutes": 0}, "minutes：数值太小，最小 1"),
+        ({"minutes": 481}, "minutes：数值太大，最大 480"),
+        ({"words": "字" * 501}, "words：文字太长，最多 500"),
+        ({"colour": "蓝"}, "colour：不是可选的值，可选 red"),
+        ({"starts_at": "明天"}, "starts_at：时间格式不对，写成 2026-11-01 或 2026-11-01T09:00:00+08:00"),
+    ],
+)
+def test_who_reads_chinese_alone_knows_what_would_be_right(changes: dict[str, Any], told: str) -> None:
+    with pytest.raises(RequestValidationError) as refused:
+        validate_body(Visit, body(**changes))
+    assert [one["detail_zh"] for one in field_errors(refused.value.errors())] == [told]
+
+
+def test_where_json_breaks_off_is_no_fields_name() -> None:
+    (told,) = field_errors([{"loc": ("body", 8), "type": "json_invalid", "msg": "JSON decode error"}])
+    assert (told["pointer"], told["detail"], told["detail_zh"]) == (
+        "",
+        "JSON decode error at character 8",
+        "写得不是 JSON",
+    )
