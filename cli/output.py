@@ -51,7 +51,8 @@ def in_words(error: OSError | UnicodeDecodeError, file: Path | None = None) -> s
         case IsADirectoryError():
             return f"{named} is a directory, and a file is needed"
         case FileNotFoundError() if named is not None:
-            return f"there is no {named}"
+            above = Path(named).parent
+            return f"there is no {named}" if above.is_dir() else f"there is no directory {above} for {named}"
         case PermissionError() if named is not None:
             return f"{named} may not be read or written by whoever runs this"
         case _:

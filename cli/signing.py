@@ -54,7 +54,10 @@ class SigningKey:
     def load(cls, path: Path, passphrase: str | None) -> Self:
         """Read a key. Raises KeyUnreadable."""
         try:
-            private = load_pem_private_key(path.read_bytes(), passphrase.encode() if passphrase else None)
+            content = path.read_bytes()
+            if b"PRIVATE KEY" not in content:
+                raise KeyUnreadable(f"{path} holds no key: `chaoyangli key new FILE` makes one")
+            private = load_pem_private_key(content, passphrase.encode() if passphrase else None)
         except FileNotFoundError:
             raise KeyUnreadable(f"there is no key at {path}") from None
         except (ValueError, TypeError, UnsupportedAlgorithm) as error:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cli.audit.run import audit
-from cli.bundle.checking import BundleUnreadable, check
+from cli.bundle.checking import BundleUnreadable, check, require_bundle
 from cli.bundle.comparing import compare
 from cli.bundle.exporting import BundleExists, export
 from cli.bundle.unpacking import opened
@@ -137,8 +137,10 @@ def put_in(
 
     try:
         wanted = _kept(policy)
-        with opened(bundle) as directory, empty_place(data) as place, progress(not as_json) as tell:
-            found = asyncio.run(import_bundle(place, directory, wanted, tell))
+        with opened(bundle) as directory:
+            require_bundle(directory, wanted)
+            with empty_place(data) as place, progress(not as_json) as tell:
+                found = asyncio.run(import_bundle(place, directory, wanted, tell))
     except BundleUnreadable as error:
         raise typer.BadParameter(str(error)) from None
     except (OSError, UnicodeDecodeError) as error:

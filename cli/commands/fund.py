@@ -200,9 +200,12 @@ def _span(text: str) -> tuple[date, date]:
             first = date.fromisoformat(f"{text}-01")
             return first, first.replace(day=monthrange(first.year, first.month)[1])
         first_text, _, last_text = text.partition("..")
-        return date.fromisoformat(first_text), date.fromisoformat(last_text)
+        first, last = date.fromisoformat(first_text), date.fromisoformat(last_text)
     except ValueError:
         raise typer.BadParameter("--days is a month, 2026-10, or two days, 2026-10-01..2026-10-15") from None
+    if last < first:
+        raise typer.BadParameter(f"--days: the first day, {first}, is after the last, {last}")
+    return first, last
 
 
 async def _handed_in(place: Place, actor: Actor, body: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

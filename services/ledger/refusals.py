@@ -191,7 +191,7 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
     ),
     "opening_differs": (
         409,
-        "期初余额不等于上一份的期末余额。",
+        "期初余额是 {opening_fen} 分，上一份的期末余额是 {closing_fen} 分。",
         "It begins with {opening_fen} 分; the last one ended with {closing_fen}.",
     ),
     "days_reversed": (422, "起止日期写反了。", "The first day is after the last."),
@@ -199,7 +199,7 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
     "line_empty": (422, "有一行的金额是零。", "Line {line_no} is about no money."),
     "statement_sums_differ": (
         422,
-        "期初加明细不等于期末。",
+        "期初加明细和期末差 {difference_fen} 分。",
         "Opening and lines miss the closing by {difference_fen} 分.",
     ),
     "line_not_open": (409, "这一行已经对上，或没有这一行。", "This line is matched, or is none."),

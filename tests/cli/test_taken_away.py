@@ -77,3 +77,24 @@ def test_what_is_no_bundle_and_what_is_no_policy_are_told_apart(taken: Path, wor
     said = say(*[taken / word if (taken / word).exists() else word for word in words.split()])
     assert (said.code, said.out) == (USAGE, b"")
     assert told.format(t=taken) in said.err
+
+
+def test_what_is_no_bundle_makes_no_place(taken: Path):
+    said = say("audit", "import", taken / "folder", "--data", taken / "new")
+    assert (said.code, said.out) == (USAGE, b"")
+    assert "is no audit bundle, or not a whole one" in said.err
+    assert not (taken / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("key show paper.pdf", "{t}/paper.pdf holds no key: `chaoyangli key new FILE` makes one"),
+        ("key new {t}/none/key", "there is no directory {t}/none for {t}/none/key"),
+        ("fund reconcile policy --days 2026-10-31..2026-10-01 --check", "the first day, 2026-10-31, is after the last"),
+    ],
+)
+def test_keys_and_days_that_are_off_are_told(taken: Path, words: str, told: str):
+    said = say(*[str(taken / word) if (taken / word).exists() else word.format(t=taken) for word in words.split()])
+    assert said.code != 0
+    assert told.format(t=taken) in said.err
