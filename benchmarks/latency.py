@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from itertools import count
@@ -23,6 +23,7 @@ from uuid import uuid4
 import nats
 import uvloop
 from nats.aio.msg import Msg
+from nats.js.api import AckPolicy, ConsumerConfig
 
 from benchmarks.figures import Figure, rounds, table
 from benchmarks.open_loop import Door, at_rate, quantile
@@ -32,6 +33,9 @@ from cli.seed.journal import Journal
 from cli.seed.town import Town
 from cli.stack import Stack
 from eventstore.clock import direct
+from eventstore.nats_api import api_prefix
+from eventstore.streams import BATCH_MESSAGES
+from eventstore.tasks import end
 from servicekit.reference import reference
 from servicekit.secrets import ISSUER_KEY, read_nats_seed
 from servicekit.tokens import load_issuer_key
@@ -40,6 +44,7 @@ RATE = 50
 BAR_MS, HIGHEST_MS = 25, 100
 STEP, RATE_MAX = 1.25, 1_200
 ARRIVAL_SECONDS = 30.0
+DURABLE = "latency"
 MORNING = datetime(2026, 11, 10, 9, 0, tzinfo=timezone(timedelta(hours=8)))
 """Business time: a Tuesday, when the office is open."""
 
@@ -180,13 +185,24 @@ async def _community() -> AsyncIterator[_Orders]:
 
 @asynccontextmanager
 async def _subscribed(stack: Stack, heard: Callable[[Msg], Any]) -> AsyncIterator[None]:
-    seed = read_nats_seed(stack.secrets_dir, "auditor")
-    connection = await nats.connect(stack.servers.nats.url, nkeys_seed_str=seed, inbox_prefix="_INBOX_auditor")
-    js = connection.jetstream()
-    await js.subscribe("chaoyangli.orders.>", stream="ORDERS", ordered_consumer=True, idle_heartbeat=5.0, cb=heard)
+    """As a listener hears: a durable that is asked for what comes, in an account that has no stream of orders."""
+    seed = read_nats_seed(stack.secrets_dir, "admin")
+    connection = await nats.connect(stack.servers.nats.url, nkeys_seed_str=seed)
+    js = connection.jetstream(prefix=api_prefix(stack.community))
+    await js.add_consumer("ORDERS", ConsumerConfig(durable_name=DURABLE, ack_policy=AckPolicy.NONE))
+    pull = await js.pull_subscribe_bind(DURABLE, stream="ORDERS")
+
+    async def follow() -> None:
+        while True:
+            with suppress(nats.errors.TimeoutError, TimeoutError):
+                for message in await pull.fetch(BATCH_MESSAGES, timeout=5):
+                    await heard(message)
+
+    following = asyncio.create_task(follow())
     try:
         yield
     finally:
+        await end([following])
         await connection.close()
 
 

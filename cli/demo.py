@@ -117,7 +117,7 @@ class Demo:
                 self.telling.line("these days were interrupted; they are taken up where they were")
             town = await self._load(client, journal)
             await self._settled(client)
-            async with Watch(place.nats_arguments(), place.community, PATIENCE_SECONDS) as watch:
+            async with Watch(place.nats_arguments(), place.streams_api, PATIENCE_SECONDS) as watch:
                 await watch.heard(journal.positions.get("orders", 0))
                 await self._live(town, journal, watch)
         lived_file(self.stack.data).write_text(self.scale + "\n", encoding="utf-8")

@@ -38,12 +38,12 @@ class BundleReader:
 class WholeStream:
     """A stream read from any task at any time: each reading has an inbox of its own."""
 
-    def __init__(self, client: Client, log: str) -> None:
-        self._client, self._log = client, log
+    def __init__(self, client: Client, log: str, api: str) -> None:
+        self._client, self._log, self._api = client, log, api
 
     async def read(self, first: int, limit: int = BATCH_MESSAGES) -> list[StreamMessage]:
         """Messages from sequence `first` on. Raises StreamUnreadable."""
-        async with StreamReader(self._client, self._log) as reader:
+        async with StreamReader(self._client, self._log, self._api) as reader:
             return await reader.read(first, limit)
 
 
@@ -72,4 +72,4 @@ class Elsewhere:
         """What reads the log of a service there. Raises BundleRefused."""
         if self.bundle is not None:
             return BundleReader(BundledLog(self.bundle, service))
-        return WholeStream(client, self.place.log_name(service))
+        return WholeStream(client, self.place.log_name(service), self.place.streams_api)

@@ -15,6 +15,7 @@ from cli.embedded import HOST
 from cli.output import err
 from cli.stack import Stack
 from eventstore.config import LogConfig, Role
+from eventstore.nats_api import api_prefix
 from eventstore.origins import log_name, read_generation, read_generations
 from servicekit.log_keys import KeyFiles
 from servicekit.secrets import read_nats_seed, read_text_secret
@@ -84,6 +85,11 @@ class Place:
             return f"http://{json.loads((self.data / 'nats.conf').read_text(encoding='utf-8'))['http']}"
         except (OSError, ValueError, KeyError):
             return None
+
+    @property
+    def streams_api(self) -> str:
+        """What JetStream's API is called for operator and auditor: all streams are in other accounts than theirs."""
+        return api_prefix(self.community)
 
     def nats_arguments(self, user: str = "auditor") -> dict[str, Any]:
         """Arguments for nats.connect as the user who may read every stream and change nothing, or as another."""

@@ -21,6 +21,7 @@ from eventstore import outsiders, streams
 from eventstore.broker import inbox_prefix
 from eventstore.errors import EngineError
 from eventstore.log import reader
+from eventstore.nats_api import api_prefix
 from servicekit.nats_keys import new_seed, public_key
 from servicekit.subscribers import Subscriber, expand, key_sha256, new_feed_key
 
@@ -62,7 +63,7 @@ class Given:
             "name": self.subscriber.name,
             "events": list(self.subscriber.events),
             "nats_seed": self.seed,
-            "nats_api_prefix": outsiders.api_prefix(self.community),
+            "nats_api_prefix": api_prefix(self.community),
             "nats_inbox_prefix": inbox_prefix(self.subscriber.name),
             "nats_consumers": [{"stream": streams.stream_name(log), "durable": durable} for log in self.first],
             "feed_key": self.feed_key,
@@ -158,7 +159,7 @@ def _says(start: Mapping[str, Start], service: str) -> bool:
 
 async def _hear_otherwise(place: Place, client: Client, subscriber: Subscriber, service: str) -> None:
     """Have a durable that is there give other events and stay where it is."""
-    js, log = streams.context(client), place.log_name(service)
+    js, log = streams.context(client, place.streams_api), place.log_name(service)
     name = streams.stream_name(log)
     types = subscriber.types(service)
     filters = outsiders.durable_config(place.community, log, subscriber.name, types, 1).filter_subjects
@@ -198,7 +199,7 @@ async def durables(place: Place, subscriber: Subscriber) -> dict[str, dict[str, 
     """How far a subscriber is, by service; None where their durable is not there."""
     found: dict[str, dict[str, Any] | None] = {}
     async with connected(place) as client:
-        js = streams.context(client)
+        js = streams.context(client, place.streams_api)
         for service in services_of(subscriber):
             stream = streams.stream_name(place.log_name(service))
             try:
@@ -281,7 +282,7 @@ async def _first(place: Place, service: str, start: Start) -> int:
 
 async def _make_durables(place: Place, client: Client, subscriber: Subscriber, first: Mapping[str, int]) -> None:
     """All of them or none."""
-    js = streams.context(client)
+    js = streams.context(client, place.streams_api)
     made: list[str] = []
     log = ""
     try:
@@ -335,7 +336,7 @@ async def _forgotten(place: Place, client: Client, service: str, name: str) -> b
     finally:
         await connection.close()
     try:
-        await streams.context(client).delete_consumer(stream, durable)
+        await streams.context(client, place.streams_api).delete_consumer(stream, durable)
     except NotFoundError:
         return not noted
     except (nats.errors.Error, TimeoutError) as error:

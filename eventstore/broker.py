@@ -13,6 +13,7 @@ from faststream.nats import NatsBroker, NatsNKey
 from nats.aio.client import Client
 
 from eventstore.locks import backoff
+from eventstore.nats_api import API
 
 _logger = logging.getLogger(__name__)
 
@@ -27,10 +28,14 @@ def make_broker(
     service: str,
     *,
     seed: str | None = None,
+    heard_api: str = API,
     middlewares: Sequence[Any] = (),
     graceful_seconds: float = 5.0,
 ) -> NatsBroker:
     """A broker with our defaults; `seed` is its user's NKEY, None on a server without users.
+
+    `heard_api`: what JetStream's API is called for the streams that the service hears: `api_prefix` where services have
+    accounts of their own.
 
     It never gives up reconnecting, hands messages over undecoded and unacknowledged, and keeps its replies under
     `_INBOX_<service>`, where the user's rights let it listen. `Connection` connects it.
@@ -40,6 +45,7 @@ def make_broker(
         name=service,
         security=NatsNKey.from_seed(seed) if seed is not None else None,
         inbox_prefix=inbox_prefix(service),
+        js_options={"prefix": heard_api},
         connect_timeout=CONNECT_SECONDS,
         reconnect_time_wait=1,
         max_reconnect_attempts=-1,
@@ -67,6 +73,8 @@ class Connection:
 
     def __init__(self, broker: NatsBroker) -> None:
         self.broker = broker
+        self.heard_api: str = broker.config.js_options["prefix"]
+        """What JetStream's API is called for other services' streams; for the service's own it is `API`."""
         self.errors: Counter[str] = Counter()
         """What nats-py reported, by kind; `permission` means that the server's rights and ours differ."""
         self.last_error = ""

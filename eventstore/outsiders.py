@@ -1,19 +1,22 @@
 """Subscribers from outside, over NATS: a durable on each log that they hear, and the four subjects that lead to it.
 
-They are users of an account of their own, which has no stream. Of the account that has them it gets, for each durable,
-what asks about it, what asks for its next messages, and what acknowledges them (in both forms): nothing else is there.
-An answer stays in the account that asked, so nobody can have one sent under a subject of a log.
+They have an account of their own, which has no stream (docs/decisions/0014, 0015). Of the accounts that have them it
+gets, for each durable, what asks about it, what asks for its next messages, and what acknowledges them (in both forms):
+nothing else is there. An answer stays in the account that asked, so nobody can have one sent under a subject of a log.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
+from eventstore.accounts import Granted, Member, hearing
 from eventstore.broker import inbox_prefix
-from eventstore.streams import stream_name, subject
+from eventstore.streams import subject
 
+ACCOUNT = "SUBSCRIBERS"
+"""Of all outsiders. nats-server 2.15 serves an account that it meets when it reads its configuration anew only after it
+has read it once more: so there is one from the beginning, and none for each."""
 SUFFIX = "-subscriber"
 """How the durables of outsiders end: never as those of our own services do."""
 BACKOFF_SECONDS = (30.0, 60.0, 300.0, 900.0, 3_600.0)
@@ -42,11 +45,6 @@ def durable_name(name: str) -> str:
     return f"{name}{SUFFIX}"
 
 
-def api_prefix(community: str) -> str:
-    """What outsiders' clients are told instead of `$JS.API`: in their account JetStream itself does not answer."""
-    return f"{community}.JS.API"
-
-
 def durable_config(community: str, log: str, name: str, types: Iterable[str], first: int) -> ConsumerConfig:
     """A durable that gives these types of event from position `first` (≥ 1) on, each to be acknowledged by itself."""
     durable = durable_name(name)
@@ -64,44 +62,13 @@ def durable_config(community: str, log: str, name: str, types: Iterable[str], fi
     )
 
 
-def accounts(
-    ours: dict[str, Any], account: str, outsiders_account: str, community: str, outsiders: Sequence[Outsider]
-) -> dict[str, Any]:
-    """nats-server's `accounts`: ours, with what it lets outsiders use, beside theirs. `ours` is left as it is."""
-    exports: list[dict[str, Any]] = []
-    imports: list[dict[str, Any]] = []
-    users: list[dict[str, Any]] = []
-    for outsider in outsiders:
-        publish: list[str] = []
-        for served in _served(outsider):
-            asked = served.subject.replace("$JS.API", api_prefix(community))
-            export = {"service": served.subject, "accounts": [outsiders_account]}
-            exports.append({**export, "response_type": served.response} if served.response else export)
-            imports.append({"service": {"account": account, "subject": served.subject}, "to": asked})
-            publish.append(asked)
-        inbox = f"{inbox_prefix(outsider.name)}.>"
-        permissions = {"publish": {"allow": publish}, "subscribe": {"allow": [inbox]}}
-        users.append({"nkey": outsider.nkey, "permissions": permissions})
-    return {
-        account: {**ours, "exports": exports},
-        outsiders_account: {"users": users, "imports": imports},
-    }
+def member(outsider: Outsider) -> Member:
+    """A user of the subscribers' account, who gets at their own durables alone.
 
-
-@dataclass(frozen=True, slots=True)
-class _Served:
-    subject: str
-    response: str | None
-
-
-def _served(outsider: Outsider) -> list[_Served]:
-    found: list[_Served] = []
-    for log in outsider.logs:
-        place = f"{stream_name(log)}.{outsider.durable}"
-        found += [
-            _Served(f"$JS.API.CONSUMER.INFO.{place}", "singleton"),
-            _Served(f"$JS.API.CONSUMER.MSG.NEXT.{place}", "stream"),
-            _Served(f"$JS.ACK.{place}.>", None),
-            _Served(f"$JS.ACK.*.*.{place}.>", None),
-        ]
-    return found
+    Their clients say `api_prefix` instead of `$JS.API`: in their account JetStream itself does not answer.
+    """
+    granted = [
+        Granted(log.partition("/")[0], subject) for log in outsider.logs for subject in hearing(log, outsider.durable)
+    ]
+    inbox = f"{inbox_prefix(outsider.name)}.>"
+    return Member(ACCOUNT, outsider.nkey, (), (inbox,), tuple(granted))

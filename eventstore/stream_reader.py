@@ -15,6 +15,7 @@ from nats.aio.subscription import Subscription
 
 from contracts.envelope import decode
 from eventstore.errors import EngineError
+from eventstore.nats_api import API
 from eventstore.streams import STREAM_NOT_FOUND, stream_name
 
 BATCH_MESSAGES = 1_000
@@ -38,10 +39,14 @@ class StreamMessage(NamedTuple):
 
 
 class StreamReader:
-    """Reads the stream of one log (`orders`, `orders/2`), for `async with`. Use it from one task."""
+    """Reads the stream of one log (`orders`, `orders/2`), for `async with`. Use it from one task.
 
-    def __init__(self, client: Client, log: str) -> None:
+    `api`: what JetStream's API of that stream is called for this client, as in `streams.context`.
+    """
+
+    def __init__(self, client: Client, log: str, api: str = API) -> None:
         self._client = client
+        self._api = api
         self._stream = stream_name(log)
         self._inbox = client.new_inbox()
         self._subscription: Subscription | None = None
@@ -58,7 +63,7 @@ class StreamReader:
 
     async def last(self) -> int:
         """The last sequence, 0 when there is no stream or it never had a message. Raises StreamUnreadable."""
-        subject = f"$JS.API.STREAM.INFO.{self._stream}"
+        subject = f"{self._api}.STREAM.INFO.{self._stream}"
         try:
             answer = json.loads((await self._client.request(subject, b"", timeout=ANSWER_SECONDS)).data)
         except (nats.errors.Error, TimeoutError, OSError) as error:
@@ -79,7 +84,7 @@ class StreamReader:
         request = {"seq": first, "batch": min(limit, BATCH_MESSAGES), "max_bytes": BATCH_BYTES}
         try:
             await self._client.publish(
-                f"$JS.API.DIRECT.GET.{self._stream}", json.dumps(request).encode(), reply=self._inbox
+                f"{self._api}.DIRECT.GET.{self._stream}", json.dumps(request).encode(), reply=self._inbox
             )
             status = await asyncio.wait_for(self._done, ANSWER_SECONDS)
         except (nats.errors.Error, TimeoutError, OSError) as error:

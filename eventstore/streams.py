@@ -26,7 +26,7 @@ from nats.js.api import (
 )
 from nats.js.errors import NotFoundError
 
-from eventstore.origins import log_name
+from eventstore.nats_api import API
 
 MAX_BYTES = 1024**3
 """A stream's size limit, about a million events. Well below the disk: a full stream says so, a full disk does not."""
@@ -82,9 +82,9 @@ def durable_subject(community: str, source: str, listener: str) -> str:
     return f"{community}.durable.{source}.{listener}"
 
 
-def context(client: Client) -> JetStreamContext:
-    """JetStream over a client, with our time-out."""
-    return client.jetstream(timeout=JS_TIMEOUT_SECONDS)
+def context(client: Client, api: str = API) -> JetStreamContext:
+    """JetStream over a client, with our time-out. `api`: `API` for its own account's streams, else `api_prefix`."""
+    return client.jetstream(prefix=api, timeout=JS_TIMEOUT_SECONDS)
 
 
 def stream_config(community: str, log: str, max_bytes: int = MAX_BYTES) -> StreamConfig:
@@ -240,61 +240,3 @@ async def forget_durable(pool: Pool, schema: str, durable: str) -> bool:
     Once more, because a round of the relay may have seen the durable in between, and noted it anew.
     """
     return await pool.execute(f"DELETE FROM {schema}.relay_durables WHERE durable = $1", durable) != "DELETE 0"
-
-
-@dataclass(frozen=True, slots=True)
-class Rights:
-    """The subjects a service's NATS user may publish to and subscribe to; everything else is refused."""
-
-    publish: tuple[str, ...]
-    subscribe: tuple[str, ...]
-
-
-def rights(community: str, service: str, sources: Iterable[str] = ()) -> Rights:
-    """What the relay of `service` and its consumers of `sources` need, and no more: no UPDATE, PURGE or DELETE.
-
-    Acknowledgements have two forms of subject, with and without domain and account (nats-server feature js_ack_fc_v2).
-    The streams of later origins are granted beforehand: rights are read when the server starts, and a loss comes later.
-    """
-    publish = [wake_subject(community, service)]
-    for log in _origins(service):
-        publish += _filling(community, log)
-    for source in sources:
-        publish.append(durable_subject(community, source, service))
-        for log in _origins(source):
-            publish += _hearing(log, durable_name(service))
-    subscribe = (f"_INBOX_{service}.>", wake_subject(community, service), durable_subject(community, service, "*"))
-    return Rights(tuple(publish), subscribe)
-
-
-def _origins(service: str) -> list[str]:
-    return [log_name(service, generation) for generation in range(1, GENERATIONS_GRANTED + 1)]
-
-
-def _filling(community: str, log: str) -> list[str]:
-    """What a relay needs of its own stream."""
-    own = stream_name(log)
-    return [
-        subjects(community, log),
-        f"$JS.API.STREAM.CREATE.{own}",
-        f"$JS.API.STREAM.INFO.{own}",
-        f"$JS.API.STREAM.MSG.GET.{own}",
-        f"$JS.API.CONSUMER.CREATE.{own}.>",
-        f"$JS.API.CONSUMER.INFO.{own}.*",
-        f"$JS.API.CONSUMER.LIST.{own}",
-    ]
-
-
-def _hearing(log: str, durable: str) -> list[str]:
-    """What a consumer needs of a stream that it hears."""
-    heard = stream_name(log)
-    return [
-        f"$JS.API.CONSUMER.INFO.{heard}.{durable}",
-        f"$JS.API.CONSUMER.MSG.NEXT.{heard}.{durable}",
-        f"$JS.ACK.{heard}.{durable}.>",
-        f"$JS.ACK.*.*.{heard}.{durable}.>",
-        f"$JS.API.STREAM.MSG.GET.{heard}",
-        # Many at once, from any position, and where the stream ends: what was heard once is read again.
-        f"$JS.API.DIRECT.GET.{heard}",
-        f"$JS.API.STREAM.INFO.{heard}",
-    ]

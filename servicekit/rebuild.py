@@ -10,6 +10,7 @@ import structlog
 from nats.aio.client import Client
 
 from eventstore.config import LogConfig
+from eventstore.nats_api import API, api_prefix
 from eventstore.read_model import ReadModel
 from eventstore.replay import ReplayRefused, ReplayReport, ensure_read_models, is_outdated
 
@@ -35,7 +36,8 @@ async def rebuild_read_models(
     if any(model.source != config.service for model in read_models):
         client = await _connected(config.service, nats_url, seed, wait_seconds)
     try:
-        report = await ensure_read_models(config, read_models, nats=client)
+        api = API if seed is None else api_prefix(config.community)
+        report = await ensure_read_models(config, read_models, nats=client, api=api)
     finally:
         if client is not None:
             await client.close()

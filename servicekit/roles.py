@@ -28,7 +28,13 @@ def start_roles(definition: ServiceDefinition, runtime: Runtime, supervisor: Sup
     """Start everything. Nothing here waits for NATS."""
     settings = runtime.settings
     counting = NatsPrometheusMiddleware(registry=runtime.metrics.registry, app_name=settings.service)
-    broker = make_broker(settings.nats_url, settings.service, seed=settings.nats_seed, middlewares=[counting])
+    broker = make_broker(
+        settings.nats_url,
+        settings.service,
+        seed=settings.nats_seed,
+        heard_api=settings.heard_api,
+        middlewares=[counting],
+    )
     connection = Connection(broker)
     locks = OneActive(settings.log_config())
     observation = Observation(runtime, connection, locks)

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from contracts.event import SERVICES
 from eventstore.config import LogConfig, Role
+from eventstore.nats_api import API, api_prefix
 from eventstore.origins import log_name, read_generation, read_generations
 from servicekit.log_keys import KeyFiles
 from servicekit.nats_keys import seed_file
@@ -137,6 +138,14 @@ class ServiceSettings(BaseSettings):
         if not seed_file(self.secrets_dir, self.service).exists():
             return None
         return read_nats_seed(self.secrets_dir, self.service)
+
+    @property
+    def heard_api(self) -> str:
+        """What JetStream's API is called for the streams of other services: a server with users keeps them apart.
+
+        Raises SecretMissing.
+        """
+        return API if self.nats_seed is None else api_prefix(self.community)
 
     @cached_property
     def kek(self) -> bytes:

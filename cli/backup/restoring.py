@@ -233,7 +233,7 @@ async def _missing(new: Place, asked: Asked) -> dict[str, tuple[int, int]]:
     client = await nats.connect(**new.nats_arguments())
     try:
         async with connected(superuser_dsn(new)) as connection:
-            sources = [*asked.sources, Stream(client, new.log_name)]
+            sources = [*asked.sources, Stream(client, new)]
             for service in SERVICES:
                 signed = signer_of(new, service).last_signed()
                 base = await base_of(connection, service)

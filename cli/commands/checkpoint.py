@@ -143,7 +143,7 @@ async def _standing_of(place: Place, service: str, client: Any) -> dict[str, Any
     connection = await place.connect(service)
     try:
         size = await connection.fetchval(f"SELECT size FROM {service}.head")  # noqa: S608 - a service's name
-        async with StreamReader(client, place.log_name(service)) as reader:
+        async with StreamReader(client, place.log_name(service), place.streams_api) as reader:
             try:
                 stream: int | None = await reader.last()
             except StreamUnreadable:

@@ -94,6 +94,7 @@ async def verify_all(
                     checkpoint=checkpoint,
                     head_path=place.head_directory / service / "head",
                     nats=client,
+                    api=place.streams_api,
                     progress=lambda done, total, what=service: tell(what, done, total),  # type: ignore[misc]
                 )
             )
@@ -203,6 +204,7 @@ async def replay_all(
                 swap=swap,
                 progress=lambda done, total, what=service: tell(what, done, total),  # type: ignore[misc]
                 nats=client,
+                api=place.streams_api,
                 own=None if elsewhere is None else elsewhere.reader(service, client),
                 copies=None if elsewhere is None else {name: elsewhere.reader(name, client) for name in SERVICES},
                 hashes=hashes,

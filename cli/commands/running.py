@@ -16,7 +16,7 @@ from cli.client import Actor, Client
 from cli.commands.options import Data, Json
 from cli.directory import StackError, leave_days, made_for
 from cli.embedded import EmbeddedError, write_private
-from cli.embedded.nats import give_the_store_to_our_account
+from cli.embedded.nats import give_streams_to_their_accounts
 from cli.entry import healthcheck
 from cli.nats_users import container_config, nats_accounts
 from cli.output import err, out, print_json
@@ -237,7 +237,7 @@ def init(
         home.mkdir(parents=True, exist_ok=True)
         home.chmod(0o700)
     if nats_data is not None:
-        give_the_store_to_our_account(nats_data)
+        give_streams_to_their_accounts(nats_data, SERVICES)
     if owner is not None:
         _give(owner, secrets, state, *homes, *(path for path in (nats_data, proxy_data) if path is not None))
     if handed is not None:

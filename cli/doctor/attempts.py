@@ -11,6 +11,7 @@ import nats.errors
 from cli.doctor.findings import Finding, bad, good
 from cli.place import SERVICES, Place
 from eventstore import streams
+from eventstore.nats_api import API
 
 SECONDS = 3.0
 REFUSED_SECONDS, LOOK_SECONDS = 2.0, 0.02
@@ -78,9 +79,11 @@ def forbidden(place: Place, user: str) -> dict[str, bytes]:
         stream = streams.stream_name(place.log_name(service))
         if service != user:
             tried[streams.subject(place.community, place.log_name(service), "Forged")] = b"{}"
-        tried[f"$JS.API.STREAM.UPDATE.{stream}"] = b"not JSON"
-        tried[f"$JS.API.STREAM.PURGE.{stream}"] = b'{"filter":"no.such.subject"}'
-        tried[f"$JS.API.CONSUMER.DELETE.{stream}.no-such-durable"] = b""
+        # Its own account's API, and what leads to the others'.
+        for api in (API, place.streams_api):
+            tried[f"{api}.STREAM.UPDATE.{stream}"] = b"not JSON"
+            tried[f"{api}.STREAM.PURGE.{stream}"] = b'{"filter":"no.such.subject"}'
+            tried[f"{api}.CONSUMER.DELETE.{stream}.no-such-durable"] = b""
     return tried
 
 

@@ -68,7 +68,7 @@ async def _storage(place: Place) -> list[Finding]:
 async def _clock(client: Client, place: Place) -> Finding:
     name = streams.stream_name(place.log_name(SERVICES[0]))
     before = time.time()
-    answer = json.loads((await client.request(f"$JS.API.STREAM.INFO.{name}", timeout=SECONDS)).data)
+    answer = json.loads((await client.request(f"{place.streams_api}.STREAM.INFO.{name}", timeout=SECONDS)).data)
     after = time.time()
     if "ts" not in answer:
         return warning("clock", "NATS tells no time while its stream is missing", "see the streams below")
@@ -90,15 +90,16 @@ async def _stream(client: Client, place: Place, service: str, size: int) -> list
     log = place.log_name(service)
     name = streams.stream_name(log)
     runbook = "docs/operating/runbooks/outbox-old.md"
+    tool = f"nats --js-api-prefix {place.streams_api} stream edit"
     try:
-        info = await streams.context(client).stream_info(name)
+        info = await streams.context(client, place.streams_api).stream_info(name)
     except NotFoundError:
         step = f"start {service}: its relay makes the stream and fills it from the log"
         return [bad("streams", f"there is no stream {name}", step)]
     found = []
     differs = streams.differing(info, streams.stream_config(place.community, log))
     if differs:
-        step = f"set it as the relay makes it (`nats stream edit {name}`, as admin), or wipe it to have it made again"
+        step = f"set it as the relay makes it (`{tool} {name}`, as admin), or wipe it to have it made again"
         found.append(bad("streams", f"{name} is set otherwise than ours: {', '.join(differs)}", step))
     last, messages = int(info.state.last_seq), int(info.state.messages)
     if last > size:
@@ -113,7 +114,7 @@ async def _stream(client: Client, place: Place, service: str, size: int) -> list
     if most > 0 and (full := int(info.state.bytes) / most) > FULL_WARN:
         said, step = (
             f"{name} is {full:.0%} full",
-            f"raise its max_bytes: `nats stream edit {name} --max-bytes …`, as admin",
+            f"raise its max_bytes: `{tool} {name} --max-bytes …`, as admin",
         )
         found.append(bad("streams", said, step) if full > FULL_BAD else warning("streams", said, step))
     return found
@@ -122,7 +123,7 @@ async def _stream(client: Client, place: Place, service: str, size: int) -> list
 async def _durable(client: Client, place: Place, source: str, listener: str) -> list[Finding]:
     stream, durable = streams.stream_name(place.log_name(source)), streams.durable_name(listener)
     try:
-        info = await streams.context(client).consumer_info(stream, durable)
+        info = await streams.context(client, place.streams_api).consumer_info(stream, durable)
     except NotFoundError:
         step = f"start {listener} and {source}: the one asks, the other's relay makes it; no event is lost"
         return [bad("durables", f"{listener} has no durable {durable} on {stream}", step)]

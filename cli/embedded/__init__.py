@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from cli.embedded.nats import NatsServer, NatsUser
+from cli.embedded.nats import NatsServer
 from cli.embedded.postgres import PostgresServer
 from cli.embedded.server import (
     HOST,
@@ -29,7 +29,6 @@ __all__ = [
     "EmbeddedError",
     "EmbeddedServers",
     "NatsServer",
-    "NatsUser",
     "PortInUseError",
     "PostgresServer",
     "free_port",

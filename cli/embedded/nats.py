@@ -1,48 +1,27 @@
-"""nats-server from its wheel: its configuration, its users, and a store that is one account's."""
+"""nats-server from its wheel: its configuration, and a store whose streams lie with the accounts that have them."""
 
+import contextlib
+import fcntl
 import http.client
 import json
 import os
+import shutil
 import signal
 import sysconfig
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from cli.embedded.server import HOST, DataDirectoryError, EmbeddedError, Server, write_private
+from eventstore.accounts import account_name
+from servicekit.settings import SERVICE_PORTS
 
-ACCOUNT = "CHAOYANGLI"
-"""The account that has the streams; services, the operator and the auditor are its users."""
-_NO_ACCOUNT = "$G"
-"""How nats-server calls the account of a server that has none: whose the streams were before there were accounts."""
-
-
-@dataclass(frozen=True, slots=True)
-class NatsUser:
-    """A user of NATS, known by the public half of an NKEY.
-
-    None: may publish or subscribe to everything of its account; else the subjects allowed.
-    """
-
-    name: str
-    nkey: str
-    publish: tuple[str, ...] | None = None
-    subscribe: tuple[str, ...] | None = None
-
-    def as_config(self) -> dict[str, Any]:
-        """This user as nats-server's configuration has it."""
-        permissions: dict[str, Any] = {}
-        if self.publish is not None:
-            permissions["publish"] = {"allow": list(self.publish)}
-        if self.subscribe is not None:
-            permissions["subscribe"] = {"allow": list(self.subscribe)}
-        return {"nkey": self.nkey, **({"permissions": permissions} if permissions else {})}
-
-
-def one_account(users: Iterable[NatsUser]) -> dict[str, Any]:
-    """nats-server's `accounts` with nobody but the users of ours."""
-    return {ACCOUNT: {"jetstream": "enabled", "users": [user.as_config() for user in users]}}
+ONCE_SHARED = ("CHAOYANGLI", "$G")
+"""Accounts that once had the streams of all services, the newer first; nats-server calls one without a name `$G`."""
+STORE_LOCK = "nats.lock"
+"""In NATS's directory; held by the server of a container for as long as it runs (docker-compose.yml)."""
+LOCK_SECONDS = 5.0
 
 
 def server_config(accounts: dict[str, Any] | None, store_dir: str) -> dict[str, Any]:
@@ -54,14 +33,51 @@ def server_config(accounts: dict[str, Any] | None, store_dir: str) -> dict[str, 
     return config if accounts is None else {**config, "accounts": accounts}
 
 
-def give_the_store_to_our_account(directory: Path) -> None:
-    """Streams from before there were accounts, in the store of a server that does not run, become our account's.
+def give_streams_to_their_accounts(directory: Path, services: Iterable[str]) -> None:
+    """Streams that lie in an account of all services become their service's, in the store of a server that is down.
 
-    They would else lie idle beside what relays fill anew, and the server would say that it cannot recover them.
+    With all that lies in them, durables and positions too. They would else lie idle beside what relays fill anew, and
+    the server would say that it cannot recover them. What is no service's, or is there already, is put aside, in
+    `left`. Does nothing where nothing is to be moved. Raises DataDirectoryError when a server holds the store.
     """
     store = directory / "jetstream"
-    if (store / _NO_ACCOUNT).exists() and not (store / ACCOUNT).exists():
-        (store / _NO_ACCOUNT).rename(store / ACCOUNT)
+    shared = [store / name for name in ONCE_SHARED if (store / name).exists()]
+    if not shared:
+        return
+    with _store_lock(directory):
+        for account in shared:
+            for stream in sorted(account.glob("streams/*")):
+                owner = stream.name.partition("_")[0]
+                new = store / owner / "streams" / stream.name
+                if owner in map(account_name, services) and not new.exists():
+                    new.parent.mkdir(parents=True, exist_ok=True)
+                    stream.rename(new)
+            if any(account.glob("streams/*")):
+                (directory / "left").mkdir(exist_ok=True)
+                account.rename(directory / "left" / f"{account.name}-{time.time_ns()}")
+            else:
+                shutil.rmtree(account)
+
+
+@contextlib.contextmanager
+def _store_lock(directory: Path) -> Iterator[None]:
+    descriptor = os.open(directory / STORE_LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        end = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise DataDirectoryError(
+                        "NATS runs, and its streams lie where they must not stay: stop it first,"
+                        " `docker compose stop nats`"
+                    ) from None
+                time.sleep(0.1)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 class NatsServer(Server):
@@ -117,7 +133,7 @@ class NatsServer(Server):
                 raise DataDirectoryError(f"NATS already runs on {self.directory} (process {pid}): stop it first")
 
         if self.accounts is not None:
-            give_the_store_to_our_account(self.directory)
+            give_streams_to_their_accounts(self.directory, SERVICE_PORTS)
 
     def command(self) -> Sequence[str]:
         config: dict[str, Any] = {

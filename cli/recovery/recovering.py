@@ -91,7 +91,7 @@ async def recover(
             if accepted is not None:
                 await require_stopped(connection, "a loss is accepted")
                 losing = await without_begun(place, connection, accepted.services)
-            seen = [*sources, Stream(client, place.log_name)]
+            seen = [*sources, Stream(client, place)]
             tails, found = await _look(place, connection, services, seen, tell, accepted, losing)
             async with connection.transaction():
                 await _write(connection, tails, found, tell)

@@ -1,6 +1,6 @@
 """Where a log's missing events may still lie: a bundle, another database, the stream."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol
@@ -8,6 +8,7 @@ from typing import Protocol
 import asyncpg
 from nats.aio.client import Client
 
+from cli.place import Place
 from cli.recovery.bundles import BundledLog
 from eventstore.errors import EngineError
 from eventstore.recovery import Base, TailRefused
@@ -66,13 +67,13 @@ class Stream:
 
     name = "the stream"
 
-    def __init__(self, client: Client, log_name: Callable[[str], str]) -> None:
-        """`log_name`: how the log of a service is named now."""
-        self._client, self._log_name = client, log_name
+    def __init__(self, client: Client, place: Place) -> None:
+        """`client`: the auditor's, or the operator's."""
+        self._client, self._place = client, place
 
     async def bodies(self, service: str, after: int) -> list[bytes]:
         found: list[bytes] = []
-        async with StreamReader(self._client, self._log_name(service)) as reader:
+        async with StreamReader(self._client, self._place.log_name(service), self._place.streams_api) as reader:
             while await reader.last() > after + len(found):
                 messages = await reader.read(after + len(found) + 1)
                 for message in messages:

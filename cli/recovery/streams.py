@@ -63,7 +63,7 @@ async def rebuild(place: Place, services: Sequence[str], tell: Tell, *, delete: 
     try:
         async with connected(superuser_dsn(place)) as connection:
             await _require_no_relay(connection)
-            js = streams.context(client)
+            js = streams.context(client, place.streams_api)
             found = [await _stream(js, place, service) for service in services]
             for service, info in zip(services, found, strict=True):
                 await _require_whole(connection, place, service, info)
@@ -120,7 +120,7 @@ async def _rebuild(
     *,
     delete: bool,
 ) -> Rebuilt:
-    js, log = streams.context(client), place.log_name(service)
+    js, log = streams.context(client, place.streams_api), place.log_name(service)
     if info is not None:
         await streams.record_durables(connection, service, await streams.durables(js, log))
     before = 0 if info is None else info.state.last_seq
@@ -130,7 +130,7 @@ async def _rebuild(
         await _require_ours(js, connection, service, log, before)
     size = await _fill(client, connection, place, service, 0 if delete else before, tell)
     made = await _make_durables(js, connection, service, log)
-    report = await verify(place.log_config(service), nats=client)
+    report = await verify(place.log_config(service), nats=client, api=place.streams_api)
     if report.stream is None or not report.stream.identical:
         said = "; ".join(problem.message for problem in report.problems[:3] if problem.kind == "stream")
         raise RebuildRefused(

@@ -1,4 +1,4 @@
-"""Orders and welfare checks as their events tell them, heard from the stream like any subscriber: nobody polls."""
+"""Orders and welfare checks as their events tell them, read from the stream as it grows: no service is asked."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -8,27 +8,31 @@ from uuid import UUID
 
 import nats
 from nats.aio.client import Client as NatsClient
-from nats.aio.msg import Msg
-from nats.js.api import ConsumerConfig, DeliverPolicy
 
 from cli.seed.errors import NotHeard
 from contracts.envelope import decode
+from eventstore.stream_reader import StreamReader, StreamUnreadable
+from eventstore.tasks import end
 from services.orders.decider import welfare_check
 from services.orders.decider.evolve import evolve
 from services.orders.decider.state import Order
 from services.orders.decider.welfare_check import WelfareCheck
 
-HEARTBEAT_SECONDS = 5.0
+LOOK_SECONDS = 0.01
 
 
 class Watch:
-    """Follows the orders of a community, for `async with`. `arguments` are those of nats.connect, for the auditor."""
+    """Follows the orders of a community, for `async with`. `arguments` are those of nats.connect, for the auditor.
 
-    def __init__(self, arguments: Mapping[str, Any], community: str, patience_seconds: float) -> None:
+    `api`: what JetStream's API is called for them.
+    """
+
+    def __init__(self, arguments: Mapping[str, Any], api: str, patience_seconds: float) -> None:
         self._arguments = arguments
-        self._subject = f"{community}.orders.>"
+        self._api = api
         self._patience = patience_seconds
         self._nats: NatsClient | None = None
+        self._following: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
         self._broken: Exception | None = None
         self._last_trouble = ""
@@ -40,20 +44,14 @@ class Watch:
     async def __aenter__(self) -> Self:
         for_as_long_as_it_takes = {"allow_reconnect": True, "max_reconnect_attempts": -1, "reconnect_time_wait": 0.5}
         self._nats = await nats.connect(**{**self._arguments, **for_as_long_as_it_takes}, error_cb=self._trouble)
-        from_the_first = ConsumerConfig(deliver_policy=DeliverPolicy.ALL)
-        await self._nats.jetstream().subscribe(
-            self._subject,
-            stream="ORDERS",
-            ordered_consumer=True,
-            idle_heartbeat=HEARTBEAT_SECONDS,
-            config=from_the_first,
-            cb=self._hear,
-        )
+        self._following = asyncio.create_task(self._follow(self._nats), name="watch orders")
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._following is not None:
+            await end([self._following])
         if self._nats is not None:
             await self._nats.close()
 
@@ -102,9 +100,23 @@ class Watch:
                 f"{what} was not heard of within {self._patience:.0f} s; heard to {self.position}{self._last_trouble}"
             ) from None
 
-    async def _hear(self, message: Msg) -> None:
+    async def _follow(self, client: NatsClient) -> None:
+        """Read on from the last event heard, for ever. The auditor may make no consumer, and needs none."""
+        async with StreamReader(client, "orders", self._api) as reader:
+            while self._broken is None:
+                try:
+                    found = await reader.read(self.position + 1)
+                except StreamUnreadable as error:
+                    self._last_trouble = f"; the last trouble was {error}"
+                    found = []
+                for message in found:
+                    self._hear(message.body)
+                if not found:
+                    await asyncio.sleep(LOOK_SECONDS)
+
+    def _hear(self, body: bytes) -> None:
         try:
-            recorded = decode(message.data)
+            recorded = decode(body)
             if recorded.position > self.position:
                 event: Any = recorded.event
                 if recorded.stream.startswith("order-"):
@@ -112,6 +124,6 @@ class Watch:
                 elif recorded.stream.startswith("welfare_check-"):
                     self.checks[event.check_id] = welfare_check.evolve(self.checks.get(event.check_id), event)
                 self.position = recorded.position
-        except Exception as error:  # noqa: BLE001 - told to whoever waits, since nobody looks at a callback
+        except Exception as error:  # noqa: BLE001 - told to whoever waits, since nobody looks at a task
             self._broken = error
         self._news.set()

@@ -178,7 +178,7 @@ class Consumer:
 
     async def _find_durable(self, client: Client) -> ConsumerInfo:
         """Wait until the durable is there, asking the source's relay for it."""
-        js = streams.context(client)
+        js = streams.context(client, self._connection.heard_api)
         asking = streams.durable_subject(self._community, self.source, self.listener)
         pause = 0.05
         while True:
@@ -196,7 +196,7 @@ class Consumer:
 
     async def _watch(self, client: Client) -> None:
         """Return when the durable or the client is gone, or the subscription has gone mute."""
-        js = streams.context(client)
+        js = streams.context(client, self._connection.heard_api)
         replaced = asyncio.create_task(self._connection.until_replaced(client))
         try:
             while not replaced.done():
@@ -290,7 +290,7 @@ class Consumer:
         if found:
             return found
         last = min(self._frontier, first + self._batch_messages - 1, *(at - 1 for at in have if at > first))
-        js = streams.context(await self._connection.client())
+        js = streams.context(await self._connection.client(), self._connection.heard_api)
         for start in range(first, last + 1, GAP_REQUESTS):
             some = range(start, min(start + GAP_REQUESTS, last + 1))
             try:

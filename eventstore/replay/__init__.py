@@ -21,6 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from eventstore.config import LogConfig
 from eventstore.errors import LogUnavailable, ReplayFailed
+from eventstore.nats_api import API
 from eventstore.read_model import ReadModel, models_version
 from eventstore.replay.comparing import Difference, TableReport, compare_tables, count_tables
 from eventstore.replay.histories import HeardHistory, HistoryElsewhere, Messages, OwnHistory
@@ -52,6 +53,7 @@ async def replay(
     swap: bool = False,
     progress: Progress | None = None,
     nats: Client | None = None,
+    api: str = API,
     copies: Mapping[str, Messages] | None = None,
     own: Messages | None = None,
     hashes: bool = False,
@@ -60,10 +62,10 @@ async def replay(
 
     `config` is the migrator's. `until`: a position of the service's own log, or a time; copies are then folded as far
     as their logs were recorded at that time, and heard. `nats` is needed where other logs were heard: a client that may
-    read their streams directly; or `copies`: for each source, what reads its log elsewhere. `own`: what reads the
-    service's own log elsewhere than in PostgreSQL, which then only says how far to fold and holds the tables. `hashes`:
-    report each table's content hash. Raises ReplayRefused,
-    ReplayFailed, Tampered, StreamUnreadable, LogUnavailable: the live tables are as before.
+    read their streams directly (`api` as in `streams.context`); or `copies`: for each source, what reads its log
+    elsewhere. `own`: what reads the service's own log elsewhere than in PostgreSQL, which then only says how far to
+    fold and holds the tables. `hashes`: report each table's content hash. Raises ReplayRefused, ReplayFailed, Tampered,
+    StreamUnreadable, LogUnavailable: the live tables are as before.
     """
     if config.role != "migrator":
         raise ValueError(f"a replay is done by the migrator, not by {config.user}")
@@ -82,7 +84,7 @@ async def replay(
             if copies is not None and source in copies:
                 run.histories[source] = HeardHistory(source, copies[source])
             elif nats is not None:
-                reader = await stack.enter_async_context(StreamReader(nats, config.log_name(source)))
+                reader = await stack.enter_async_context(StreamReader(nats, config.log_name(source), api))
                 run.histories[source] = HeardHistory(source, reader)
         if swap:
             return await swap_in(run)
@@ -95,6 +97,7 @@ async def ensure_read_models(
     *,
     progress: Progress | None = None,
     nats: Client | None = None,
+    api: str = API,
 ) -> ReplayReport | None:
     """Rebuild the live read models by replay and swap when they are of another version than `read_models`.
 
@@ -103,7 +106,7 @@ async def ensure_read_models(
     """
     if not await is_outdated(config, read_models):
         return None
-    return await replay(config, read_models, swap=True, progress=progress, nats=nats)
+    return await replay(config, read_models, swap=True, progress=progress, nats=nats, api=api)
 
 
 async def is_outdated(config: LogConfig, read_models: Sequence[ReadModel]) -> bool:

@@ -21,6 +21,7 @@ from nats.aio.client import Client
 from eventstore.checkpoint import Checkpoint, open_checkpoint
 from eventstore.config import LogConfig
 from eventstore.errors import LogUnavailable
+from eventstore.nats_api import API
 from eventstore.note import NoteError, VerifierKey
 from eventstore.stream_reader import StreamReader
 from eventstore.verify.findings import Findings, Problem
@@ -92,6 +93,7 @@ async def verify(
     checkpoint: str | bytes | None = None,
     head_path: Path | None = None,
     nats: Client | None = None,
+    api: str = API,
     progress: Progress | None = None,
 ) -> VerifyReport:
     """Verify one service's log in one snapshot, while writes go on.
@@ -100,7 +102,8 @@ async def verify(
     `other_keys`: those that signed before it or are to follow.
     `head_path`: the file of the last signed head, which must be there once the log has events; or `checkpoint`: a
     signed head from elsewhere. `nats`: a client that may read the log's stream directly; without it the stream is not
-    looked at. Raises LogUnavailable and StreamUnreadable; whatever is wrong with the log is in the report.
+    looked at; `api` as in `streams.context`. Raises LogUnavailable and StreamUnreadable; whatever is wrong with the log
+    is in the report.
     """
     if log_key is None and (checkpoint is not None or head_path is not None):
         raise ValueError("a checkpoint can only be verified with the log's key")
@@ -114,7 +117,7 @@ async def verify(
         stack.push_async_callback(connection.close)
         comparison = None
         if nats is not None:
-            reader = await stack.enter_async_context(StreamReader(nats, config.name))
+            reader = await stack.enter_async_context(StreamReader(nats, config.name, api))
             comparison = StreamComparison(config, reader, findings)
             await comparison.begin()
         async with connection.transaction(isolation="repeatable_read", readonly=True):

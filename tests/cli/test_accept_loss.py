@@ -14,6 +14,7 @@ import pytest
 from cli.client import Actor
 from contracts.command import Role
 from eventstore.checkpoint import Checkpoint
+from eventstore.nats_api import api_prefix
 from eventstore.note import parse_note
 from servicekit.secrets import read_nats_seed
 from tests.cli.losses import (
@@ -272,7 +273,7 @@ async def _lose_the_stream_of_volunteers(stack):
     """And let an outsider have had a durable on it."""
     seed = read_nats_seed(stack.data / "secrets", "admin")
     client = await nats.connect(stack.servers.nats.url, nkeys_seed_str=seed)
-    await client.jetstream().delete_stream("VOLUNTEERS")
+    await client.jetstream(prefix=api_prefix("chaoyangli")).delete_stream("VOLUNTEERS")
     await client.close()
     connection = await asyncpg.connect(stack.servers.postgres.dsn("chaoyangli"))
     await connection.execute(

@@ -20,7 +20,7 @@ from cli.doctor.machine import GIB, disks
 from cli.doctor.room import judged, room
 from cli.doctor.rounds import examine, heard_by
 from cli.doctor.senders import senders
-from cli.nats_users import SERVICES, nats_users
+from cli.nats_users import SERVICES, nats_accounts
 from cli.place import place_of
 from cli.stack import Stack
 from eventstore import streams
@@ -65,7 +65,7 @@ class Clinic:
         async def run():
             client = await nats.connect(**self.place.nats_arguments("admin"))
             try:
-                await work(streams.context(client))
+                await work(streams.context(client, self.place.streams_api))
             finally:
                 await client.close()
 
@@ -266,11 +266,10 @@ def test_a_clock_that_is_off_is_named():
 
 
 def test_a_nats_user_with_too_many_rights_and_a_door_without_a_key_are_named(clinic):
-    users = [
-        replace(user, publish=None) if user.name == "orders" else user
-        for user in nats_users(clinic.stack.secrets_dir, COMMUNITY)
-    ]
-    with running_nats(tuple(users)) as server:
+    accounts = nats_accounts(clinic.stack.secrets_dir, clinic.place.state_dir, COMMUNITY)
+    (user,) = accounts["ORDERS"]["users"]
+    del user["permissions"]["publish"]
+    with running_nats(users=lambda: accounts) as server:
         found = asyncio.run(check_nats_rights(replace(clinic.place, nats_url=server.url)))
     assert {one.state for one in found} == {"bad"}
     assert all(one.said.startswith("orders may publish to ") for one in found)

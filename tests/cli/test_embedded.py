@@ -22,17 +22,19 @@ from cli.embedded import (
     EmbeddedError,
     EmbeddedServers,
     NatsServer,
-    NatsUser,
     PortInUseError,
     PostgresServer,
     free_port,
 )
 from cli.embedded import server as server_module
-from cli.embedded.nats import one_account
+from eventstore import streams
+from eventstore.accounts import accounts, operator, service_member
+from eventstore.nats_api import api_prefix
 from tests.support.servers import new_key, temporary_directory
 from tests.support.waiting import eventually, eventually_blocking
 
 ROOT = Path(__file__).parents[2]
+COMMUNITY = "chaoyangli"
 
 
 @pytest.fixture
@@ -263,38 +265,60 @@ async def test_nats_users_may_do_what_they_are_allowed(directory: Path) -> None:
         errors.append(str(error))
 
     key = new_key()
-    users = [
-        NatsUser("admin", new_key().public),
-        NatsUser("orders", key.public, publish=("evt.orders.>",), subscribe=("_INBOX.>",)),
-    ]
-    with EmbeddedServers(directory, nats_accounts=lambda: one_account(users), durable=False) as servers:
+    users = accounts(COMMUNITY, [service_member(COMMUNITY, "orders", key.public)])
+    with EmbeddedServers(directory, nats_accounts=lambda: users, durable=False) as servers:
         with pytest.raises(NatsError, match="Authorization Violation"):
             await nats.connect(servers.nats.url, allow_reconnect=False, nkeys_seed_str=new_key().seed, error_cb=note)
         client = await nats.connect(servers.nats.url, nkeys_seed_str=key.seed, error_cb=note)
         errors.clear()
-        await client.publish("evt.orders.placed", b"")
+        await client.publish("chaoyangli.orders.Something", b"")
         await client.flush()
         assert errors == []
-        await client.publish("evt.ledger.posted", b"")
+        await client.publish("chaoyangli.ledger.Something", b"")
         await client.flush()
         await eventually(lambda: any("permissions violation" in error.lower() for error in errors))
         await client.close()
 
 
-async def test_streams_from_before_there_were_accounts_are_kept(directory: Path) -> None:
-    key = new_key()
+async def _lived_in(url: str, seed: str | None = None) -> None:
+    """Two logs' streams, the second origin of one, and a listener who has heard one event of three."""
+    client = await nats.connect(url, nkeys_seed_str=seed)
+    js = client.jetstream()
+    for log in ("orders", "orders/2", "ledger"):
+        await streams.ensure_stream(js, COMMUNITY, log)
+        for number in range(3):
+            await js.publish(streams.subject(COMMUNITY, log, "Something"), f"{log} {number}".encode())
+    await streams.ensure_durable(js, "orders", "ledger", 0)
+    hearing = await js.pull_subscribe_bind("ledger-reactions", stream="ORDERS")
+    await (await hearing.fetch(1))[0].ack_sync()
+    await client.close()
+
+
+@pytest.mark.parametrize("before", ["$G", "CHAOYANGLI"])
+async def test_streams_from_when_services_shared_an_account_are_kept(directory: Path, before: str) -> None:
+    keys = {name: new_key() for name in ("admin", "orders", "ledger")}
+    shared = {before: {"jetstream": "enabled", "users": [{"nkey": keys["admin"].public}]}}
     with EmbeddedServers(directory, durable=False) as servers:
-        client = await nats.connect(servers.nats.url)
-        await client.jetstream().add_stream(name="ORDERS", subjects=["chaoyangli.orders.>"])
-        await client.jetstream().publish("chaoyangli.orders.Something", b"kept")
-        await client.jetstream().add_consumer("ORDERS", durable_name="ledger-reactions")
+        if before != "$G":
+            servers.nats.accounts = lambda: shared
+            servers.nats.restart()
+        await _lived_in(servers.nats.url, None if before == "$G" else keys["admin"].seed)
+    members = [
+        operator(COMMUNITY, keys["admin"].public, ("orders", "ledger")),
+        service_member(COMMUNITY, "orders", keys["orders"].public),
+        service_member(COMMUNITY, "ledger", keys["ledger"].public, ["orders"]),
+    ]
+    with EmbeddedServers(directory, nats_accounts=lambda: accounts(COMMUNITY, members), durable=False) as servers:
+        client = await nats.connect(servers.nats.url, nkeys_seed_str=keys["admin"].seed)
+        js = streams.context(client, api_prefix(COMMUNITY))
+        for name in ("ORDERS", "ORDERS_2", "LEDGER"):
+            assert (await js.stream_info(name)).state.messages == 3, name
+        assert (await js.get_msg("ORDERS_2", seq=3)).data == b"orders/2 2"
+        place = await js.consumer_info("ORDERS", "ledger-reactions")
+        assert place.ack_floor is not None
+        assert (place.ack_floor.stream_seq, place.num_pending) == (1, 2)
         await client.close()
-    users = [NatsUser("admin", key.public)]
-    with EmbeddedServers(directory, nats_accounts=lambda: one_account(users), durable=False) as servers:
-        client = await nats.connect(servers.nats.url, nkeys_seed_str=key.seed)
-        assert (await client.jetstream().get_msg("ORDERS", seq=1)).data == b"kept"
-        assert (await client.jetstream().consumer_info("ORDERS", "ledger-reactions")).num_pending == 1
-        await client.close()
+    assert sorted(path.name for path in (directory / "nats" / "jetstream").iterdir()) == ["LEDGER", "ORDERS"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root drops rights")

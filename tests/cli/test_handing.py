@@ -1,12 +1,13 @@
 """What `init` and an operator's commands hand to the services, as in containers but without an engine."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from cli.place import SERVICES
 from servicekit.secrets import init_secrets
-from tests.cli.program import say
+from tests.cli.program import Said, say
 
 
 @pytest.fixture
@@ -32,14 +33,45 @@ def test_init_carries_over_a_deployment_whose_services_shared_one_directory(plac
             assert (place / "handed" / service / name).read_bytes() == before[name]
 
 
-def test_init_gives_streams_of_before_there_were_accounts_to_ours(place: Path) -> None:
-    before, now = (place / "data" / "jetstream" / account / "streams" / "ORDERS" for account in ("$G", "CHAOYANGLI"))
-    before.mkdir(parents=True)
+def give(place: Path) -> Said:
+    words = ("--secrets", place / "secrets", "--state", place / "state", "--nats-data", place / "data")
+    return say("init", *words)
+
+
+def test_init_gives_streams_that_services_shared_to_each_its_own(place: Path) -> None:
+    store = place / "data" / "jetstream"
+    for stream in ("CHAOYANGLI/streams/ORDERS", "CHAOYANGLI/streams/ORDERS_2", "$G/streams/LEDGER", "$G/streams/MINE"):
+        (store / stream).mkdir(parents=True)
+    (store / "$G/streams/ORDERS").mkdir(parents=True)
     for _ in range(2):
-        words = ("--secrets", place / "secrets", "--state", place / "state", "--nats-data", place / "data")
-        assert say("init", *words).code == 0
-        assert now.is_dir()
-        assert not before.exists()
+        assert give(place).code == 0
+        found = sorted(str(path.relative_to(store)) for path in store.glob("*/streams/*"))
+        assert found == ["LEDGER/streams/LEDGER", "ORDERS/streams/ORDERS", "ORDERS/streams/ORDERS_2"]
+    left = sorted(path.name for path in (place / "data" / "left").glob("*/streams/*"))
+    assert left == ["MINE", "ORDERS"], "what is nobody's, or was replaced since, is kept aside"
+
+
+def test_init_moves_no_stream_while_nats_runs(place: Path) -> None:
+    stream = place / "data" / "jetstream" / "CHAOYANGLI" / "streams" / "ORDERS"
+    stream.mkdir(parents=True)
+    # As docker-compose.yml starts it.
+    held = subprocess.Popen(
+        ["sh", "-c", f"exec 9>{place}/data/nats.lock && flock 9 && echo held && exec sleep 60"], stdout=subprocess.PIPE
+    )
+    try:
+        assert held.stdout is not None
+        assert held.stdout.readline() == b"held\n"
+        refused = give(place)
+        assert refused.code != 0
+        assert "docker compose stop nats" in refused.err
+        assert stream.is_dir()
+    finally:
+        held.kill()
+        held.wait()
+        if held.stdout is not None:
+            held.stdout.close()
+    assert give(place).code == 0
+    assert not stream.exists()
 
 
 def test_what_a_command_changes_reaches_its_reader_when_the_command_ends(

@@ -32,7 +32,7 @@ async def test_a_subscriber_hears_what_they_asked_for_and_skips_positions_while_
     state = await subscribing.durables(community.place, given.subscriber)
     assert state == {"orders": {"acknowledged": 7, "waiting": 0, "unacknowledged": 0, "sent_again": 0}}
     reader = await nats.connect(**community.place.nats_arguments())
-    js = streams.context(reader)
+    js = streams.context(reader, community.place.streams_api)
     whole = [(await js.get_msg("ORDERS", seq=position)).seq for position in range(1, 8)]
     config = (await js.consumer_info("ORDERS", "city-subscriber")).config
     await reader.close()

@@ -17,6 +17,7 @@ from cli import subscribing
 from cli.nats_users import subscribers_of
 from cli.subscribing import EVERYWHERE, CannotSubscribe
 from eventstore import streams
+from eventstore.nats_api import api_prefix
 from servicekit.subscribers import Registry
 from tests.cli.outside import as_subscriber, may_enter
 from tests.support.waiting import eventually
@@ -81,7 +82,9 @@ async def killed_after(steps: int, command: Awaitable[Any]) -> bool:
 
 
 async def asked_about(client, service: str, durable: str):
-    return await subscribing.answered(lambda: streams.context(client).consumer_info(service.upper(), durable))
+    return await subscribing.answered(
+        lambda: streams.context(client, api_prefix("chaoyangli")).consumer_info(service.upper(), durable)
+    )
 
 
 async def known(community, name: str, service: str) -> set[str]:

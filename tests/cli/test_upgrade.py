@@ -127,7 +127,7 @@ async def _admin(place):
     with located(place) as found:
         client = await nats.connect(**found.nats_arguments("admin"))
         try:
-            yield client.jetstream()
+            yield client.jetstream(prefix=found.streams_api)
         finally:
             await client.close()
 

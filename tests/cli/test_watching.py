@@ -11,6 +11,7 @@ from cli.seed.watching import Watch
 from contracts.envelope import UnreadableEvent, decode, encode
 from contracts.ids import uuid7
 from contracts.orders import OrderState
+from eventstore.nats_api import API
 from eventstore.streams import ensure_stream
 from tests.support.messaging import plain_client
 from tests.support.servers import running_nats
@@ -58,7 +59,7 @@ class Told:
 
 
 def watch(server, patience_seconds: float = SOON) -> Watch:
-    return Watch({"servers": server.url}, "chaoyangli", patience_seconds)
+    return Watch({"servers": server.url}, API, patience_seconds)
 
 
 async def test_an_order_is_what_its_events_tell_from_the_first_on(nats_of_its_own):

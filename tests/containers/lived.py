@@ -7,9 +7,10 @@ from typing import Any
 
 import httpx
 import nats
-from nats.js.api import DeliverPolicy
 
 from cli.client import Client
+from eventstore.nats_api import api_prefix
+from eventstore.stream_reader import StreamReader
 from tests.containers.engine import Deployment
 from tests.journeys.steps import MORNING, WINDOW_END, Journey
 from tests.support.waiting import eventually, eventually_blocking
@@ -38,14 +39,18 @@ class Lived:
             inbox_prefix="_INBOX_auditor",
         )
         try:
-            orders = await subscriber.jetstream().subscribe(
-                "chaoyangli.orders.>", stream="ORDERS", ordered_consumer=True, deliver_policy=DeliverPolicy.NEW
-            )
-            async with ClientInContainers(self.deployment) as client:
-                self.journey = Journey(client, self.deployment.cli, self.deployment.direct)
-                await self.journey.make()
-            while not self.heard or self.heard[-1]["type"] != "OrderRated":
-                self.heard.append(json.loads((await orders.next_msg(timeout=30)).data))
+            async with StreamReader(subscriber, "orders", api_prefix("chaoyangli")) as orders:
+                first = await orders.last() + 1
+                async with ClientInContainers(self.deployment) as client:
+                    self.journey = Journey(client, self.deployment.cli, self.deployment.direct)
+                    await self.journey.make()
+
+                async def rated() -> bool:
+                    found = await orders.read(first)
+                    self.heard = [json.loads(message.body) for message in found]
+                    return bool(found) and self.heard[-1]["type"] == "OrderRated"
+
+                await eventually(rated, 30)
         finally:
             await subscriber.close()
 

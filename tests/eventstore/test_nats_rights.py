@@ -6,8 +6,8 @@ import contextlib
 import nats.errors
 import pytest
 
-from cli.embedded import NatsUser
 from eventstore import streams
+from eventstore.accounts import Member, service_member
 from eventstore.consumer import Consumer
 from eventstore.executor import Executor
 from eventstore.relay import Relay
@@ -35,14 +35,12 @@ async def caught_up(relay, log):
 
 
 async def test_rights_let_the_relay_work_and_nothing_else(log, database):
-    rights = streams.rights("chaoyangli", "orders", ["volunteers"])
-    keys = {name: new_key() for name in ("admin", "orders", "ledger")}
-    users = (
-        NatsUser("admin", keys["admin"].public),
-        NatsUser("orders", keys["orders"].public, publish=rights.publish, subscribe=rights.subscribe),
-        NatsUser("ledger", keys["ledger"].public, publish=("chaoyangli.ledger.>",), subscribe=("_INBOX_ledger.>",)),
+    keys = {name: new_key() for name in ("orders", "ledger")}
+    members = (
+        service_member("chaoyangli", "orders", keys["orders"].public),
+        Member("LEDGER", keys["ledger"].public, ("chaoyangli.ledger.>",), ("_INBOX_ledger.>",), (), has_streams=True),
     )
-    with running_nats(users) as server:
+    with running_nats(*members) as server:
         async with connected(server, seed=keys["orders"].seed) as connection:
             relay = relay_of(log, connection)
             async with running(relay.run()):
@@ -71,15 +69,14 @@ async def test_rights_let_the_relay_work_and_nothing_else(log, database):
 async def test_rights_let_a_listener_hear_and_nothing_else(database):
     keys = {name: new_key() for name in ("orders", "volunteers")}
 
-    def user(service, *sources):
-        rights = streams.rights("chaoyangli", service, sources)
-        return NatsUser(service, keys[service].public, publish=rights.publish, subscribe=rights.subscribe)
+    def member(service, *sources):
+        return service_member("chaoyangli", service, keys[service].public, sources)
 
     async with contextlib.AsyncExitStack() as stack:
         source = await stack.enter_async_context(opened(await migrated(database, "orders")))
         config = await migrated(database, "volunteers", LISTENER_MODELS)
         listener = await stack.enter_async_context(opened(config, LISTENER_MODELS))
-        server = stack.enter_context(running_nats((user("orders", "volunteers"), user("volunteers", "orders"))))
+        server = stack.enter_context(running_nats(member("orders", "volunteers"), member("volunteers", "orders")))
         orders = await stack.enter_async_context(connected(server, "orders", keys["orders"].seed))
         volunteers = await stack.enter_async_context(connected(server, "volunteers", keys["volunteers"].seed))
         relay = Relay(source, orders, poll_seconds=0.02)
@@ -91,7 +88,7 @@ async def test_rights_let_a_listener_hear_and_nothing_else(database):
         await eventually(lambda: consumer.position == 50)
         assert not orders.errors["permission"]
         assert not volunteers.errors["permission"]
-        js = streams.context(await volunteers.client())
+        js = streams.context(await volunteers.client(), volunteers.heard_api)
         for forbidden in (
             js.add_consumer("ORDERS", name="spy", durable_name="spy"),
             js.publish("chaoyangli.orders.OfferDeclined", b"forged", timeout=0.2),

@@ -9,6 +9,7 @@ from nats.js.errors import APIError, NotFoundError
 
 from contracts.ids import uuid7
 from eventstore import streams
+from eventstore.accounts import service_member
 from eventstore.broker import Connection, make_broker
 from eventstore.errors import StreamDiverged
 from eventstore.log import Log
@@ -17,6 +18,7 @@ from eventstore.publish import BATCH_LEAST, PublishFailed, Target, publish, trac
 from eventstore.relay import Relay
 from tests.support.logs import declined, migrated, one, opened, stream
 from tests.support.messaging import append, connected, is_the_log, messages, plain_client, running
+from tests.support.servers import new_key, running_nats
 from tests.support.waiting import eventually
 
 
@@ -345,10 +347,7 @@ async def test_a_closed_client_is_replaced(nats_server):
 
 
 async def test_a_wrong_key_waits_for_the_right_one(nats_server):
-    from cli.embedded import NatsUser
-    from tests.support.servers import new_key, running_nats
-
-    with running_nats((NatsUser("orders", new_key().public),)) as server:
+    with running_nats(service_member("chaoyangli", "orders", new_key().public)) as server:
         connection = Connection(make_broker(server.url, "orders", seed=new_key().seed))
         async with running(connection.run()):
             await eventually(lambda: connection.errors.total() >= 3, 15)

@@ -17,6 +17,7 @@ from cli.nats_users import SERVICES, nats_accounts, subscribers_of
 from cli.subscribing import Given
 from eventstore import outsiders, streams
 from eventstore.log import Log
+from eventstore.nats_api import api_prefix
 from eventstore.relay import Relay
 from servicekit.secrets import init_secrets, read_nats_seed
 from servicekit.subscribers import Subscriber
@@ -48,7 +49,7 @@ class Outside:
     async def give_a_place(self) -> None:
         """As the operator does: the durable from the first event on."""
         client = await nats.connect(self.server.url, nkeys_seed_str=read_nats_seed(self.secrets, "admin"))
-        js = streams.context(client)
+        js = streams.context(client, api_prefix("chaoyangli"))
         with contextlib.suppress(nats.js.errors.NotFoundError):
             await js.delete_consumer("ORDERS", "city-subscriber")
         config = outsiders.durable_config("chaoyangli", "orders", "city", ["OfferDeclined"], 1)
@@ -59,7 +60,7 @@ class Outside:
         """Up to where, as the server has it."""
         client = await nats.connect(self.server.url, nkeys_seed_str=read_nats_seed(self.secrets, "auditor"),
                                     inbox_prefix="_INBOX_auditor")  # fmt: skip
-        info = await streams.context(client).consumer_info("ORDERS", "city-subscriber")
+        info = await streams.context(client, api_prefix("chaoyangli")).consumer_info("ORDERS", "city-subscriber")
         await client.close()
         return info.ack_floor.stream_seq if info.ack_floor else 0
 
@@ -76,7 +77,7 @@ async def outside(database, tmp_path: Path):
     given = Given(subscriber, (), key.seed, "clf_", "chaoyangli", {"orders": 1}, let_in=True)
     credentials = tmp_path / "city.json"
     credentials.write_text(json.dumps(given.credentials()))
-    with running_nats(accounts=lambda: nats_accounts(secrets, tmp_path, "chaoyangli")) as server:
+    with running_nats(users=lambda: nats_accounts(secrets, tmp_path, "chaoyangli")) as server:
         seed = read_nats_seed(secrets, "orders")
         async with opened(await migrated(database)) as log, connected(server, seed=seed) as connection:
             relay = Relay(log, connection, poll_seconds=0.02)

@@ -135,7 +135,7 @@ async def in_streams(scene: Scene, words: Iterable[str]) -> list[str]:
     found = []
     try:
         for service in SERVICES:
-            async with StreamReader(client, service) as reader:
+            async with StreamReader(client, service, scene.place.streams_api) as reader:
                 last, position = await reader.last(), 0
                 while position < last:
                     for message in await reader.read(position + 1):

@@ -230,7 +230,7 @@ async def deliver_everything_again(scene: Scene) -> None:
     stopped = _hold(scene)
     client = await nats.connect(**admin_arguments(scene))
     try:
-        js = client.jetstream()
+        js = client.jetstream(prefix=scene.place.streams_api)
         for source, listener in listening:
             try:
                 await js.delete_consumer(stream_name(source), durable_name(listener))

@@ -115,7 +115,7 @@ async def _overdue(scene: Scene) -> list[str]:
 async def _streams(scene: Scene) -> dict[str, int]:
     client = await nats.connect(**scene.place.nats_arguments())
     try:
-        js = client.jetstream()
+        js = client.jetstream(prefix=scene.place.streams_api)
         return {service: await _last(js, service) for service in SERVICES}
     finally:
         await client.close()

@@ -15,10 +15,14 @@ from nats.js.api import AckPolicy, ConsumerConfig
 from nats.js.errors import Error as JetStreamError
 
 from cli.place import SERVICES
+from eventstore.nats_api import api_prefix
 from eventstore.tasks import end
 from servicekit.secrets import read_nats_seed
 from tests.faults.harness import PAUSE_SECONDS, Scene
 from tests.support.waiting import eventually
+
+API = api_prefix("chaoyangli")
+"""For the operator, as whom they are connected."""
 
 
 @dataclass
@@ -30,7 +34,7 @@ class Outsider:
 
     async def follow(self, client: Any, service: str) -> None:
         """Fetch and acknowledge for ever, whatever happens to the server."""
-        js = client.jetstream(timeout=2)
+        js = client.jetstream(prefix=API, timeout=2)
         while True:
             try:
                 subscription = await js.pull_subscribe_bind(self.durable, stream=service.upper())
@@ -68,7 +72,7 @@ async def outsider(scene: Scene) -> AsyncIterator[Outsider]:
     """One who follows through durables made once, which the relays have noted and will keep."""
     somebody = Outsider()
     client = await nats.connect(**admin_arguments(scene))
-    js = client.jetstream()
+    js = client.jetstream(prefix=API)
     config = ConsumerConfig(durable_name=somebody.durable, ack_policy=AckPolicy.EXPLICIT)
     for service in SERVICES:
         await js.add_consumer(service.upper(), config)

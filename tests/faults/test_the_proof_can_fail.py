@@ -148,8 +148,9 @@ async def _another_stream(scene: Scene, service: str) -> None:
     events[4] = replace(events[4], body=events[4].body.replace(b"ledger", b"ledgeR", 1))
     client = await nats.connect(**admin_arguments(scene))
     try:
-        await client.jetstream().delete_stream(stream_name(service))
-        await ensure_stream(context(client), scene.place.community, service)
+        js = context(client, scene.place.streams_api)
+        await js.delete_stream(stream_name(service))
+        await ensure_stream(js, scene.place.community, service)
         target, last = Target(client, scene.place.community, service), 0
         while last < len(events):
             last = await publish(target, events[last : last + 100])

@@ -133,8 +133,10 @@ class Template:
 
 @contextlib.contextmanager
 def template(server: TestPostgres, secrets: Path, *definitions: ServiceDefinition) -> Iterator[Template]:
-    """Migrate these services once."""
+    """Migrate these services once. Their NATS has no users, so nobody has a seed."""
     init_secrets(secrets, [definition.name for definition in definitions])
+    for seed in secrets.glob("nats_*.nk"):
+        seed.unlink()
     database = server.create_database()
     with asyncio.Runner() as runner:
         runner.run(migrate(database, secrets, *definitions))

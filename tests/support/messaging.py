@@ -17,6 +17,7 @@ from eventstore.aggregate import Aggregate
 from eventstore.broker import Connection, make_broker
 from eventstore.log import Log
 from eventstore.model import Append, StreamAppend
+from eventstore.nats_api import API, api_prefix
 from eventstore.read_model import ReadModel
 from eventstore.rows import Rows
 from eventstore.streams import context
@@ -50,7 +51,8 @@ async def running(work: Coroutine[Any, Any, Any]) -> AsyncIterator["asyncio.Task
 @contextlib.asynccontextmanager
 async def connected(server: TestNats, service: str = "orders", seed: str | None = None) -> AsyncIterator[Connection]:
     """A service's connection, kept in the background as in a service process."""
-    connection = Connection(make_broker(server.url, service, seed=seed))
+    api = API if seed is None else api_prefix("chaoyangli")
+    connection = Connection(make_broker(server.url, service, seed=seed, heard_api=api))
     async with running(connection.run()):
         yield connection
 

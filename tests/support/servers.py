@@ -16,8 +16,8 @@ from urllib.parse import quote
 
 import asyncpg
 
-from cli.embedded import HOST, NatsServer, NatsUser, PostgresServer
-from cli.embedded.nats import one_account
+from cli.embedded import HOST, NatsServer, PostgresServer
+from eventstore.accounts import Member, accounts
 from servicekit.nats_keys import new_seed, public_key
 
 S = TypeVar("S")
@@ -181,8 +181,8 @@ def new_key() -> Key:
 
 
 def running_nats(
-    users: tuple[NatsUser, ...] = (), accounts: Callable[[], dict[str, Any]] | None = None
+    *members: Member, users: Callable[[], dict[str, Any]] | None = None
 ) -> AbstractContextManager[TestNats]:
-    """A NATS that one test may kill, empty at first. `users` are of one account."""
-    accounts = accounts or ((lambda: one_account(users)) if users else None)
-    return kept_running(lambda directory: TestNats(directory, accounts), TestNats.start, TestNats.kill)
+    """A NATS that one test may kill, empty at first; with these members' accounts, or those of `users`, or none."""
+    users = users or ((lambda: accounts("chaoyangli", members)) if members else None)
+    return kept_running(lambda directory: TestNats(directory, users), TestNats.start, TestNats.kill)

@@ -148,17 +148,21 @@ class Deliverer:
 
     async def _heads(self, sources: list[str]) -> dict[str, int]:
         client = await self._connection.client()
-        return {source: await StreamReader(client, self._log_name(source)).last() for source in sources}
+        api = self._connection.heard_api
+        return {source: await StreamReader(client, self._log_name(source), api).last() for source in sources}
 
     def _log_name(self, source: str) -> str:
         return self._runtime.log.config.log_name(source)
+
+    async def _reader(self, source: str) -> StreamReader:
+        return StreamReader(await self._connection.client(), self._log_name(source), self._connection.heard_api)
 
     async def _begin(self, webhook: Webhook, source: str) -> None:
         """Find a new lane's place: the position it was registered with, or what a time comes to."""
         start = webhook.starts[source]
         if "since" in start:
             since = datetime.fromisoformat(str(start["since"]))
-            async with StreamReader(await self._connection.client(), self._log_name(source)) as reader:
+            async with await self._reader(source) as reader:
                 position = await reader.position_before(since)
         else:
             position = int(str(start["after"]))
@@ -240,7 +244,7 @@ class Deliverer:
 
     async def _next(self, place: Delivery) -> list[StreamMessage] | None:
         """What comes after a place, which must be what was sent there; None when it is not, which is noted."""
-        async with StreamReader(await self._connection.client(), self._log_name(place.source)) as reader:
+        async with await self._reader(place.source) as reader:
             found = await reader.read(max(1, place.position), BATCH_EVENTS + 1)
         if place.position == 0:
             return found
@@ -344,7 +348,8 @@ async def deliver(runtime: Runtime) -> None:
     private = settings.webhook_private == "allowed"
     if private:
         _log.warning("webhooks may be on private addresses and plain http: CHAOYANGLI_WEBHOOK_PRIVATE=allowed")
-    connection = Connection(make_broker(settings.nats_url, settings.service, seed=settings.nats_seed))
+    broker = make_broker(settings.nats_url, settings.service, seed=settings.nats_seed, heard_api=settings.heard_api)
+    connection = Connection(broker)
     poster = Poster(private=private)
     kept = asyncio.create_task(connection.run(), name="webhooks nats")
     try:
