@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from cli.commands.options import Data, Json, Service, chosen
-from cli.elsewhere import Elsewhere
+from cli.elsewhere import Elsewhere, SourceUnknown
 from cli.output import SHANGHAI, Tell, out, print_json, progress
 from cli.place import SERVICES, Place, located
 from eventstore.replay import ReplayReport, replay
@@ -116,6 +116,8 @@ def tell_report(report: VerifyReport) -> None:
     root = report.root.hex()[:12]
     signed = report.checkpoint.size if report.checkpoint else None
     head = "head signed" if signed == report.size else f"signed head at {signed}" if signed else "no signed head"
+    if signed is None and any(problem.kind == "checkpoint" for problem in report.problems):
+        head = "head not accepted"
     stream = {True: "stream identical", False: "stream differs", None: "stream not looked at"}[report.stream_identical]
     if report.stream is not None and report.stream.behind:
         stream += f", {report.stream.behind} behind"
@@ -149,7 +151,10 @@ def _replay(
     if swap and until is not None:
         raise typer.BadParameter("--swap goes to the end of the log, not --until")
     with located(data) as place, progress(not as_json) as tell:
-        elsewhere = Elsewhere.named(source, place)
+        try:
+            elsewhere = Elsewhere.named(source, place)
+        except SourceUnknown as error:
+            raise typer.BadParameter(str(error)) from None
         reports = asyncio.run(
             replay_all(place, services, tell, until=moment, swap=swap, elsewhere=elsewhere, hashes=hashes)
         )

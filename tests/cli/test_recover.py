@@ -332,11 +332,11 @@ def test_a_replay_from_elsewhere_believes_nothing_it_is_given(losses):
     foreign = shutil.copytree(losses.bundle, losses.place / "foreign")
     shutil.rmtree(foreign / "logs" / "notify")
     shutil.copytree(foreign / "logs" / "ledger", foreign / "logs" / "notify")
-    for source, why in (
-        (f"bundle:{foreign}", "notify"),
-        ("bundle:/nowhere", "say postgresql"),
-        ("tape", "say postgresql"),
+    for source, code, why in (
+        (f"bundle:{foreign}", CHECK_FAILED, "notify"),
+        ("bundle:/nowhere", USAGE, "there is no bundle"),
+        ("tape", USAGE, "say postgresql"),
     ):
         said = say("replay", "--from", source, "--data", data)
-        assert said.code != OK, source
+        assert said.code == code, source
         assert why in said.err.replace("\n", " ")

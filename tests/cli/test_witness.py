@@ -124,4 +124,5 @@ def _what_the_witness_kept_holds_the_log_to_its_word(data, place):
     refused = say("verify", "--data", data, "--checkpoint", other)
     assert refused.code == CHECK_FAILED
     assert "checkpoint:" in refused.out.decode()
+    assert "head not accepted" in refused.out.decode()
     assert say("verify", "--data", data, "--service", "orders", "--checkpoint", kept).code == USAGE
