@@ -227,7 +227,7 @@ async def test_what_took_in_no_gift_has_no_paper(place: Office, tmp_path: Path):
     for number, words in ((3, "took in no donor's gift"), (1, "without a donor's name"), (99, "no entry 99")):
         refused = await said("receipt", "fund", number, "--name", "--to", tmp_path)
         assert refused.code == NOT_THERE
-        assert words.replace("took in no donor's gift", "no entry that took in") in refused.err
+        assert words in refused.err
     assert (await said("receipt", "ledger", 1, "--pdf", "--to", tmp_path)).code == NOT_THERE
     assert (await said("verify-receipt", tmp_path, policy(place.counter, tmp_path))).code == CHECK_FAILED
     assert (await said("verify-receipt", tmp_path, tmp_path, policy(place.counter, tmp_path))).code == USAGE
