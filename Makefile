@@ -24,7 +24,7 @@ $(STAMP): pyproject.toml requirements-dev.lock
 demo: install ## the community lives through its days on servers from wheels; Ctrl-C ends it (DEMO_ARGS="--scale full")
 	$(BIN)/chaoyangli demo $(DEMO_ARGS)
 
-test: install ## all tests but the long ones and those that need containers, 20 minutes on two cores (PYTEST_ARGS="-k ledger")
+test: install ## all but long tests and those that need containers, 20 minutes on two cores (PYTEST_ARGS="-k ledger")
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not long and not container' $(PYTEST_ARGS)
 
 test-long: install ## the crash matrices, and mistakes of other systems that must be found

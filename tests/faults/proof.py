@@ -12,6 +12,7 @@ from cli.place import SERVICES, Place
 from contracts.envelope import Recorded
 from eventstore.checkpoint import load_key_file
 from eventstore.note import VerifierKey
+from services.notify.read_models.queries import attempted_and_cancelled
 from services.orders.decider.due import FIRED
 from tests.faults import checkers
 from tests.faults.harness import Scene
@@ -107,9 +108,13 @@ async def _overdue(scene: Scene) -> list[str]:
         rows = await connection.fetch("SELECT claim_id FROM volunteers_read.claims WHERE state = 'CONFIRMED'")
     finally:
         await connection.close()
-    return found + [
-        f"the hours of claim {row['claim_id']} are confirmed, and neither credited nor held" for row in rows
-    ]
+    found += [f"the hours of claim {row['claim_id']} are confirmed, and neither credited nor held" for row in rows]
+    connection = await scene.superuser()
+    try:
+        left = await attempted_and_cancelled(connection, "notify", "notify_read", hours=1)
+    finally:
+        await connection.close()
+    return found + [f"notice {row['notification_id']} was attempted and cancelled, and has no outcome" for row in left]
 
 
 async def _streams(scene: Scene) -> dict[str, int]:

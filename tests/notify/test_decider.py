@@ -98,7 +98,7 @@ EXPECTED: dict[str, tuple[Any, ...]] = {
     "queued": (0, 1, 1, 1, 1, "not_on_phone_list"),
     "on the phone list": (0, 1, 1, 2, 1, 1),
     "handed over": (0, 0, "notice_ended", "notice_ended", "notice_ended", "notice_ended"),
-    "cancelled": (0, 0, 1, "notice_ended", "notice_ended", "notice_ended"),
+    "cancelled": (0, 0, 1, "notice_ended", 1, "notice_ended"),
     "failed": (0, 0, "notice_ended", "notice_ended", "notice_ended", "notice_ended"),
     "unknown": (0, 0, 1, "notice_ended", "notice_ended", "notice_ended"),
 }

@@ -12,6 +12,8 @@ from services.notify.senders import Console, NotTaken
 from tests.notify import said
 from tests.notify.desk import Desk, Killed, Screen
 from tests.notify.examples import ANNA, DONOR, END, LEE, NOON, START, WANG
+from tests.support.messaging import running
+from tests.support.waiting import eventually
 
 
 async def kill_at_hand_over(desk: Desk) -> None:
@@ -80,6 +82,52 @@ async def test_a_crash_between_attempt_and_outcome_is_unknown_and_never_repeated
     assert (last.attempted_at, last.noticed_at) == (NOON, NOON + timedelta(minutes=3))
     (row,) = await desk.notices()
     assert row["state"] == "UNKNOWN"
+
+
+@pytest.mark.parametrize("how", ["rated meanwhile", "expired meanwhile"])
+async def test_what_was_attempted_and_then_cancelled_is_unknown_and_not_unsent(desk: Desk, how: str) -> None:
+    await desk.contact(WANG, "console")
+    await desk.hear(said.confirmed())
+    await kill_at_hand_over(desk)
+    if how == "rated meanwhile":
+        await desk.hear(said.rated())
+    else:
+        desk.later(days=40)
+    sender = desk.new_sender({"console": desk.screen})
+    await sender.send_due()
+    (row,) = await desk.notices(template="please_rate")
+    assert row["state"] == "CANCELLED"
+    assert await sender.look_back(hours=1) == 1
+    assert await sender.look_back(hours=1) == 0
+    last = (await desk.runtime.log.read())[-1].event
+    assert isinstance(last, NotificationUnknown)
+    assert (last.channel, last.attempt, last.attempted_at) == ("console", 1, NOON)
+    (row,) = await desk.notices(template="please_rate")
+    assert (row["state"], row["channel"]) == ("UNKNOWN", "console")
+    assert len(desk.screen.shown) == 1
+
+
+async def test_a_sender_that_runs_looks_back_by_itself(desk: Desk) -> None:
+    await desk.contact(WANG, "console")
+    await desk.hear(said.confirmed())
+    await kill_at_hand_over(desk)
+    await desk.hear(said.rated())
+
+    async def told() -> bool:
+        return "NotificationUnknown" in await desk.types()
+
+    async with running(desk.new_sender({"console": desk.screen}).run()):
+        await eventually(told, 20)
+
+
+async def test_what_was_cancelled_before_any_attempt_or_after_one_that_failed_stays_cancelled(desk: Desk) -> None:
+    await desk.contact(WANG, "console")
+    await desk.hear(said.confirmed())
+    desk.screen.fails_with = NotTaken("channel_failed")
+    await desk.sender.send_due()
+    await desk.hear(said.rated())
+    assert [row["state"] for row in await desk.notices(template="please_rate")] == ["CANCELLED"]
+    assert await desk.sender.look_back(hours=1) == 0
 
 
 async def test_a_channel_that_notices_repeats_gets_it_again_under_the_same_key(desk: Desk) -> None:

@@ -1,7 +1,8 @@
 """The notices of one topic: queued once, cancelled when they no longer hold, and their one end told as it is known.
 
 QUEUED → HANDED_OVER | FAILED | CANCELLED | UNKNOWN. An UNKNOWN one may still turn out to be handed over, and one that
-was on its way when it was cancelled was handed over all the same: that is more knowledge, not another attempt.
+was on its way when it was cancelled was handed over all the same, or it is unknown: that is more knowledge, not another
+attempt.
 """
 
 from collections.abc import Mapping, Sequence
@@ -240,10 +241,13 @@ def _after_failure(notice: Notice, channel: str, attempt: int, reason_code: str)
 
 
 def _unknown(command: RecordUnknown, topic: Topic) -> Events:
-    notice = _pending(command.notification_id, topic)
+    if topic.ended.get(command.notification_id) is NoticeState.CANCELLED:
+        ref = None
+    else:
+        ref = _pending(command.notification_id, topic).queued.ref
     unknown = NotificationUnknown(
         notification_id=command.notification_id,
-        ref=notice.queued.ref,
+        ref=ref,
         channel=command.channel,
         attempt=command.attempt,
         attempted_at=command.attempted_at,

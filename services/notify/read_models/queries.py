@@ -12,6 +12,7 @@ from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.command import Role
+from eventstore.bulk import Connection
 from servicekit.reference import reference
 from services.notify.read_models.copies import (
     ledger_cases,
@@ -25,6 +26,8 @@ from services.notify.read_models.own import contacts, erased, notices, webhooks
 
 Row = RowMapping
 n = notices.c
+SENDER = "sender"
+"""Under which the sender's attempts are kept among the idempotency keys: `<notification id>:<attempt>`."""
 EVERYWHERE = frozenset({"community", "street", "team"})
 """Scopes that are no place within the community: they cover all of it."""
 
@@ -105,6 +108,25 @@ async def due(connection: AsyncConnection, at: datetime, limit: int) -> Sequence
     sendable = sa.and_(n.due_at <= at, n.by_phone.is_(False))
     statement = sa.select(notices).where(n.state == "QUEUED", sa.or_(sendable, n.expires_at <= at))
     return await many(connection, statement.order_by(n.due_at, n.notification_id).limit(limit))
+
+
+async def attempted_and_cancelled(connection: Connection, schema: str, read_schema: str, hours: int) -> Sequence[Any]:
+    """Cancelled notices with an attempt of the last so many hours that has no outcome.
+
+    With `topic_id`, `notification_id`, `attempt`, `channel` and `attempted_at` (ISO 8601). An attempt is a key that the
+    sender kept before it handed over; a notice counts those whose failure was recorded.
+    """
+    rows: Sequence[Any] = await connection.fetch(
+        f"""SELECT n.topic_id, n.notification_id, n.attempts + 1 AS attempt,
+                   k.answer ->> 'channel' AS channel, k.answer ->> 'attempted_at' AS attempted_at
+            FROM {schema}.idempotency k
+            JOIN {read_schema}.notices n ON n.notification_id = split_part(k.key, ':', 1)::uuid
+            WHERE k.scope = $1 AND k.kept_at > now() - make_interval(hours => $2) AND k.answer ? 'channel'
+              AND n.state = 'CANCELLED' AND k.key = n.notification_id || ':' || (n.attempts + 1)""",  # noqa: S608
+        SENDER,
+        hours,
+    )
+    return rows
 
 
 async def channels_of(connection: AsyncConnection, refs: Collection[UUID]) -> Mapping[UUID, frozenset[str]]:

@@ -40,6 +40,10 @@ from services.notify.read_models import queries
 from services.notify.templates import Text, render, template
 
 INTERVAL_SECONDS = 0.2
+LOOK_BACK_SECONDS = 1.0
+"""How often it is looked for hand-overs that a cancellation overtook."""
+LOOK_BACK_HOURS = 1
+"""How old attempts may be that it looks at; at its start it looks at all that are kept."""
 LIMIT = 200
 AT_ONCE = 16
 """Topics with hand-overs outside that are worked on at the same time: their appends share commits."""
@@ -118,9 +122,35 @@ class Sender:
 
     async def run(self) -> None:
         """Send for ever. An unreachable log ends the task, to be started again by its supervisor."""
+        loop = asyncio.get_running_loop()
+        hours, looked_back = self._log.config.idempotency_days * 24, float("-inf")
         while True:
+            if loop.time() >= looked_back + LOOK_BACK_SECONDS:
+                await self.look_back(hours)
+                hours, looked_back = LOOK_BACK_HOURS, loop.time()
             if await self.send_due() < LIMIT:
                 await asyncio.sleep(INTERVAL_SECONDS)
+
+    async def look_back(self, hours: int) -> int:
+        """Record as unknown what was attempted, lost its outcome by a crash, and was then cancelled; how many.
+
+        A cancelled notice is due no more, so nobody would come upon it, and the log would say that it was not sent.
+        """
+        config = self._log.config
+        left = await queries.attempted_and_cancelled(self._log.pool, config.schema, config.read_schema, hours)
+        for row in left:
+            await self._record(
+                RecordUnknown(
+                    by=SYSTEM,
+                    at=self._clock.now(),
+                    topic_id=row["topic_id"],
+                    notification_id=row["notification_id"],
+                    channel=row["channel"],
+                    attempt=row["attempt"],
+                    attempted_at=datetime.fromisoformat(row["attempted_at"]),
+                )
+            )
+        return len(left)
 
     async def send_due(self) -> int:
         """Look once at what is due by business time; return how many notices were looked at."""
@@ -230,7 +260,7 @@ class Sender:
     async def _hand_over(self, topic_id: UUID, notice: Notice, todo: HandOver) -> None:
         channel, notification_id, attempt = todo.channel, notice.queued.notification_id, notice.attempts + 1
         outside = self._channels[channel]
-        attempted_at, repeated = await self._attempt(notification_id, attempt)
+        attempted_at, repeated = await self._attempt(notification_id, attempt, channel)
         if repeated and not outside.deduplicates:
             unknown = RecordUnknown(
                 by=SYSTEM,
@@ -254,14 +284,15 @@ class Sender:
         else:
             await self._record(self._handed_over(topic_id, notice, channel))
 
-    async def _attempt(self, notification_id: UUID, attempt: int) -> tuple[datetime, bool]:
+    async def _attempt(self, notification_id: UUID, attempt: int, channel: NoticeChannel) -> tuple[datetime, bool]:
         """Record an attempt before it is made; when it was first recorded, and whether that was earlier."""
-        answer = {"attempted_at": self._clock.now().isoformat()}
+        answer = {"attempted_at": self._clock.now().isoformat(), "channel": channel}
 
         async def build() -> Plan:
             return Plan([], answer)
 
-        committed = await self._executor.execute(build, _SENDER, Call("sender", f"{notification_id}:{attempt}", b""))
+        call = Call(queries.SENDER, f"{notification_id}:{attempt}", b"")
+        committed = await self._executor.execute(build, _SENDER, call)
         return datetime.fromisoformat(committed.answer["attempted_at"]), committed.replayed
 
     def _handed_over(self, topic_id: UUID, notice: Notice, channel: NoticeChannel) -> RecordHandedOver:
