@@ -166,7 +166,10 @@ def _to_one_person(recorded: Recorded) -> Iterator[Tell]:
 
 
 def slots_once(logs: Logs) -> Iterator[str]:
-    """Never more hands than slots; never two live promises of one volunteer that overlap."""
+    """Never more hands than slots; never two live promises of one volunteer that overlap (domain.md §4.1, I2 and I3).
+
+    Whose service is over has their time again, and still holds their slot.
+    """
     held: dict[UUID, dict[UUID, orders.OrderAccepted]] = defaultdict(dict)
     promised: dict[UUID, list[orders.OrderAccepted]] = defaultdict(list)
     for one in logs["orders"]:
@@ -183,13 +186,19 @@ def slots_once(logs: Logs) -> Iterator[str]:
                 _free(held, promised, event.order_id, {event.assignment_id})
             case orders.OrderCancelled() | orders.OrderUnfulfilled() as event:
                 _free(held, promised, event.order_id, set(event.released_assignments))
+            case orders.ServiceFinished() | orders.ServiceAutoClosed() as event:
+                _over(promised, held[event.order_id][event.assignment_id])
             case _:
                 pass  # says nothing about slots
 
 
 def _free(held: Any, promised: Any, order_id: UUID, assignments: set[UUID]) -> None:
     for assignment_id in assignments:
-        accepted = held[order_id].pop(assignment_id)
+        _over(promised, held[order_id].pop(assignment_id))
+
+
+def _over(promised: Any, accepted: orders.OrderAccepted) -> None:
+    if accepted in promised[accepted.volunteer_id]:
         promised[accepted.volunteer_id].remove(accepted)
 
 
