@@ -14,7 +14,7 @@ import nats.errors
 from nats.aio.client import Client
 from nats.js.errors import APIError, NotFoundError
 
-from cli.embedded import NatsServer
+from cli.embedded import EmbeddedError, NatsServer
 from cli.nats_users import nats_accounts, subscribers_of
 from cli.place import SERVICES, Place
 from eventstore import outsiders, streams
@@ -28,7 +28,7 @@ from servicekit.subscribers import Subscriber, expand, key_sha256, new_feed_key
 _logger = logging.getLogger(__name__)
 
 SETTLED_SECONDS = 10.0
-"""So long the server is given to read its configuration anew, and relays to forget a durable."""
+"""So long a server that was told to read its configuration anew is given to let somebody in, and relays to forget."""
 _PAUSE_SECONDS = 0.2
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -93,7 +93,7 @@ async def add(place: Place, name: str, patterns: Iterable[str], start: Mapping[s
         await _forget(place, client, name, SERVICES)
         await _make_durables(place, client, subscriber, first)
     registry.write(subscriber)
-    let_in = reload(place)
+    let_in = await reload(place)
     if let_in:
         await _until(partial(_may_enter, place, seed), f"NATS does not let {name} in")
     logs = {place.log_name(service): position for service, position in first.items()}
@@ -142,7 +142,7 @@ async def change(place: Place, name: str, patterns: Sequence[str], start: Mappin
     first = {service: await _first(place, service, begin) for service, begin in asked.items()}
     async with connected(place, "admin") as client:
         registry.write(changed)
-        told = reload(place)
+        told = await reload(place)
         for service in at.keys() - first.keys():
             await _hear_otherwise(place, client, changed, service)
         # Of the other logs all, not those alone that they heard before: their file may tell of this change already.
@@ -188,7 +188,7 @@ async def remove(place: Place, name: str) -> bool:
     async with connected(place, "admin") as client:
         # Without a file, too: a removal that was cut short may have left the rest.
         there = registry.remove(name)
-        told = reload(place)
+        told = await reload(place)
         left = await _forget(place, client, name, SERVICES)
     if not there and not left:
         raise CannotSubscribe(f"there is no subscriber {name}: see `chaoyangli subscribers list`")
@@ -245,14 +245,20 @@ def services_of(subscriber: Subscriber) -> list[str]:
     return [service for service in SERVICES if subscriber.types(service)]
 
 
-def reload(place: Place) -> bool:
-    """Have the NATS of a data directory read who its users are; False where it is not one of ours to tell."""
+async def reload(place: Place) -> bool:
+    """Have the NATS of a data directory read who its users are; False where it is not one of ours to tell.
+
+    Raises CannotSubscribe when it does not do so.
+    """
     if place.data is None:
         return False
     accounts = NatsServer(
         place.data / "nats", accounts=lambda: nats_accounts(place.secrets_dir, place.state_dir, place.community)
     )
-    return accounts.reload()
+    try:
+        return await asyncio.to_thread(accounts.reload)
+    except EmbeddedError as error:
+        raise CannotSubscribe(str(error)) from error
 
 
 def _starts(subscriber: Subscriber, start: Mapping[str, Start], otherwise: Start = 1) -> dict[str, Start]:

@@ -63,12 +63,6 @@ def check(bundle: Path, policy_text: str | None = None) -> Checked:
     return checked
 
 
-def require_bundle(bundle: Path, policy_text: str | None = None) -> None:
-    """Whether it can be checked at all, before anything is made for it. Raises BundleUnreadable."""
-    _policy(bundle, policy_text)
-    _manifest(bundle)
-
-
 def _manifest(bundle: Path) -> Manifest | None:
     try:
         return read_manifest(bundle)

@@ -1,8 +1,8 @@
 """Puts a bundle's logs into an empty system: the same numbers, bytes and trees, for whoever takes a community over.
 
-The bundle is checked as `audit verify` checks it before anything is written; then all logs go in, in one transaction,
-past the triggers that hold every append; then each signer gets a head, and the read models are folded. Killed at any
-moment it may be run again: a system that holds exactly the bundle's logs is led on to the end.
+The bundle is checked as `audit verify` checks it before anything is made or written; then all logs go in, in one
+transaction, past the triggers that hold every append; then each signer gets a head, and the read models are folded.
+Killed at any moment it may be run again: a system that holds exactly the bundle's logs is led on to the end.
 
 A log of a later origin (decision 0010) comes with all its events, those of the origins before among them, and goes on
 in the origin that its head is of. The file that says so is written last, as after a loss.
@@ -97,14 +97,18 @@ def empty_place(data: Path | None) -> Iterator[Place]:
         stack.stop()
 
 
-async def import_bundle(place: Place, bundle: Path, policy: str | None, tell: Tell) -> list[Imported]:
-    """Put every log of the bundle, a directory, into the place, and fold its read models.
-
-    Raises BundleUnreadable, ImportRefused, BundleRefused, TailRefused: then nothing was written.
-    """
+def require_whole(bundle: Path, policy: str | None) -> None:
+    """See, before anything is made for it, that a bundle may be imported. Raises BundleUnreadable, ImportRefused."""
     problems = check(bundle, policy).problems
     if problems:
         raise ImportRefused(f"the bundle is not whole, nothing was imported: {'; '.join(problems[:5])}")
+
+
+async def import_bundle(place: Place, bundle: Path, tell: Tell) -> list[Imported]:
+    """Put every log of the bundle, a directory that `require_whole` has seen, into the place; fold its read models.
+
+    Raises ImportRefused, BundleRefused, TailRefused: then nothing was written.
+    """
     logs = {service: BundledLog(bundle, service) for service in SERVICES}
     heads = {service: Checkpoint.parse(parse_note(log.head).text) for service, log in logs.items()}
     generations = {service: _generation(place, service, head) for service, head in heads.items()}

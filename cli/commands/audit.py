@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cli.audit.run import audit
-from cli.bundle.checking import BundleUnreadable, check, require_bundle
+from cli.bundle.checking import BundleUnreadable, check
 from cli.bundle.comparing import compare
 from cli.bundle.exporting import BundleExists, export
 from cli.bundle.unpacking import opened
@@ -133,14 +133,15 @@ def put_in(
 
     The bundle is checked first; a system that holds anything else is refused. Safe to run again.
     """
-    from cli.bundle.importing import empty_place, import_bundle  # loads the services: nothing others should wait for
+    # Loads the services: nothing others should wait for.
+    from cli.bundle.importing import empty_place, import_bundle, require_whole
 
     try:
         wanted = _kept(policy)
         with opened(bundle) as directory:
-            require_bundle(directory, wanted)
+            require_whole(directory, wanted)
             with empty_place(data) as place, progress(not as_json) as tell:
-                found = asyncio.run(import_bundle(place, directory, wanted, tell))
+                found = asyncio.run(import_bundle(place, directory, tell))
     except BundleUnreadable as error:
         raise typer.BadParameter(str(error)) from None
     except (OSError, UnicodeDecodeError) as error:

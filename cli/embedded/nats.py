@@ -22,6 +22,8 @@ ONCE_SHARED = ("CHAOYANGLI", "$G")
 STORE_LOCK = "nats.lock"
 """In NATS's directory; held by the server of a container for as long as it runs (docker-compose.yml)."""
 LOCK_SECONDS = 5.0
+RELOAD_SECONDS = 10.0
+"""So long the server is given to read its configuration anew."""
 
 
 def server_config(accounts: dict[str, Any] | None, store_dir: str) -> dict[str, Any]:
@@ -57,6 +59,18 @@ def give_streams_to_their_accounts(directory: Path, services: Iterable[str]) -> 
                 account.rename(directory / "left" / f"{account.name}-{time.time_ns()}")
             else:
                 shutil.rmtree(account)
+
+
+def _config_load_time(monitor: str) -> str:
+    """When the server whose monitor this is, HOST:PORT, last read its configuration. Raises EmbeddedError."""
+    connection = http.client.HTTPConnection(monitor, timeout=RELOAD_SECONDS)
+    try:
+        connection.request("GET", "/varz")
+        return str(json.load(connection.getresponse())["config_load_time"])
+    except (OSError, http.client.HTTPException) as error:
+        raise EmbeddedError(f"NATS does not say when it read its configuration (http://{monitor}): {error}") from error
+    finally:
+        connection.close()
 
 
 @contextlib.contextmanager
@@ -149,14 +163,24 @@ class NatsServer(Server):
     def reload(self) -> bool:
         """Have the server that runs on the directory, whoever started it, read its accounts anew; False: none runs.
 
-        Nobody is cut off but who is no longer among the users. It returns before the server has done so.
+        It returns when the server has done so: whoever connects meanwhile may be cut off, as if they were no user.
+        Those connected before stay, unless they are no longer among the users. Raises EmbeddedError when it does not.
         """
         pid = self._living_predecessor()
         if pid is None or self.accounts is None:
             return False
         config = {**json.loads(self.config_file.read_text(encoding="utf-8")), "accounts": self.accounts()}
+        monitor = str(config["http"])
+        before = _config_load_time(monitor)
         write_private(self.config_file, json.dumps(config, indent=1))
         os.kill(pid, signal.SIGHUP)
+        end = time.monotonic() + RELOAD_SECONDS
+        while _config_load_time(monitor) == before:
+            if time.monotonic() > end:
+                raise EmbeddedError(
+                    f"NATS has not read its configuration for {RELOAD_SECONDS:.0f} seconds: see {self.log_file}"
+                )
+            time.sleep(0.01)
         return True
 
     def ready(self) -> bool:

@@ -65,16 +65,19 @@ class Pair:
             job = to_frame(Job(config, models, first, SHARES))
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise NotInTwo(f"a read model cannot be named to another process: {error!r}") from error
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-c",
-            _SECOND,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            limit=_PIPE_BYTES,
-            start_new_session=True,  # Ctrl-C is for this process, which ends the other
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-c",
+                _SECOND,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                limit=_PIPE_BYTES,
+                start_new_session=True,  # Ctrl-C is for this process, which ends the other
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+            )
+        except OSError as error:
+            raise NotInTwo(f"no other process can be started: {error}") from error
         pair = cls(models, ShareOfLog(connection, config.schema, models, 0, first), process)
         pair._send_frame(job)
         return pair

@@ -196,6 +196,8 @@ def test_a_bundle_taken_after_a_loss_is_imported_elsewhere_and_goes_on_there_in_
 
 def test_an_old_copy_of_the_database_does_not_bring_the_old_origin_back(losses, given_up):
     data = copy(given_up[0], losses.place / "old-again")
+    with up(data) as urls:  # so that the streams hold what the copy below lacks
+        ask(data, urls, registering(losses.admin, 87))
     whole = roots(data)
     shutil.rmtree(data / "postgres")
     copy(losses.place / "old", data / "postgres")

@@ -8,11 +8,14 @@ import socket
 import stat
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import nats
+import psutil
 import pytest
 from nats.errors import Error as NatsError
 
@@ -26,6 +29,7 @@ from cli.embedded import (
     PostgresServer,
     free_port,
 )
+from cli.embedded import nats as nats_module
 from cli.embedded import server as server_module
 from eventstore import streams
 from eventstore.accounts import accounts, operator, service_member
@@ -278,6 +282,32 @@ async def test_nats_users_may_do_what_they_are_allowed(directory: Path) -> None:
         await client.flush()
         await eventually(lambda: any("permissions violation" in error.lower() for error in errors))
         await client.close()
+
+
+def test_whoever_tells_nats_of_new_users_goes_on_once_it_knows_them(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users: dict[str, Any] = accounts(COMMUNITY, [service_member(COMMUNITY, "orders", new_key().public)])
+    with EmbeddedServers(directory, nats_accounts=lambda: users, durable=False) as servers:
+
+        def read_at() -> str:
+            with urllib.request.urlopen(f"http://{HOST}:{servers.nats.monitor_port}/varz") as answer:
+                return str(json.load(answer)["config_load_time"])
+
+        for _ in range(5):
+            before = read_at()
+            assert servers.nats.reload()
+            assert read_at() > before
+        monkeypatch.setattr(nats_module, "RELOAD_SECONDS", 0.5)
+        users = {"ORDERS": {"users": "nobody"}}
+        with pytest.raises(EmbeddedError, match="has not read its configuration"):
+            servers.nats.reload()
+        process = psutil.Process(int((directory / "nats.pid").read_text()))
+        process.suspend()
+        with pytest.raises(EmbeddedError, match="does not say when it read its configuration"):
+            servers.nats.reload()
+        process.resume()
+    assert not servers.nats.reload()
 
 
 async def _lived_in(url: str, seed: str | None = None) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 
 import psutil
 import pytest
@@ -94,6 +95,16 @@ async def test_a_model_that_cannot_be_named_is_folded_in_one(database, pids, cap
     config = await lived(database, Here())
     assert (await replay(as_role(config, "migrator"), (Here(),))).ok
     assert "cannot be named to another process" in caplog.text
+    assert not pids
+
+
+async def test_where_no_process_can_be_started_it_is_folded_in_one(written, pids, caplog, monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "nowhere"))
+    report = await replay(as_role(written, "migrator"), (Turns(),))
+    assert report.ok
+    assert report.compared
+    assert report.events == EVENTS
+    assert "no other process can be started" in caplog.text
     assert not pids
 
 

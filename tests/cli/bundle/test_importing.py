@@ -92,10 +92,17 @@ def test_a_bundle_that_is_not_whole_is_refused_and_nothing_is_written(losses):
     said = say("audit", "import", spoiled, "--data", data)
     assert said.code == CHECK_FAILED
     assert "the events do not hash to the head" in said.err
-    assert sizes(data) == dict.fromkeys(SERVICES, 0)
-    another = say("audit", "import", write(losses.place / "another", bodies()), "--data", data)
-    assert another.code == CHECK_FAILED
-    assert "holds the log community/orders, this place is to hold chaoyangli/orders" in another.err
+    # Nor is a place begun that nobody asked for.
+    assert not data.exists()
+    strange = losses.place / "policy-of-another"
+    another = write(losses.place / "another", bodies())
+    strange.write_bytes((another / "policy").read_bytes())
+    said = say("audit", "import", losses.bundle, "--policy", strange, "--data", data)
+    assert (said.code, "the policy knows no log" in said.err) == (CHECK_FAILED, True), said
+    assert not data.exists()
+    said = say("audit", "import", another, "--data", data)
+    assert said.code == CHECK_FAILED
+    assert "holds the log community/orders, this place is to hold chaoyangli/orders" in said.err
     assert sizes(data) == dict.fromkeys(SERVICES, 0)
     assert say("audit", "import", losses.place / "old", "--data", data).code == USAGE
 
@@ -116,9 +123,9 @@ async def _database(data):
 
 async def test_killed_in_the_middle_it_is_begun_again(losses, whole):
     data = losses.place / "killed"
-    damaged = shutil.copytree(losses.bundle, losses.place / "damaged")
-    (damaged / "books" / "balances.csv").unlink()
-    assert (await asyncio.to_thread(say, "audit", "import", damaged, "--data", data)).code == CHECK_FAILED
+    # Refused because of its community: what it leaves is an empty place, with its tables.
+    strange = write(losses.place / "strange", bodies())
+    assert (await asyncio.to_thread(say, "audit", "import", strange, "--data", data)).code == CHECK_FAILED
     with running("audit", "import", losses.bundle, "--data", data) as program:
         connection = await _database(data)
         # The last log's head is held: those before it are written by then, and not committed.
