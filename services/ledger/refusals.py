@@ -49,6 +49,7 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
     "donor_erased": (409, "捐赠人的信息已删除。", "The donor's data was erased."),
     # signing keys
     "key_known": (409, "这把密钥已经登记过了。", "The key {key_id} is registered already."),
+    "key_weak": (422, "这把密钥谁都能冒签，重新生成一把。", "Anybody could sign under this key: make another."),
     "key_unknown": (404, "没有这把密钥。", "There is no key {key_id} of this person."),
     "key_settled": (409, "这把密钥已经确认或停用。", "The key is {state} already."),
     "key_confirmed_by_owner": (403, "密钥要由别人当面确认。", "Somebody else confirms a key, face to face."),

@@ -5,7 +5,6 @@ can make it anew from the events alone. The key is Ed25519 (RFC 8032), held by t
 """
 
 import base64
-import binascii
 from collections.abc import Mapping
 from hashlib import sha256
 from uuid import UUID
@@ -18,6 +17,11 @@ AID_APPROVAL = "chaoyangli/aid-approval/v1"
 AID_REVERSAL = "chaoyangli/aid-reversal/v1"
 DONATION_REFUND = "chaoyangli/donation-refund/v1"
 ENTRY_REVERSAL = "chaoyangli/entry-reversal/v1"
+
+_FIELD, _SIGN_BIT = (1 << 255) - 19, 1 << 255
+_ORDER_8 = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+"""The y of two of the four points of order 8; that of the other two is −y."""
+_SMALL_ORDER = frozenset({0, 1, _FIELD - 1, _ORDER_8, _FIELD - _ORDER_8})
 
 Facts = Mapping[str, str | int | UUID]
 
@@ -41,11 +45,31 @@ def key_id_of(public_key: str) -> str:
     return sha256(base64.b64decode(public_key, validate=True)).hexdigest()[:16]
 
 
+def is_weak_key(public_key: str) -> bool:
+    """Whether anybody could sign under this public key (base64): it is one of the eight points of small order.
+
+    Programs verify with them, and under the neutral point one constant signature holds for every text. No private half
+    leads to such a key (RFC 8032 §5.1.5), so whoever shows one has none.
+    """
+    y = int.from_bytes(base64.b64decode(public_key, validate=True), "little") & (_SIGN_BIT - 1)
+    return y % _FIELD in _SMALL_ORDER
+
+
 def is_signed(public_key: str, text: bytes, signature: str) -> bool:
-    """Whether `signature` (base64) over `text` was made with the private half of `public_key` (base64)."""
+    """Whether `signature` (base64) over `text` was made with the private half of `public_key` (base64).
+
+    Under a weak key nothing is signed. Both are read in their one canonical spelling, as strict readers do.
+    """
     try:
-        key = Ed25519PublicKey.from_public_bytes(base64.b64decode(public_key, validate=True))
-        key.verify(base64.b64decode(signature, validate=True), text)
-    except (InvalidSignature, ValueError, binascii.Error):
+        Ed25519PublicKey.from_public_bytes(_decoded(public_key)).verify(_decoded(signature), text)
+    except (InvalidSignature, ValueError):
         return False
-    return True
+    return not is_weak_key(public_key)
+
+
+def _decoded(text: str) -> bytes:
+    """Raises ValueError."""
+    raw = base64.b64decode(text, validate=True)
+    if base64.b64encode(raw).decode() != text:
+        raise ValueError("not the canonical base64 of anything")
+    return raw

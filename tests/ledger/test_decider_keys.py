@@ -1,5 +1,6 @@
 """The rules of signing keys: shown by their owner, confirmed by another, one in force, ended for good."""
 
+import base64
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from services.ledger.commands import (
     RevokeSigningKey,
 )
 from services.ledger.decider import keys
+from services.ledger.signatures import is_signed
 from tests.ledger.aid_examples import APPROVER, COMMUNITY, SECOND, SIGNERS, Signer
 from tests.ledger.examples import BO, NOON, Story, by
 
@@ -84,7 +86,7 @@ def test_a_proof_by_another_key_community_or_person_shows_nothing():
     story.refuses(register(proof=NEW.proof()), "signature_wrong")
     story.refuses(register(community="elsewhere"), "signature_wrong")
     story.refuses(register(person_id=SECOND), "signature_wrong")
-    story.refuses(register(public_key="A" * 43 + "="), "signature_wrong")
+    story.refuses(register(public_key=NEW.public_key), "signature_wrong")
 
 
 def test_nobody_confirms_their_own_key():
@@ -96,3 +98,21 @@ def test_one_key_is_in_force_at_a_time():
     story = Story(keys, register(), confirm(), register(NEW))
     story.refuses(confirm(NEW), "key_in_force")
     assert story.when(revoke()).when(confirm(NEW)).then("SigningKeyConfirmed").key_id == NEW.key.key_id
+
+
+@pytest.mark.parametrize("key", ["01" + "00" * 31, "00" * 32, "ec" + "ff" * 30 + "7f", "01" + "00" * 30 + "80"])
+def test_a_key_under_which_anybody_could_sign_is_no_key(key: str):
+    raw = bytes.fromhex(key)
+    public_key, constant = (base64.b64encode(each).decode() for each in (raw, (b"\x01" + bytes(63))))
+    Story(keys).refuses(register(public_key=public_key, proof=constant), "key_weak")
+    for number in range(64):
+        assert not is_signed(public_key, b"amount_fen %d\n" % number, constant)
+
+
+def test_a_signature_has_one_spelling():
+    text = b"amount_fen 80000\n"
+    sig = OWNER.sign(text)
+    last = {"A": "B", "Q": "R", "g": "h", "w": "x"}[sig[-3]]
+    assert is_signed(OWNER.public_key, text, sig)
+    assert base64.b64decode(f"{sig[:-3]}{last}==") == base64.b64decode(sig)
+    assert not is_signed(OWNER.public_key, text, f"{sig[:-3]}{last}==")

@@ -9,7 +9,7 @@ from typing import assert_never
 from contracts.command import Refused
 from contracts.ledger import SigningKeyConfirmed, SigningKeyEvent, SigningKeyRegistered, SigningKeyRevoked
 from services.ledger.commands import AnySigningKeyCommand, ConfirmSigningKey, RegisterSigningKey, RevokeSigningKey
-from services.ledger.signatures import is_signed, key_id_of, registration_text
+from services.ledger.signatures import is_signed, is_weak_key, key_id_of, registration_text
 
 
 class KeyState(StrEnum):
@@ -56,6 +56,8 @@ def _register(command: RegisterSigningKey, keys: Keys) -> Events:
     key_id = key_id_of(command.public_key)
     if key_id in keys.states:
         raise Refused("key_known", key_id=key_id)
+    if is_weak_key(command.public_key):
+        raise Refused("key_weak")
     text = registration_text(command.community, command.public_key, command.person_id)
     if not is_signed(command.public_key, text, command.proof):
         raise Refused("signature_wrong")
