@@ -1,9 +1,11 @@
 """Checks a bundle without any server: bytes, hashes, signed heads, books and statements that follow from them."""
 
+import json
+import re
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cli.audit.breaches import Check
 from cli.audit.statements import Statements
@@ -24,6 +26,8 @@ from eventstore.trust_policy import PolicyError, TrustPolicy, read_trust_policy
 
 if TYPE_CHECKING:
     from cli.bundle.tables import TableCheck
+
+_ORIGIN = re.compile(r"[^/]+/([a-z]+)(?:/[1-9][0-9]{0,3})?")
 
 
 class BundleUnreadable(ValueError):
@@ -78,10 +82,16 @@ def _check_manifest(bundle: Path, manifest: Manifest | None, checked: Checked) -
         if service in checked.sizes and (log.origin, log.events) != (checked.origins[service], checked.sizes[service]):
             yield f"{NAME}: {service} is said to be {log.events} events of {log.origin}, its head says otherwise"
     named = set(checked.tables.values())
-    for path in sorted((bundle / TABLES).rglob("*")):
-        name = path.relative_to(bundle).as_posix()
+    for name in _lying(bundle, TABLES):
         if name not in named:
             yield f"{name} is named by no manifest, and nothing in it was checked"
+
+
+def _lying(bundle: Path, folder: str) -> Iterator[str]:
+    """What lies there, but for what file managers leave behind under names that begin with a dot."""
+    for path in sorted((bundle / folder).rglob("*")):
+        if not path.name.startswith("."):
+            yield path.relative_to(bundle).as_posix()
 
 
 def _policy(bundle: Path, given: str | None) -> TrustPolicy:
@@ -156,7 +166,7 @@ def _table(bundle: Path, name: str | None, size: int) -> Generator[str, None, "T
 
 
 def _head(log: Path, service: str, policy: TrustPolicy, checked: Checked) -> Checkpoint:
-    text = (log / "checkpoint").read_text(encoding="utf-8")
+    text = (log / "checkpoint").read_bytes().decode()
     origin = text.split("\n", 1)[0]
     keys = policy.log_keys(origin)
     if not keys or service_of(origin) != service:
@@ -175,8 +185,9 @@ def _head(log: Path, service: str, policy: TrustPolicy, checked: Checked) -> Che
 
 
 def service_of(origin: str) -> str:
-    """`orders` of `chaoyangli/orders` and of `chaoyangli/orders/2`."""
-    return origin.partition("/")[2].partition("/")[0]
+    """`orders` of `chaoyangli/orders` and of `chaoyangli/orders/2`; empty for what is no origin."""
+    match = _ORIGIN.fullmatch(origin)
+    return "" if match is None else match[1]
 
 
 def _check_events(
@@ -190,10 +201,27 @@ def _check_events(
             continue
         if (recorded.service, recorded.position) != (service, position):
             yield f"{service}/{position}: it says that it is {recorded.service}/{recorded.position}"
+        if (name := _said_twice(body)) is not None:
+            yield f"{service}/{position}: it says {name!r} twice, and programs differ in which of them they read"
         if service == "ledger" and isinstance(recorded.event, EntryPosted | EntryReversed):
             entries.append(books.Numbered(position, recorded.event))
         for each in watching:
             yield from each.hear(recorded)
+
+
+def _said_twice(body: bytes) -> str | None:
+    """A name that stands twice in one object, as far as some program tells names apart (Go's looks past the case)."""
+    found: list[str] = []
+
+    def members(pairs: list[tuple[str, Any]]) -> None:
+        names: set[str] = set()
+        for name, _ in pairs:
+            if (folded := name.casefold()) in names:
+                found.append(name)
+            names.add(folded)
+
+    json.loads(body, object_pairs_hook=members)
+    return found[0] if found else None
 
 
 class _Origins:
@@ -217,13 +245,13 @@ class _Origins:
 def _check_tiles(log: Path, service: str, expected: Sequence[tuple[TileRef, bytes]]) -> Iterator[str]:
     """Hash tiles are what the events hash to."""
     for tile, hashes in expected:
-        if _read(log, tile) != hashes:
+        if _bytes_of(log / tile.path) != hashes:
             yield f"{service}: {tile.path} is missing or holds other hashes ({tile.width} expected)"
 
 
-def _read(log: Path, tile: TileRef) -> bytes | None:
+def _bytes_of(path: Path) -> bytes | None:
     try:
-        return (log / tile.path).read_bytes()
+        return path.read_bytes()
     except OSError:
         return None
 
@@ -240,7 +268,10 @@ def _check_books(bundle: Path, entries: list[books.Numbered]) -> Iterator[str]:
             sums[posting.unit] = sums.get(posting.unit, 0) + posting.amount
         if any(sums.values()):
             yield f"ledger/{one.position}: the entry sums to {sums}"
-    for name, content in books.files(entries).items():
-        path = bundle / "books" / name
-        if not path.exists() or path.read_text(encoding="utf-8") != content:
-            yield f"books/{name} is not what the ledger's entries come to"
+    made = {f"books/{name}": content.encode() for name, content in books.files(entries).items()}
+    for name, content in made.items():
+        if _bytes_of(bundle / name) != content:
+            yield f"{name} is not what the ledger's entries come to"
+    for name in _lying(bundle, "books"):
+        if name not in made:
+            yield f"{name} is none of the books, and nothing in it was checked"

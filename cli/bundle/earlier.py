@@ -29,7 +29,7 @@ def earlier_heads(log: Path) -> Mapping[int, str]:
     found = {}
     for path in sorted((log / ORIGINS).glob("*/checkpoint")):
         if path.parent.name.isdecimal():
-            found[int(path.parent.name)] = path.read_text(encoding="utf-8")
+            found[int(path.parent.name)] = path.read_bytes().decode()
     return found
 
 

@@ -59,9 +59,11 @@ def read_manifest(bundle: Path) -> Manifest | None:
         if isinstance(said, dict) and isinstance(said.get("kind"), int) and said["kind"] > KIND:
             raise ManifestUnreadable(f"{path}: a bundle of kind {said['kind']}, this program reads {KIND} at most")
         found = Manifest.model_validate(said)
+    except ManifestUnreadable:
+        raise
     except ValidationError as error:
         raise ManifestUnreadable(f"{path}: {error.errors()[0]['msg']}") from error
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # also a number that is too long, lists within lists
         raise ManifestUnreadable(f"{path}: {error}") from error
     if found.kind != KIND:
         raise ManifestUnreadable(f"{path}: there is no bundle of kind {found.kind} with a manifest")

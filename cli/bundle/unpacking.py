@@ -4,8 +4,10 @@ Only what a bundle has is taken out, to names of a bundle's own making and in bo
 may name files outside, unpack to more than any disk, or say one thing twice.
 """
 
+import os
 import re
 import shutil
+import stat
 import tempfile
 import zipfile
 import zlib
@@ -31,12 +33,16 @@ PARTS = (
     (re.compile(r"(books|parquet)/[A-Za-z0-9_.-]+"), None),
 )
 """What a bundle has, and how large it may be; books and tables grow with the logs, and only the disk bounds them."""
+FOLDERS = frozenset({"logs", "books", "parquet"})
 
 
 @contextmanager
 def opened(bundle: Path) -> Iterator[Path]:
-    """The bundle as a directory. Raises BundleUnreadable for a ZIP that is none, or not one of a bundle alone."""
+    """The bundle as a directory. Raises BundleUnreadable for a ZIP that is none, or not one of a bundle alone, and for
+    a directory that holds links, pipes or files too large to be a bundle's.
+    """
     if bundle.is_dir():
+        _require_plain(bundle)
         yield bundle
         return
     with tempfile.TemporaryDirectory(prefix="chaoyangli-bundle-") as directory:
@@ -50,6 +56,28 @@ def opened(bundle: Path) -> Iterator[Path]:
         except BundleUnreadable as error:
             # Where it was unpacked to is gone when somebody reads this.
             raise BundleUnreadable(str(error).replace(directory, str(bundle))) from error
+
+
+def _require_plain(bundle: Path) -> None:
+    """Nothing that is read leads out of the bundle or has no end. Raises BundleUnreadable."""
+    for folder, directories, files in os.walk(bundle):
+        for name in (*directories, *files):
+            path = Path(folder, name)
+            inside, found = path.relative_to(bundle).as_posix(), path.lstat()
+            bound = _bound(inside)
+            if stat.S_ISLNK(found.st_mode) and (bound != 0 or inside.split("/")[0] in FOLDERS):
+                raise BundleUnreadable(f"{bundle}: {inside} is a link; copy what it leads to")
+            if bound == 0 or stat.S_ISDIR(found.st_mode):
+                continue  # nobody reads it, or whoever does says that it is no file
+            if not stat.S_ISREG(found.st_mode):
+                raise BundleUnreadable(f"{bundle}: {inside} is neither a file nor a directory")
+            if bound is not None and found.st_size > bound:
+                raise BundleUnreadable(f"{bundle}: {inside} has {found.st_size} bytes, at most {bound} fit")
+
+
+def _bound(name: str) -> int | None:
+    """How large a file of this name may be; None: as large as the disk; 0: it is none of a bundle's."""
+    return next((most for pattern, most in PARTS if pattern.fullmatch(name)), 0)
 
 
 def _unpack(packed: zipfile.ZipFile, target: Path, bundle: Path) -> None:
@@ -78,7 +106,7 @@ def _wanted(packed: zipfile.ZipFile, bundle: Path) -> dict[str, zipfile.ZipInfo]
         if "\\" in member.filename or member.filename.startswith("/") or ".." in parts or ":" in member.filename:
             raise BundleUnreadable(f"{bundle} holds {member.filename!r}, a name that leads out of it")
         name = member.filename.removeprefix(root)
-        bound = next((most for pattern, most in PARTS if pattern.fullmatch(name)), 0)
+        bound = _bound(name)
         if bound == 0 or not member.filename.startswith(root):
             continue  # such as what a file manager lays beside: nobody reads it
         if name in found:
