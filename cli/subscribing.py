@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
+import asyncpg
 import nats
 import nats.errors
 from nats.aio.client import Client
@@ -19,6 +20,7 @@ from cli.nats_users import nats_accounts, subscribers_of
 from cli.place import SERVICES, Place
 from eventstore import outsiders, streams
 from eventstore.broker import inbox_prefix
+from eventstore.durables import durables_lock
 from eventstore.errors import EngineError
 from eventstore.log import reader
 from eventstore.nats_api import api_prefix
@@ -163,19 +165,16 @@ async def _hear_otherwise(place: Place, client: Client, subscriber: Subscriber, 
     name = streams.stream_name(log)
     types = subscriber.types(service)
     filters = outsiders.durable_config(place.community, log, subscriber.name, types, 1).filter_subjects
-    try:
-        # Where a durable began cannot be changed, and must be said again as it was.
-        info = await answered(partial(js.consumer_info, name, outsiders.durable_name(subscriber.name)))
-        config = replace(info.config, filter_subjects=filters, filter_subject=None)
-        changed = await answered(partial(js.add_consumer, name, config))
-    except APIError as error:
-        raise CannotSubscribe(f"no place for {subscriber.name} on the log {log}: {error}") from None
-    # As its relay does every few seconds: were NATS lost before that, what is taken away here would be given again.
-    connection = await place.connect(service, "app")
-    try:
+    async with _durables_held(place, service) as connection:
+        try:
+            # Where a durable began cannot be changed, and must be said again as it was.
+            info = await answered(partial(js.consumer_info, name, outsiders.durable_name(subscriber.name)))
+            config = replace(info.config, filter_subjects=filters, filter_subject=None)
+            changed = await answered(partial(js.add_consumer, name, config))
+        except APIError as error:
+            raise CannotSubscribe(f"no place for {subscriber.name} on the log {log}: {error}") from None
+        # As its relay does every few seconds: were NATS lost before that, what is taken away here would be given again.
         await streams.record_durables(connection, service, [changed])
-    finally:
-        await connection.close()
 
 
 async def remove(place: Place, name: str) -> bool:
@@ -333,22 +332,36 @@ async def _forget(place: Place, client: Client, name: str, services: Iterable[st
 async def _forgotten(place: Place, client: Client, service: str, name: str) -> bool:
     """Whether log and stream know nothing of the subscriber's durable, after they were told to forget it.
 
-    A relay that noted it a moment ago may write it down once more: hence asked again.
+    An answer of NATS may be lost: hence asked again.
     """
     durable, stream = outsiders.durable_name(name), streams.stream_name(place.log_name(service))
-    connection = await place.connect(service, "app")
+    noted = False
     try:
-        noted = await streams.forget_durable(connection, service, durable)
-    finally:
-        await connection.close()
-    try:
-        await streams.context(client, place.streams_api).delete_consumer(stream, durable)
+        async with _durables_held(place, service) as connection:
+            noted = await streams.forget_durable(connection, service, durable)
+            await streams.context(client, place.streams_api).delete_consumer(stream, durable)
     except NotFoundError:
         return not noted
     except (nats.errors.Error, TimeoutError) as error:
         # As in `answered`.
         _logger.info("%s: %s was not deleted yet: %r", stream, durable, error)
     return False
+
+
+@asynccontextmanager
+async def _durables_held(place: Place, service: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection while nobody else notes, makes or takes away durables of the log. Raises CannotSubscribe."""
+    connection = await place.connect(service, "app")
+    try:
+        try:
+            await connection.execute("SELECT pg_advisory_lock($1)", durables_lock(service), timeout=SETTLED_SECONDS)
+        except TimeoutError:
+            raise CannotSubscribe(
+                f"the relay of {service} has been at its durables for {SETTLED_SECONDS:.0f} seconds: is it stopped?"
+            ) from None
+        yield connection
+    finally:
+        await connection.close()  # and with it the lock is gone
 
 
 async def _may_enter(place: Place, seed: str) -> bool:

@@ -10,6 +10,7 @@ from nats.js import JetStreamContext
 
 from eventstore import streams
 from eventstore.broker import Connection
+from eventstore.locks import lock_key
 from eventstore.log import Log
 from eventstore.tasks import wait_for
 from eventstore.trouble import NATS_TROUBLE, STORE_TROUBLE
@@ -18,6 +19,14 @@ _logger = logging.getLogger(__name__)
 
 RECORD_SECONDS = 3.0
 _SOON_SECONDS = 0.05
+
+
+def durables_lock(service: str) -> int:
+    """The advisory lock of whoever notes a log's durables and makes them again, and of whoever takes one away.
+
+    A round that had seen a durable which is taken away meanwhile would note it once more, and the next make it again.
+    """
+    return lock_key(service, "durables")
 
 
 class DurableKeeper:
@@ -73,8 +82,10 @@ class DurableKeeper:
 
     async def _keep(self, js: JetStreamContext) -> None:
         schema, name = self._log.config.schema, self._log.config.name
-        found = await streams.durables(js, name)
-        restored = await streams.restore_durables(js, self._log.pool, schema, name, found)
-        if restored:
-            _logger.warning("%s: durables were gone and are made again: %s", name, ", ".join(restored))
-        await streams.record_durables(self._log.pool, schema, found)
+        async with self._log.pool.acquire() as connection, connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", durables_lock(schema))
+            found = await streams.durables(js, name)
+            restored = await streams.restore_durables(js, connection, schema, name, found)
+            if restored:
+                _logger.warning("%s: durables were gone and are made again: %s", name, ", ".join(restored))
+            await streams.record_durables(connection, schema, found)

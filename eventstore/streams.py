@@ -235,8 +235,8 @@ async def restore_durables(
 
 
 async def forget_durable(pool: Pool, schema: str, durable: str) -> bool:
-    """Stop making a durable again: first this, then delete it on the server, then this once more. Whether it was noted.
+    """Stop making a durable again: first this, then delete it on the server, both under `durables_lock`.
 
-    Once more, because a round of the relay may have seen the durable in between, and noted it anew.
+    Whether it was noted.
     """
     return await pool.execute(f"DELETE FROM {schema}.relay_durables WHERE durable = $1", durable) != "DELETE 0"

@@ -15,7 +15,7 @@ from eventstore import outsiders, streams
 from eventstore.durables import DurableKeeper
 from servicekit.subscribers import CannotBeGiven
 from tests.cli.outside import Kept, as_subscriber, ignored, may_enter
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 pytestmark = pytest.mark.timeout(400)
 ALL = {EVERYWHERE: 1}
@@ -94,7 +94,7 @@ async def test_a_removed_subscriber_is_cut_off_and_another_hears_on(community):
     async with as_subscriber(community.server, county) as heard:
         assert len(await heard(1)) == 1
         assert await subscribing.remove(community.place, "city")
-        await asyncio.wait_for(gone.wait(), 10)
+        await asyncio.wait_for(gone.wait(), PATIENCE_SECONDS)
         await community.say("x")
         assert len(await heard(1)) == 1
     assert client.is_closed
@@ -158,10 +158,10 @@ async def test_after_nats_was_wiped_a_subscriber_goes_on_where_they_were(communi
         query = "SELECT ack_floor FROM orders.relay_durables WHERE durable = 'city-subscriber'"
         return bool(await community.log.pool.fetchval(query) == 3)
 
-    await eventually(noted, 20)
+    await eventually(noted)
     await asyncio.to_thread(community.server.wipe)
 
-    await eventually(lambda: _is_back(community, given), 30)
+    await eventually(lambda: _is_back(community, given))
     async with as_subscriber(community.server, given) as heard:
         assert await heard(1) == [(4, "OfferExpired")]
 
@@ -180,16 +180,47 @@ async def test_a_kind_that_was_taken_away_is_not_given_by_a_nats_that_was_wiped_
     await community.say("x", "d")
     both = ["orders.OfferExpired", "orders.OfferDeclined"]
     given = await subscribing.add(community.place, "city", both, ALL)
-    await eventually(noted, 20)
+    await eventually(noted)
     with monkeypatch.context() as patched:
         patched.setattr(DurableKeeper, "_keep", sees_nothing)
         await subscribing.change(community.place, "city", both[:1], {})
         assert "OfferDeclined" not in str(await noted())
         await asyncio.to_thread(community.server.wipe)
-    await eventually(lambda: _is_back(community, given), 30)
+    await eventually(lambda: _is_back(community, given))
     async with as_subscriber(community.server, given) as heard:
         await community.say("d", "x")
         assert await heard(2) == [(1, "OfferExpired"), (4, "OfferExpired")]
+
+
+async def test_a_round_of_the_relay_that_has_seen_who_is_removed_does_not_bring_them_back(community, monkeypatch):
+    await community.say("x")
+    given = await subscribing.add(community.place, "city", ["orders.OfferExpired"], ALL)
+    seen, go_on, rounds = asyncio.Event(), asyncio.Event(), 0
+    note = streams.record_durables
+
+    async def slowly(pool, schema, found):
+        nonlocal rounds
+        rounds += schema == "orders"
+        if any(info.name == "city-subscriber" for info in found):
+            seen.set()
+            await go_on.wait()
+        await note(pool, schema, found)
+
+    async def waits() -> bool:
+        query = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        return bool(removing.done() or await community.log.pool.fetchval(query))
+
+    monkeypatch.setattr(streams, "record_durables", slowly)
+    await seen.wait()
+    removing = asyncio.create_task(subscribing.remove(community.place, "city"))
+    await eventually(waits)
+    go_on.set()
+    assert await removing
+    before = rounds
+    await eventually(lambda: rounds >= before + 3)
+    assert await subscribing.durables(community.place, given.subscriber) == {"orders": None}
+    query = "SELECT count(*) FROM orders.relay_durables WHERE durable = 'city-subscriber'"
+    assert await community.log.pool.fetchval(query) == 0
 
 
 async def _is_back(community, given) -> bool:

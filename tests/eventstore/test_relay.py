@@ -11,6 +11,7 @@ from contracts.ids import uuid7
 from eventstore import streams
 from eventstore.accounts import service_member
 from eventstore.broker import Connection, make_broker
+from eventstore.durables import durables_lock
 from eventstore.errors import StreamDiverged
 from eventstore.log import Log
 from eventstore.model import Append, Metadata, StreamAppend
@@ -19,7 +20,7 @@ from eventstore.relay import Relay
 from tests.support.logs import declined, migrated, one, opened, stream
 from tests.support.messaging import append, connected, is_the_log, messages, plain_client, running
 from tests.support.servers import new_key, running_nats
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 
 @pytest.fixture
@@ -145,7 +146,7 @@ async def test_a_server_that_is_killed_loses_nothing(log, nats_server):
             await asyncio.to_thread(nats_server.kill)
             await writing
             await asyncio.to_thread(nats_server.start)
-            await eventually(lambda: caught_up(relay, log), 20)
+            await eventually(lambda: caught_up(relay, log))
         await eventually(lambda: is_the_log(client, log))
 
 
@@ -159,7 +160,7 @@ async def test_commands_and_relay_survive_a_start_without_nats(log, nats_server)
             assert not connection.connected
             assert connection.problems()[0].startswith("NATS cannot be reached")
             await asyncio.to_thread(nats_server.start)
-            await eventually(lambda: relay.published == 25, 20)
+            await eventually(lambda: relay.published == 25)
             assert connection.problems() == []
 
 
@@ -169,7 +170,7 @@ async def test_a_wiped_store_is_filled_again_while_the_relay_runs(log, nats_serv
         await eventually(lambda: caught_up(relay, log))
         await asyncio.to_thread(nats_server.wipe)
         # nothing new is appended: the relay notices by itself
-        await eventually(lambda: is_the_log(client, log), 20)
+        await eventually(lambda: is_the_log(client, log))
         await append(log, 5)
         await eventually(lambda: is_the_log(client, log))
 
@@ -184,7 +185,7 @@ async def test_a_store_rolled_back_is_filled_up(log, nats_server):
         await eventually(lambda: caught_up(relay, log))
         await asyncio.to_thread(nats_server.put_back, copy)
         await append(log, 1)
-        await eventually(lambda: is_the_log(client, log), 20)
+        await eventually(lambda: is_the_log(client, log))
         assert (await streams.context(client).stream_info("ORDERS")).state.last_seq == 101
 
 
@@ -198,7 +199,7 @@ async def test_a_stream_ahead_of_the_log_stops_the_relay(database, postgres_serv
         await append(shorter, 2)
         relay = relay_of(shorter, connection)
         with pytest.raises(StreamDiverged, match="5 messages, the log is shorter"):
-            await asyncio.wait_for(relay.run(), 10)
+            await asyncio.wait_for(relay.run(), PATIENCE_SECONDS)
         assert "restore the log" in relay.problems()[0]
         async with plain_client(nats_server) as client:
             assert len(await messages(client)) == 5
@@ -219,7 +220,7 @@ async def test_a_stream_that_holds_something_else_stops_the_relay(log, nats_serv
         )
         relay = relay_of(log, connection)
         with pytest.raises(StreamDiverged, match="the log has"):
-            await asyncio.wait_for(relay.run(), 10)
+            await asyncio.wait_for(relay.run(), PATIENCE_SECONDS)
         assert relay.diverged is not None
         assert (await js.stream_info("ORDERS")).state.last_seq == 1
 
@@ -269,11 +270,11 @@ async def test_durables_are_recorded_and_made_again(log, database, nats_server):
         )
         await streams.ensure_durable(js, "orders", "ledger", 4)
         subscription = await js.pull_subscribe_bind("partner", "ORDERS")
-        for message in await subscription.fetch(12):
+        for message in await subscription.fetch(12, PATIENCE_SECONDS):
             await message.ack()
         await eventually(lambda: _is(floors(), {"partner": 12, "ledger-reactions": 4}))
         await asyncio.to_thread(nats_server.wipe)
-        await eventually(lambda: is_the_log(client, log), 20)
+        await eventually(lambda: is_the_log(client, log))
 
         async def again():
             with contextlib.suppress(NotFoundError):
@@ -282,14 +283,14 @@ async def test_durables_are_recorded_and_made_again(log, database, nats_server):
         info = await eventually(again)
         assert (info.config.filter_subject, info.config.max_deliver) == ("chaoyangli.orders.OfferDeclined", 7)
         subscription = await js.pull_subscribe_bind("partner", "ORDERS")
-        assert [m.metadata.sequence.stream for m in await subscription.fetch(3)] == [13, 14, 15]
+        assert [m.metadata.sequence.stream for m in await subscription.fetch(3, PATIENCE_SECONDS)] == [13, 14, 15]
         with pytest.raises(NotFoundError):
             await js.consumer_info("ORDERS", "ledger-reactions")  # ours is asked for by its listener
-        await streams.forget_durable(log.pool, schema, "partner")
-        await js.delete_consumer("ORDERS", "partner")
-        await streams.ensure_durable(js, "orders", "witness", 0)
-        await eventually(lambda: _has(floors(), "witness-reactions"))  # a round that saw it is over
-        await streams.forget_durable(log.pool, schema, "partner")
+        async with log.pool.acquire() as held:
+            await held.execute("SELECT pg_advisory_lock($1)", durables_lock("orders"))
+            await streams.forget_durable(held, schema, "partner")
+            await js.delete_consumer("ORDERS", "partner")
+            await held.execute("SELECT pg_advisory_unlock($1)", durables_lock("orders"))
         await streams.ensure_durable(js, "orders", "volunteers", 0)
         await eventually(lambda: _has(floors(), "volunteers-reactions"))  # a later round made nothing of it again
         assert "partner" not in await floors()
@@ -321,7 +322,7 @@ async def test_a_durable_beyond_the_end_begins_where_it_was_told(nats_server):
         for number in range(4):
             await js.publish("chaoyangli.orders.X", str(number).encode())
         subscription = await js.pull_subscribe_bind(streams.durable_name("ledger"), "ORDERS")
-        assert [m.metadata.sequence.stream for m in await subscription.fetch(2, timeout=2)] == [3, 4]
+        assert [m.metadata.sequence.stream for m in await subscription.fetch(2, PATIENCE_SECONDS)] == [3, 4]
 
 
 async def test_a_stream_cannot_be_purged_or_thinned(nats_server):
@@ -341,7 +342,7 @@ async def test_a_closed_client_is_replaced(nats_server):
     async with connected(nats_server) as connection:
         client = await connection.client()
         await client.close()
-        other = await asyncio.wait_for(connection.client(), 10)
+        other = await asyncio.wait_for(connection.client(), PATIENCE_SECONDS)
         assert other is not client
         assert connection.connected
 
@@ -350,7 +351,7 @@ async def test_a_wrong_key_waits_for_the_right_one(nats_server):
     with running_nats(service_member("chaoyangli", "orders", new_key().public)) as server:
         connection = Connection(make_broker(server.url, "orders", seed=new_key().seed))
         async with running(connection.run()):
-            await eventually(lambda: connection.errors.total() >= 3, 15)
+            await eventually(lambda: connection.errors.total() >= 3)
             assert not connection.connected
             assert "authorization" in connection.problems()[0].lower()
 

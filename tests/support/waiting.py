@@ -8,6 +8,9 @@ from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
+PATIENCE_SECONDS = 60.0
+"""It costs nothing where what is waited for comes, and bounds a hang on a machine that is slow and busy."""
+
 
 @overload
 async def eventually(
@@ -16,7 +19,7 @@ async def eventually(
 @overload
 async def eventually(predicate: Callable[[], T], timeout: float = ..., *, every: float = ..., what: str = ...) -> T: ...
 async def eventually(
-    predicate: Callable[[], Any], timeout: float = 10.0, *, every: float = 0.02, what: str = ""
+    predicate: Callable[[], Any], timeout: float = PATIENCE_SECONDS, *, every: float = 0.02, what: str = ""
 ) -> Any:
     """Call `predicate` (plain or async) until it answers something true, and give that back.
 
@@ -40,7 +43,9 @@ async def eventually(
         await asyncio.sleep(every)
 
 
-def eventually_blocking(predicate: Callable[[], T], timeout: float = 10.0, *, every: float = 0.02, what: str = "") -> T:
+def eventually_blocking(
+    predicate: Callable[[], T], timeout: float = PATIENCE_SECONDS, *, every: float = 0.02, what: str = ""
+) -> T:
     """The same for tests without an event loop."""
     end = time.monotonic() + timeout
     while True:
