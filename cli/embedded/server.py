@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -39,23 +40,34 @@ class DirectoryInUseError(DataDirectoryError):
     """Another process runs the servers of this data directory."""
 
 
+def hold_port(port: int = 0) -> socket.socket:
+    """Keep a port of 127.0.0.1, any if it is 0, for a server that sets SO_REUSEADDR, as all of ours do.
+
+    Until the socket is closed the system gives the port to nobody who connects or takes any port, whether a server
+    listens on it or is down. Raises OSError when somebody listens there.
+    """
+    held = socket.socket()
+    try:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind((HOST, port))
+    except OSError:
+        held.close()
+        raise
+    return held
+
+
 def port_is_free(port: int) -> bool:
     """Whether nobody listens on this port of 127.0.0.1."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
+    try:
+        hold_port(port).close()
+    except OSError:
+        return False
     return True
 
 
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-    return port
+def _let_go(held: dict[int, socket.socket]) -> None:
+    while held:
+        held.popitem()[1].close()
 
 
 def write_private(path: Path, text: str, owner: int | None = None) -> None:
@@ -119,6 +131,9 @@ class Server(abc.ABC):
         self.log_file = self.directory.with_name(f"{self.directory.name}.log")
         self._asked_port = port
         self.port = port or 0
+        self._held: dict[int, socket.socket] = {}
+        """Its ports are kept while it is down: clients know where it comes back."""
+        weakref.finalize(self, _let_go, self._held)
         self._process: subprocess.Popen[bytes] | None = None
         self._log_start = 0
 
@@ -214,17 +229,30 @@ class Server(abc.ABC):
         self.port = self._choose(self._asked_port, self.port)
 
     def _choose(self, asked: int | None, last: int) -> int:
-        """The port asked for, else the last one used when it is free, else any."""
-        if asked:
-            if not port_is_free(asked):
-                raise PortInUseError(
-                    f"{self.name}: port {asked} of {HOST} is in use by another program. Stop it or ask for another port"
-                )
-            return asked
-        return last if last and port_is_free(last) else free_port()
+        """The port asked for, else the last one used when it is free, else any; it is kept from now on."""
+        if asked and not self._hold(asked):
+            raise PortInUseError(
+                f"{self.name}: port {asked} of {HOST} is in use by another program. Stop it or ask for another port"
+            )
+        if asked or (last and self._hold(last)):
+            return asked or last
+        held = hold_port()
+        port: int = held.getsockname()[1]
+        self._held[port] = held
+        return port
+
+    def _hold(self, port: int) -> bool:
+        """Keep a port, or keep it longer; whether nobody listens there."""
+        if port in self._held:
+            return port_is_free(port)
+        try:
+            self._held[port] = hold_port(port)
+        except OSError:
+            return False
+        return True
 
     def _may_retry(self, said: str) -> bool:
-        """A free port may be taken between choosing and listening."""
+        """A port that was free may be listened on by somebody who asked for this very one."""
         return not self._asked_port and "address already in use" in said.lower()
 
     def _spawn(self) -> None:

@@ -3,12 +3,12 @@
 import contextlib
 import shutil
 import signal
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.cli.program import Said, running, say
+from tests.support.ports import free_port
 from tests.support.waiting import eventually_blocking
 
 NAME = "witness.example/w1"
@@ -28,12 +28,6 @@ class Lived:
 
     def head(self, service: str) -> Path:
         return self.data / "state" / service / "head"
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def vkey_of(said: Said) -> str:

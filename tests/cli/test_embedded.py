@@ -27,15 +27,15 @@ from cli.embedded import (
     NatsServer,
     PortInUseError,
     PostgresServer,
-    free_port,
 )
 from cli.embedded import nats as nats_module
 from cli.embedded import server as server_module
 from eventstore import streams
 from eventstore.accounts import accounts, operator, service_member
 from eventstore.nats_api import api_prefix
+from tests.support.ports import free_port
 from tests.support.servers import new_key, temporary_directory
-from tests.support.waiting import eventually, eventually_blocking
+from tests.support.waiting import PATIENCE_SECONDS, eventually, eventually_blocking
 
 ROOT = Path(__file__).parents[2]
 COMMUNITY = "chaoyangli"
@@ -223,6 +223,26 @@ def test_a_port_asked_for_is_used(directory: Path) -> None:
         assert [servers.postgres.port, servers.nats.port, servers.nats.monitor_port] == asked
 
 
+def test_nobody_is_given_the_port_of_a_server_that_is_down(directory: Path) -> None:
+    """Else its clients would look for it in vain: it would have to come back elsewhere."""
+    server = NatsServer(directory / "nats")
+    server.start()
+    ports = server.port, server.monitor_port
+    server.kill()
+    for port in ports:
+        with socket.socket() as other, pytest.raises(OSError, match="in use"):
+            other.bind((HOST, port))
+    server.start()
+    assert (server.port, server.monitor_port) == ports
+    server.kill()
+    del server
+    for port in ports:
+        with socket.socket() as other:
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            other.bind((HOST, port))
+            other.listen()
+
+
 def test_a_directory_that_cannot_be_made_is_named(directory: Path) -> None:
     (directory / "file").touch()
     with pytest.raises(DataDirectoryError, match="cannot be written"):
@@ -298,7 +318,7 @@ def test_whoever_tells_nats_of_new_users_goes_on_once_it_knows_them(
             before = read_at()
             assert servers.nats.reload()
             assert read_at() > before
-        monkeypatch.setattr(nats_module, "RELOAD_SECONDS", 0.5)
+        monkeypatch.setattr(nats_module, "RELOAD_SECONDS", 2.0)
         users = {"ORDERS": {"users": "nobody"}}
         with pytest.raises(EmbeddedError, match="has not read its configuration"):
             servers.nats.reload()
@@ -320,7 +340,7 @@ async def _lived_in(url: str, seed: str | None = None) -> None:
             await js.publish(streams.subject(COMMUNITY, log, "Something"), f"{log} {number}".encode())
     await streams.ensure_durable(js, "orders", "ledger", 0)
     hearing = await js.pull_subscribe_bind("ledger-reactions", stream="ORDERS")
-    await (await hearing.fetch(1))[0].ack_sync()
+    await (await hearing.fetch(1, PATIENCE_SECONDS))[0].ack_sync(PATIENCE_SECONDS)
     await client.close()
 
 

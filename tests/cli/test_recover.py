@@ -14,7 +14,6 @@ import httpx
 import pytest
 
 from cli.client import Actor
-from cli.embedded.server import free_port
 from contracts.command import Role
 from eventstore.checkpoint import Checkpoint, load_key_file
 from eventstore.merkle import leaf_hash, root_hash
@@ -32,6 +31,7 @@ from tests.cli.losses import (
     up,
 )
 from tests.cli.program import running, say
+from tests.support.ports import free_port
 from tests.support.servers import temporary_directory
 from tests.support.waiting import eventually, eventually_blocking
 
@@ -225,7 +225,7 @@ async def test_killed_in_the_middle_it_is_begun_again(losses, whole):
                 await eventually(lambda: connection.fetchval(waits), 60, what="it waits for the last head")
                 assert await asyncio.to_thread(program.end, signal.SIGKILL) != OK
             await holding.rollback()
-            await eventually(lambda: _alone(connection), 30, what="the killed one's connection is gone")
+            await eventually(lambda: _alone(connection), what="the killed one's connection is gone")
             assert await connection.fetchval(WRITTEN) == before
             # Once more, as if killed when the logs were whole and the read models not.
             await connection.execute("SELECT pg_advisory_lock(hashtext('replay'), hashtext('volunteers'))")
@@ -285,7 +285,7 @@ def _service(stack, data, name):
         process = subprocess.Popen([*words, sys.executable, "-m", f"services.{name}"], stdout=said, stderr=said)
     url = f"http://127.0.0.1:{port}"
     try:
-        eventually_blocking(lambda: _answers(url), 30, every=0.1, what="the service's process answers")
+        eventually_blocking(lambda: _answers(url), every=0.1, what="the service's process answers")
         yield url
     finally:
         process.kill()

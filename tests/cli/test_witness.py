@@ -6,8 +6,9 @@ from hashlib import sha256
 import httpx
 import pytest
 
-from tests.cli.places import free_port, vkey_of
+from tests.cli.places import vkey_of
 from tests.cli.program import running, say
+from tests.support.ports import free_port
 from tests.support.servers import temporary_directory
 from tests.support.waiting import eventually_blocking
 

@@ -15,9 +15,9 @@ from typing import Any
 
 from joserfc.jwk import OKPKey
 
-from cli.embedded.server import free_port
 from eventstore.clock import direct
 from servicekit.settings import SERVICE_PORTS
+from tests.support.ports import unkept_port
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE_FILE = ROOT / "docker-compose.yml"
@@ -44,7 +44,7 @@ def missing() -> str | None:
 def free_ports_in_a_row(count: int) -> int:
     """The first of so many ports that nobody has at the moment."""
     while True:
-        first = free_port()
+        first = unkept_port()
         with contextlib.ExitStack() as stack, contextlib.suppress(OSError, OverflowError):
             for port in range(first, first + count):
                 taken = stack.enter_context(socket.socket())
@@ -61,7 +61,7 @@ class Deployment:
         self._clock_file = directory / "clock" / "clock.json"
         self._clock_file.parent.mkdir()
         self._clock_file.parent.chmod(0o755)
-        ports = {name: free_port() for name in PUBLISHED}
+        ports = {name: unkept_port() for name in PUBLISHED}
         self.urls = {service: f"http://127.0.0.1:{ports[service]}" for service in SERVICES}
         self.nats_url = f"nats://127.0.0.1:{ports['nats']}"
         self.witness_url = f"http://127.0.0.1:{ports['witness']}"

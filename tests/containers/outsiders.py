@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cli.embedded.server import free_port
+from tests.support.ports import unkept_port
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 HOST = "127.0.0.1"
@@ -112,7 +112,7 @@ class Outsiders:
 
     def be_called(self, secret: str) -> int:
         """examples/webhook_receiver.py; the port it listens on."""
-        port, kept = free_port(), self._home / "webhook.secret"
+        port, kept = unkept_port(), self._home / "webhook.secret"
         kept.write_text(secret + "\n", encoding="utf-8")
         words = [sys.executable, str(EXAMPLES / "webhook_receiver.py"), str(port), str(kept), str(self._home / "place")]
         self._start("webhook", words, self._home / "webhook.out", lambda line: int(line.split(" ")[0]))

@@ -11,7 +11,7 @@ import httpx
 from testcontainers.core.container import DockerContainer
 from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
-from cli.embedded.server import free_port
+from tests.support.ports import unkept_port
 from tests.support.servers import Databases, StoreFaults, kept_running
 from tests.support.waiting import eventually_blocking
 
@@ -50,7 +50,7 @@ class NatsInContainer(StoreFaults):
     def __init__(self, directory: Path) -> None:
         self.directory = directory / "store"
         self.directory.mkdir()
-        self._port, self._monitor_port = free_port(), free_port()
+        self._port, self._monitor_port = unkept_port(), unkept_port()
         container = DockerContainer(NATS_IMAGE).with_bind_ports(4222, self._port)
         container.with_bind_ports(8222, self._monitor_port)
         container.with_volume_mapping(str(directory), "/data", "rw")

@@ -15,8 +15,8 @@ from typing import Any
 import httpx
 import pytest
 
-from cli.embedded.server import free_port
 from tests.doors.doors import NAMES, Doors
+from tests.support.ports import free_port
 from tests.support.waiting import eventually_blocking
 
 CADDYFILE = Path(__file__).resolve().parents[2] / "docs" / "operating" / "Caddyfile"
@@ -70,7 +70,7 @@ def proxy(doors: Doors, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pr
     words = [program, "run", "--config", str(CADDYFILE), "--adapter", "caddyfile"]
     with (home / "log").open("wb") as log, subprocess.Popen(words, env=environment, stderr=log, stdout=log) as process:
         try:
-            eventually_blocking(made.answers, 30, every=0.1, what="Caddy before the ledger")
+            eventually_blocking(made.answers, every=0.1, what="Caddy before the ledger")
             yield made
         finally:
             process.terminate()

@@ -9,11 +9,11 @@ from uuid import uuid4
 
 import httpx
 
-from cli.embedded.server import free_port
 from contracts.envelope import encode
 from contracts.ids import uuid7
 from services.notify.senders.posting import Keys, Poster, new_secret
 from tests.support.logs import declined, stream
+from tests.support.ports import free_port
 from tests.support.waiting import eventually
 
 PROGRAM = Path(__file__).parents[2] / "examples" / "webhook_receiver.py"
@@ -42,7 +42,7 @@ async def received(port: int, *words: Path):
         return False
 
     try:
-        await eventually(answers, 30)
+        await eventually(answers)
         yield lines
     finally:
         process.kill()

@@ -12,7 +12,6 @@ import httpx
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from cli.embedded.server import free_port
 from contracts.command import Role
 from servicekit import app
 from servicekit.metrics import Metrics
@@ -22,6 +21,7 @@ from servicekit.secrets import ISSUER_JWKS, ISSUER_KEY, init_secrets
 from servicekit.settings import ServiceSettings
 from servicekit.status import Status
 from servicekit.tokens import issue, load_issuer_key
+from tests.support.ports import free_port
 from tests.support.servers import Database, TestPostgres
 
 ANNA = UUID("0199a0c0-0000-7000-8000-00000000000a")
