@@ -24,7 +24,7 @@ from servicekit.secrets import init_secrets, read_nats_seed
 from tests.support.logs import BY_TEST, PASSWORDS, declined, migrated, opened, stream
 from tests.support.messaging import connected, running
 from tests.support.servers import Database, TestNats, temporary_directory
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Community:
         events = [declined() if kind == "d" else expired() for kind in kinds]
         await self.log.append(Append([StreamAppend(stream(), 0, events)], BY_TEST))
         size = (await self.log.head()).size
-        await eventually(lambda: self.relay.published == size, 20)
+        await eventually(lambda: self.relay.published == size)
 
 
 def expired() -> OfferExpired:
@@ -88,7 +88,7 @@ async def community(database: Database) -> AsyncIterator[Community]:
         log, relay = await relayed("orders")
         volunteers, its_relay = await relayed("volunteers")
         await volunteers.append(Append([StreamAppend(stream(), 0, [paused()] * 3)], BY_TEST))
-        await eventually(lambda: its_relay.published == 3, 20)
+        await eventually(lambda: its_relay.published == 3)
         place = Place(
             community="chaoyangli",
             secrets_dir=secrets,
@@ -128,12 +128,12 @@ async def as_subscriber(server: TestNats, given: "subscribing.Given | Kept"):
 
     async def heard(count: int) -> list[tuple[int, str]]:
         found: list[tuple[int, str]] = []
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while len(found) < count:
                 with contextlib.suppress(nats.errors.TimeoutError, TimeoutError):
                     for message in await pull.fetch(count - len(found), timeout=0.5):
                         found.append((message.metadata.sequence.stream, message.subject.rpartition(".")[2]))
-                        await message.ack_sync()
+                        await message.ack_sync(PATIENCE_SECONDS)
         return found
 
     try:
@@ -144,7 +144,13 @@ async def as_subscriber(server: TestNats, given: "subscribing.Given | Kept"):
 
 async def may_enter(server: TestNats, seed: str) -> bool:
     try:
-        client = await nats.connect(server.url, nkeys_seed_str=seed, allow_reconnect=False, error_cb=ignored)
+        client = await nats.connect(
+            server.url,
+            nkeys_seed_str=seed,
+            allow_reconnect=False,
+            connect_timeout=int(PATIENCE_SECONDS),
+            error_cb=ignored,
+        )
     except (nats.errors.Error, ConnectionResetError):
         return False
     await client.close()

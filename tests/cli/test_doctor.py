@@ -298,7 +298,7 @@ def test_the_command_says_it_in_lines_and_in_json():
             stack.prepare()
         finally:
             stack.stop()
-        eventually_blocking(lambda: not (place / "data" / "stack.json").exists(), 20, what="it has stopped")
+        eventually_blocking(lambda: not (place / "data" / "stack.json").exists(), what="it has stopped")
         said = say("doctor", "--data", place / "data", "--json")
         assert said.code == EXIT_CODES[said.document["state"]] == 2, said
         missing = [one for one in said.document["findings"] if one["check"] == "streams"]

@@ -16,7 +16,7 @@ from servicekit.nats_keys import new_seed, public_key
 from servicekit.secrets import init_secrets, read_nats_seed
 from servicekit.subscribers import Subscriber
 from tests.support.servers import new_key, running_nats
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 COMMUNITY = "chaoyangli"
 OTHERS = api_prefix(COMMUNITY)
@@ -66,7 +66,7 @@ class Attempts:
             return not self.let_through(asked)
 
         try:
-            await eventually(refused, timeout=10)
+            await eventually(refused)
         except AssertionError:
             pytest.fail(f"{self.user} was let through: {self.let_through(asked)}")
 
@@ -257,7 +257,7 @@ async def test_an_outsider_hears_what_they_were_given_and_may_do_nothing_else(ou
     assert (await js.stream_info("ORDERS")).state.last_seq == 2
     county = who["county"].client.jetstream(prefix=api)
     pull = await county.pull_subscribe_bind(consumer="county-subscriber", stream="ORDERS")
-    (message,) = await pull.fetch(5, timeout=5)
+    (message,) = await pull.fetch(5, timeout=PATIENCE_SECONDS)
     assert (message.metadata.sequence.stream, message.data) == (2, b"OfferExpired")
-    await message.ack_sync()
+    await message.ack_sync(PATIENCE_SECONDS)
     assert who["county"].refused == []

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from cli.seed.simulation import Simulation
+from tests.support.waiting import PATIENCE_SECONDS
 
 START = datetime(2026, 11, 10, 6, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -124,6 +125,6 @@ async def test_the_first_failure_ends_everything_and_is_told():
 
 async def test_no_lives_are_over_at_once():
     simulation, clock = simulated()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await simulation.run([], lambda _: None)
     assert clock.moves == []

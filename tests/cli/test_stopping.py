@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 from cli.stopping import StopSignal
+from tests.support.waiting import PATIENCE_SECONDS
 
 PROGRAM = """
 import os
@@ -25,7 +26,7 @@ def test_many_signals_at_once_stop_it_once():
         for _ in range(200):
             program.send_signal(signal.SIGTERM)
             program.send_signal(signal.SIGINT)
-        assert program.wait(timeout=20) == 7
+        assert program.wait(PATIENCE_SECONDS) == 7
 
 
 def test_waiting_ends_when_told_and_not_before():
@@ -35,7 +36,7 @@ def test_waiting_ends_when_told_and_not_before():
         assert not stop.wait(0)
         assert not stop.is_set()
         os.kill(os.getpid(), signal.SIGTERM)
-        assert stop.wait(10)
+        assert stop.wait(PATIENCE_SECONDS)
         assert stop.is_set()
     finally:
         signal.signal(signal.SIGINT, before[0])

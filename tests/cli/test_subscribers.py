@@ -11,6 +11,7 @@ import pytest
 
 from tests.cli.program import running, say
 from tests.support.servers import temporary_directory
+from tests.support.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.timeout(900)
 OK, USAGE, NOT_THERE, CHECK_FAILED = 0, 2, 3, 1
@@ -22,8 +23,8 @@ async def first_event(url: str, who: dict[str, Any]) -> Any:
     there = who["nats_consumers"][0]
     js = client.jetstream(prefix=who["nats_api_prefix"])
     pull = await js.pull_subscribe_bind(consumer=there["durable"], stream=there["stream"])
-    (message,) = await pull.fetch(1, timeout=20)
-    await message.ack_sync()
+    (message,) = await pull.fetch(1, timeout=PATIENCE_SECONDS)
+    await message.ack_sync(PATIENCE_SECONDS)
     await client.close()
     return json.loads(message.data)
 

@@ -172,7 +172,7 @@ async def test_one_who_was_removed_is_gone_when_it_is_done_again(community):
         except CannotSubscribe:
             done = False
         assert done or await known(community, name, "orders") | await known(community, name, "volunteers") == set()
-        await eventually(functools.partial(cut_off, community, given.seed), 10)
+        await eventually(functools.partial(cut_off, community, given.seed))
         if not killed:
             break
     assert steps >= 6

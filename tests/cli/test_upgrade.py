@@ -19,6 +19,7 @@ from servicekit.migrate import definition_of
 from tests.cli.losses import servers_of
 from tests.cli.program import say
 from tests.cli.towns import a_service_at_work
+from tests.support.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.timeout(900)
 OK, CHECK_FAILED, USAGE, PENDING = 0, 1, 2, 6
@@ -139,7 +140,7 @@ async def _spoil(place):
         await js.add_consumer("VOLUNTEERS", config)
         reading = await js.pull_subscribe_bind(OUTSIDER, "VOLUNTEERS")
         for message in await reading.fetch(2):
-            await message.ack_sync()
+            await message.ack_sync(PATIENCE_SECONDS)
         await js.delete_stream("ORDERS")
         size = (await js.stream_info("LEDGER")).state.last_seq
         await js.delete_stream("LEDGER")

@@ -17,7 +17,7 @@ from tests.support.messaging import plain_client
 from tests.support.servers import running_nats
 
 EXAMPLES = Path(__file__).parents[2] / "contracts" / "examples" / "orders"
-SOON = 20.0
+SOON = 60.0
 
 
 @pytest.fixture
@@ -58,8 +58,8 @@ class Told:
             await js.publish(f"chaoyangli.orders.{name}", body)
 
 
-def watch(server, patience_seconds: float = SOON) -> Watch:
-    return Watch({"servers": server.url}, API, patience_seconds)
+def watch(server) -> Watch:
+    return Watch({"servers": server.url}, API, SOON)
 
 
 async def test_an_order_is_what_its_events_tell_from_the_first_on(nats_of_its_own):
@@ -98,8 +98,9 @@ async def test_a_welfare_check_is_followed_to_the_level_that_it_rises_to(nats_of
 async def test_a_check_that_does_not_rise_is_told_by_its_id_and_level(nats_of_its_own):
     told = Told(nats_of_its_own)
     await told.say("WelfareCheckRaised")
-    async with watch(nats_of_its_own, 1.0) as watching:
+    async with watch(nats_of_its_own) as watching:
         await watching.heard(1)
+        watching._patience = 1.0
         with pytest.raises(NotHeard, match=f"welfare check {told.check_id} at level 1 was not heard of"):
             await watching.check_rises(told.check_id, 1)
 
@@ -107,7 +108,7 @@ async def test_a_check_that_does_not_rise_is_told_by_its_id_and_level(nats_of_it
 async def test_what_is_said_after_nats_was_killed_is_heard_once_it_is_back(nats_of_its_own):
     told = Told(nats_of_its_own)
     await told.say("OrderPlaced")
-    async with watch(nats_of_its_own, 60.0) as watching:
+    async with watch(nats_of_its_own) as watching:
         await watching.heard(1)
         nats_of_its_own.kill()
         nats_of_its_own.start()
@@ -119,8 +120,9 @@ async def test_what_is_said_after_nats_was_killed_is_heard_once_it_is_back(nats_
 async def test_who_waits_longer_than_patience_lasts_is_told_how_far_was_heard(nats_of_its_own):
     told = Told(nats_of_its_own)
     await told.say("OrderPlaced")
-    async with watch(nats_of_its_own, 1.0) as watching:
+    async with watch(nats_of_its_own) as watching:
         await watching.heard(1)
+        watching._patience = 1.0
         with pytest.raises(NotHeard, match="orders/2 was not heard of within 1 s; heard to 1"):
             await watching.heard(2)
 

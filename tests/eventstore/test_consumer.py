@@ -23,14 +23,14 @@ from tests.support.messaging import (
     noted,
     plain_client,
 )
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 
 async def test_every_event_has_its_effect_once(house):
     await append(house.source, 700, each=3)
     await house.relay()
     async with house.hears(noting()) as consumer:
-        await eventually(house.caught_up, 20)
+        await eventually(house.caught_up)
         await append(house.source, 1)
         await eventually(house.caught_up)
         await house.everything_once()
@@ -47,9 +47,9 @@ async def test_the_order_of_starting_does_not_matter(house):
     async with house.hears(noting()) as consumer:
         await eventually(lambda: consumer.errors or True)
         await asyncio.to_thread(house.server.start)
-        await eventually(lambda: consumer.last_error, 20)  # no stream so far
+        await eventually(lambda: consumer.last_error)  # no stream so far
         await house.relay()
-        await eventually(house.caught_up, 20)
+        await eventually(house.caught_up)
         await house.everything_once()
 
 
@@ -97,14 +97,16 @@ async def test_a_gap_behind_a_quiet_durable_is_found(house):
         await streams.ensure_durable(js, "orders", "volunteers", 0)
         subscription = await js.pull_subscribe_bind("volunteers-reactions", "ORDERS")
         fetched = await subscription.fetch(30)
-        await fetched[-1].ack_sync()  # acknowledged by a life of the listener that its restored database forgot
+        # Acknowledged by a life of the listener that its restored database forgot.
+        await fetched[-1].ack_sync(PATIENCE_SECONDS)
         async with house.hears(noting()):
             await eventually(house.caught_up)
     await house.everything_once()
 
 
-async def test_what_was_delivered_to_a_dead_holder_is_fetched(house):
-    """The server would deliver it again after 15 seconds only."""
+async def test_what_was_delivered_to_a_dead_holder_is_fetched(house, monkeypatch):
+    """The server would deliver it again after ten minutes only."""
+    monkeypatch.setattr(streams, "ACK_WAIT_SECONDS", 600.0)
     await append(house.source, 12)
     await house.relay()
     async with plain_client(house.server) as client:
@@ -136,7 +138,7 @@ async def test_a_commit_whose_acknowledgement_is_lost_is_not_repeated(house, mon
         async with house.hears(noting()):
             await eventually(house.caught_up)
     async with house.hears(noting()) as consumer:
-        await eventually(lambda: consumer.duplicates, 20)
+        await eventually(lambda: consumer.duplicates)
         await append(house.source, 3)
         await eventually(house.caught_up)
     await house.everything_once()
@@ -154,7 +156,7 @@ async def test_nats_killed_wiped_and_restarted_while_hearing(house):
             await writing
             if not house.server.running:
                 await asyncio.to_thread(house.server.start)
-            await eventually(house.caught_up, 30)
+            await eventually(house.caught_up)
     await house.everything_once()
 
 
@@ -163,7 +165,7 @@ async def test_two_consumers_at_once_do_no_harm(house):
     async with house.hears(noting()), house.hears(noting()):
         for _ in range(10):
             await append(house.source, 30, each=4)
-        await eventually(house.caught_up, 20)
+        await eventually(house.caught_up)
     await house.everything_once()
 
 
@@ -351,7 +353,7 @@ async def test_postgresql_away_for_a_while_loses_nothing(house, database):
         async def all_heard():
             return await connection.fetchval("SELECT position FROM volunteers.heard") == 200
 
-        await eventually(all_heard, 30)
+        await eventually(all_heard)
         assert await connection.fetchval("SELECT count(*) FROM volunteers.dead_letters") == 0
         await eventually(lambda: consumer.problems() == [])
         await house.everything_once()
@@ -366,7 +368,7 @@ async def test_a_cancelled_consumer_leaves_nothing_behind(house, caplog):
             while consumer.position < life * 20:
                 await asyncio.sleep(0)
     async with house.hears(noting()):
-        await eventually(house.caught_up, 30)
+        await eventually(house.caught_up)
     await house.everything_once()
     assert not [record for record in caplog.records if record.name.startswith("asyncio")]
     assert not [task for task in asyncio.all_tasks() if "hears orders" in task.get_name()]

@@ -12,7 +12,7 @@ from eventstore.errors import StreamDiverged
 from eventstore.locks import OneActive, backoff, lock_key
 from tests.support.logs import migrated, superuser
 from tests.support.messaging import running
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 HOLDER = """
 import asyncio, sys
@@ -26,7 +26,7 @@ async def role():
 
 async def main():
     config = LogConfig("orders", "chaoyangli", sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4])
-    await OneActive(config, {"relay": [role]}, idle_session_seconds=1, ping_seconds=0.2).run()
+    await OneActive(config, {"relay": [role]}, idle_session_seconds=3, ping_seconds=0.2).run()
 
 asyncio.run(main())
 """
@@ -55,7 +55,7 @@ async def config(database):
 
 def active(config, **roles: Role) -> OneActive:
     tasks = {name: [role.run] for name, role in roles.items()}
-    return OneActive(config, tasks, idle_session_seconds=2, ping_seconds=0.2)
+    return OneActive(config, tasks, ping_seconds=0.2)
 
 
 async def test_all_roles_of_a_process_share_one_connection(config, database):
@@ -126,13 +126,13 @@ async def test_a_stopped_process_loses_the_lock_and_ends_its_role_when_it_wakes(
     assert beats is not None
     heir = Role()
     try:
-        assert await asyncio.wait_for(beats.readline(), 20) == b"beat\n"
+        assert await asyncio.wait_for(beats.readline(), PATIENCE_SECONDS) == b"beat\n"
         one = OneActive(config, {"relay": [heir.run]}, ping_seconds=0.2)
         async with running(one.run()):
             await eventually(lambda: one.tried >= 2)
             assert heir.running == 0
             os.kill(stopped.pid, signal.SIGSTOP)
-            await eventually(lambda: heir.running, 20)
+            await eventually(lambda: heir.running)
             os.kill(stopped.pid, signal.SIGCONT)
 
             async def silent() -> bool:
@@ -142,7 +142,7 @@ async def test_a_stopped_process_loses_the_lock_and_ends_its_role_when_it_wakes(
                     return True
                 return False
 
-            await eventually(silent, 20)
+            await eventually(silent)
             assert heir.running == 1
     finally:
         os.kill(stopped.pid, signal.SIGCONT)
@@ -182,7 +182,7 @@ async def test_postgresql_away_is_no_end(own_postgres_server):
         await eventually(lambda: relay.running == 0)
         await eventually(lambda: one.problems() != [])
         await asyncio.to_thread(own_postgres_server.start)
-        await eventually(lambda: relay.running, 20)
+        await eventually(lambda: relay.running)
 
 
 def test_keys_differ_and_pauses_grow():

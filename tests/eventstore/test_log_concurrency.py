@@ -7,8 +7,6 @@ import sys
 from contextlib import asynccontextmanager
 from dataclasses import asdict, replace
 
-import pytest
-
 from contracts.envelope import decode
 from eventstore.log import RawEvent
 from eventstore.merkle import root_hash
@@ -57,7 +55,6 @@ SLOW = """
 """
 
 
-@pytest.mark.timeout(170)
 async def test_a_tailing_reader_sees_every_event_once_and_in_order(database):
     config = await migrated(database)
     async with superuser(database) as connection:
@@ -96,7 +93,6 @@ async def test_a_tailing_reader_sees_every_event_once_and_in_order(database):
         assert (await log.head()).root == root_hash([event.leaf_hash for event in seen])
 
 
-@pytest.mark.timeout(90)
 async def test_a_writer_stopped_for_good_does_not_keep_the_head(database):
     """SIGSTOP under the lock: others go on after the idle time-out, and nothing of the stopped append is recorded."""
     models = [Tallies()]
@@ -114,7 +110,6 @@ async def test_a_writer_stopped_for_good_does_not_keep_the_head(database):
         assert (await log.head()).size == 2
 
 
-@pytest.mark.timeout(90)
 async def test_a_writer_killed_under_the_lock_leaves_nothing(database):
     models = [Tallies()]
     config = await migrated(database, read_models=models)

@@ -9,6 +9,7 @@ from nats.js.client import JetStreamContext
 
 from contracts.orders import OfferDeclined
 from eventstore.consumer import NotYet, Reactions, consumer
+from eventstore.consumer.watchdog import Watchdog
 from tests.support.house import QUICK, noting
 from tests.support.messaging import append, note
 from tests.support.waiting import eventually
@@ -27,13 +28,13 @@ async def test_a_mute_subscription_is_made_anew(house, caplog):
     async with house.hears(noting(), limits=SOON) as hearing:
         await eventually(house.caught_up)
         await hearing._subscriber.subscription.unsubscribe()
-        await append(house.source, 5)
-        await eventually(house.caught_up, 20)
+        await append(house.source, 5, each=5)
+        await eventually(house.caught_up)
         await eventually(lambda: not hearing.problems())
         assert hearing.resubscribed >= 1
         assert "orders, though 5 events wait: it subscribes anew" in caplog.text
         await append(house.source, 1)
-        await eventually(house.caught_up, 20)
+        await eventually(house.caught_up)
     await house.everything_once()
 
 
@@ -47,12 +48,12 @@ async def test_one_that_stays_mute_is_told_of_until_it_is_heard_again(house, mon
         patch.setattr(JetStreamContext.PullSubscription, "fetch", mute)
         async with house.hears(noting(), limits=SOON) as hearing:
             await append(house.source, 3)
-            await eventually(lambda: hearing.resubscribed >= 3, 20)
+            await eventually(lambda: hearing.resubscribed >= 3)
             assert hearing.problems()[0].startswith(
                 "orders is not heard: 3 events wait and none comes; subscribed anew "
             )
             patch.undo()
-            await eventually(house.caught_up, 20)
+            await eventually(house.caught_up)
             await eventually(lambda: not hearing.problems())
     await house.everything_once()
 
@@ -72,12 +73,43 @@ async def test_one_that_fails_at_every_fetch_is_made_anew(house, monkeypatch):
     await append(house.source, 3)
     await house.relay()
     async with house.hears(noting(), limits=SOON) as hearing:
-        await eventually(house.caught_up, 20)
+        await eventually(house.caught_up)
         assert hearing.resubscribed >= 1
     await house.everything_once()
 
 
-async def test_one_whose_events_wait_for_a_reason_is_left_alone(house):
+class Looks:
+    """How often the watchdog has looked, and what time it is to it: here no time passes by itself."""
+
+    def __init__(self) -> None:
+        self.seen, self.now = 0, 0.0
+
+    async def pass_by(self, seconds: float) -> None:
+        """Let time pass, with a look before and a look after."""
+        await self._another()
+        self.now += seconds
+        await self._another()
+
+    async def _another(self) -> None:
+        # The one that is under way may have read everything before.
+        before = self.seen
+        await eventually(lambda: self.seen >= before + 2)
+
+
+@pytest.fixture
+def looks(monkeypatch):
+    looks, is_mute = Looks(), Watchdog.is_mute
+
+    def counted(self, signs, *, excused):
+        looks.seen += 1
+        return is_mute(self, signs, excused=excused)
+
+    monkeypatch.setattr(Watchdog, "is_mute", counted)
+    monkeypatch.setattr(Watchdog, "_now", staticmethod(lambda: looks.now))
+    return looks
+
+
+async def test_one_whose_events_wait_for_a_reason_is_left_alone(house, looks):
     awaited = asyncio.Event()
     tries = []
     reactions = Reactions("orders")
@@ -89,29 +121,30 @@ async def test_one_whose_events_wait_for_a_reason_is_left_alone(house):
             return NotYet("ledger")
         return [note(recorded.position, recorded.event.wave)]
 
-    patient = dataclasses.replace(SOON, retry_seconds=1.0, retry_seconds_most=1.5)
     await append(house.source, 3)
     await house.relay()
-    async with house.hears(reactions, limits=patient) as hearing:
-        await eventually(lambda: len(tries) >= 4, 20)
+    async with house.hears(reactions, limits=SOON) as hearing:
+        await eventually(lambda: tries and hearing.problems())
+        for _ in range(3):
+            await looks.pass_by(2 * SOON.silent_seconds)
         assert (hearing.resubscribed, hearing.position) == (0, 0)
         awaited.set()
-        await eventually(house.caught_up, 20)
+        await eventually(house.caught_up)
     await house.everything_once()
 
 
-async def test_a_long_batch_is_left_alone(house):
+async def test_a_long_batch_is_left_alone(house, looks):
     """Nothing is fetched and the position stands still until its last handler has answered."""
     reactions = Reactions("orders")
 
     @reactions.on(OfferDeclined)
     async def takes_its_time(recorded, context):
-        await asyncio.sleep(SOON.silent_seconds / 4)
+        await looks.pass_by(SOON.silent_seconds / 2)
         return [note(recorded.position, recorded.event.wave)]
 
-    await append(house.source, 20, each=20)
+    await append(house.source, 6, each=6)
     await house.relay()
     async with house.hears(reactions, limits=SOON) as hearing:
-        await eventually(house.caught_up, 20)
+        await eventually(house.caught_up)
         assert hearing.resubscribed == 0
     await house.everything_once()

@@ -115,7 +115,7 @@ async def leaves_nothing(leaver: Leaver) -> None:
     assert await in_streams(scene, words) == []
     assert await where_it_lies(leaver) == {"ledger": {"name", "phone"}}
     for service in SERVICES:
-        await eventually(lambda: _listed(leaver, service), 15, what=f"{service}'s list of erasures")  # noqa: B023
+        await eventually(lambda: _listed(leaver, service), what=f"{service}'s list of erasures")  # noqa: B023
 
 
 def _listed(leaver: Leaver, service: str) -> bool:

@@ -109,7 +109,8 @@ class Speaker(Client):
 
     def __init__(self, scene: "Scene", patience_seconds: float = PATIENCE_SECONDS) -> None:
         key = load_issuer_key(scene.stack.secrets_dir / ISSUER_KEY)
-        super().__init__(scene.stack.urls, key, timeout_seconds=ANSWER_SECONDS)
+        answer_seconds = ANSWER_SECONDS if patience_seconds else PATIENCE_SECONDS  # the first answer is waited for
+        super().__init__(scene.stack.urls, key, timeout_seconds=answer_seconds)
         self._scene = scene
         self._patience_seconds = patience_seconds
         self.pause_seconds, self.pauses_most = PAUSE_SECONDS, 1  # it grows with the tries, up to so many times
@@ -308,7 +309,7 @@ class Scene:
 
     async def duplicates(self) -> dict[str, int]:
         """How many events each service has been given that it had heard before."""
-        async with httpx.AsyncClient(timeout=ANSWER_SECONDS) as client:
+        async with httpx.AsyncClient(timeout=PATIENCE_SECONDS) as client:
             return {
                 service: sum(
                     int(float(line.rsplit(" ", 1)[1]))

@@ -77,7 +77,7 @@ def task_for(house: House, *roles: str, **options) -> Task:
 async def all_is_well(house: House) -> None:
     """The stream is the log, the log has each number once and in order, and so have the listener's effects."""
     async with plain_client(house.server) as client:
-        await eventually(lambda: is_the_log(client, house.source), 30)
+        await eventually(lambda: is_the_log(client, house.source))
     assert [recorded.event.wave for recorded in await house.source.read(0, 10_000)] == list(range(1, EVENTS + 1))
     await house.everything_once()
 
@@ -96,18 +96,18 @@ async def test_a_process_killed_at_a_step_boundary_is_as_if_it_had_not_been(hous
     await write(house.source, EVENTS)
     await house.relay()
     async with house.hears(noting()):
-        await eventually(house.caught_up, 30)
+        await eventually(house.caught_up)
     await all_is_well(house)
 
 
 async def test_a_process_stopped_for_good_is_succeeded_and_harmless_when_it_wakes(house):
     async with worker(task_for(house, "write", "relay", "hear", events=EVENTS)) as first:
         await said(first, "ready")
-        await eventually(lambda: _some_heard(house), 30)
+        await eventually(lambda: _some_heard(house))
         os.kill(first.pid, signal.SIGSTOP)
         async with worker(task_for(house, "write", "relay", "hear", events=EVENTS)) as second:
             await said(second, "written")
-            await eventually(house.caught_up, 60)
+            await eventually(house.caught_up)
             await all_is_well(house)
             os.kill(first.pid, signal.SIGCONT)
             await said(first, "written")
@@ -122,7 +122,7 @@ async def append_and_hear(house: House) -> None:
     """Further events have their effects once while both processes live."""
     before = len(await noted(house.listener))
     await append(house.source, 20)
-    await eventually(house.caught_up, 30)
+    await eventually(house.caught_up)
     assert len(await noted(house.listener)) == before + 20
     await house.everything_once()
 
@@ -147,7 +147,7 @@ async def test_a_commit_whose_response_is_lost_is_neither_lost_nor_repeated(hous
     with monkeypatch.context() as patch:
         patch.setattr(Log, "append", answer_lost)
         async with house.hears(noting(), batch_messages=10):
-            await eventually(house.caught_up, 20)
+            await eventually(house.caught_up)
             assert calls > max(lost)
     await house.everything_once()
     assert await house.listener.pool.fetchval("SELECT count(*) FROM volunteers.dead_letters") == 0
@@ -188,9 +188,9 @@ async def test_everything_killed_at_random(own_postgres_server, nats_server, see
         await write(source, task.events)
         await house.relay()
         async with house.hears(noting()):
-            await eventually(house.caught_up, 60)
+            await eventually(house.caught_up)
         async with plain_client(nats_server) as client:
-            await eventually(lambda: is_the_log(client, source), 30)
+            await eventually(lambda: is_the_log(client, source))
         waves = [recorded.event.wave for recorded in await source.read(0, 10_000)]
         assert waves == list(range(1, task.events + 1))
         await house.everything_once()

@@ -56,7 +56,7 @@ async def test_one_order_is_one_trace_through_every_log_and_the_broker(traced):
         expected = {(service, name) for service in HEARING_ORDERS for name in everywhere}
         return {ids_of(event)[1] for event in events} <= found.by_id().keys() and expected <= heard
 
-    eventually_blocking(all_there, 30, what="every span")
+    eventually_blocking(all_there, what="every span")
     each_event_is_of_a_span_of_whoever_recorded_it(events, found)
     the_order_is_heard_by_all(logs, found)
     the_minutes_are_booked_in_the_trace_of_an_orders_command(logs, found)

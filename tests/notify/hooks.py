@@ -31,7 +31,7 @@ from tests.support.waiting import eventually
 
 DECLINED = "orders.OfferDeclined"
 RETIRED = "orders.ServiceItemRetired"
-LANE_WAIT = 30.0
+LANE_WAIT = 60.0
 
 
 def retired() -> ServiceItemRetired:
@@ -132,4 +132,4 @@ async def hooks_on(template: Template, nats: TestNats, directory: Path) -> Async
         yield hooks
 
 
-__all__ = ["DECLINED", "RETIRED", "Hooks", "declined", "hooks_on", "retired"]
+__all__ = ["DECLINED", "LANE_WAIT", "RETIRED", "Hooks", "declined", "hooks_on", "retired"]

@@ -17,7 +17,7 @@ from services.notify.senders.posting import retry_after
 from tests.notify import said
 from tests.notify.desk import Desk
 from tests.notify.examples import LEE, ZHAO
-from tests.notify.hooks import DECLINED, RETIRED, Hooks, declined, retired
+from tests.notify.hooks import DECLINED, LANE_WAIT, RETIRED, Hooks, declined, retired
 from tests.notify.receiver import Answer, Sent, status
 from tests.support.logs import superuser
 from tests.support.waiting import eventually
@@ -178,7 +178,7 @@ async def test_410_disables_at_once_and_administrators_are_told(hooks: Hooks) ->
         async def disabled() -> bool:
             return bool((await hooks.webhook(webhook_id))["state"] == "DISABLED")
 
-        await eventually(disabled, 30)
+        await eventually(disabled, LANE_WAIT)
         hooks.receiver.answer = lambda _: status(204)
         assert hooks.receiver.positions() == [1]
         (notice,) = await hooks.desk.notices(template="webhook_disabled")
@@ -206,7 +206,7 @@ async def test_one_that_takes_nothing_for_days_is_disabled(hooks: Hooks) -> None
         async def disabled() -> bool:
             return bool((await hooks.webhook(webhook_id))["reason_code"] == "failing")
 
-        await eventually(disabled, 30)
+        await eventually(disabled, LANE_WAIT)
     (notice,) = await hooks.desk.notices(template="webhook_disabled")
     assert notice["by_phone"], "nobody is an administrator here: it waits on the list that all staff see"
 
@@ -250,7 +250,7 @@ async def test_a_log_is_sent_again_from_any_position_and_from_any_time(hooks: Ho
         await hooks.stands_at(webhook_id, 3)
         assert hooks.receiver.positions() == [3]
         await hooks.ask("POST", f"/webhooks/{webhook_id}/replay", {"log": "orders", "after": 1})
-        await eventually(lambda: hooks.receiver.positions() == [3, 2, 3], 30)
+        await eventually(lambda: hooks.receiver.positions() == [3, 2, 3], LANE_WAIT)
     beyond = await hooks.ask("POST", f"/webhooks/{webhook_id}/replay", {"log": "orders", "after": 4}, 422)
     assert beyond["reason_code"] == "position_beyond_log"
 
@@ -264,8 +264,13 @@ async def test_a_wiped_nats_and_a_rebuilt_read_model_send_nothing_twice(hooks: H
         hooks.nats.wipe()
         await asyncio.to_thread(hooks.nats.start)
         await hooks.say(declined(3))
-        hooks.real.at += timedelta(minutes=1)  # while the stream was empty the lane waited
-        await hooks.stands_at(webhook_id, 3)
+
+        async def went_on() -> bool:
+            # While the stream was empty the lane waited, from whenever it found it so.
+            hooks.real.at += timedelta(minutes=1)
+            return bool((await hooks.place(webhook_id)).position == 3)
+
+        await eventually(went_on, LANE_WAIT)
     config = hooks.desk.served.world.settings("notify").log_config("migrator")
     client = await hooks.connection.client()
     report = await replay(config, definition.read_models, swap=True, nats=client)
@@ -294,8 +299,8 @@ async def test_where_the_log_is_not_the_one_that_was_sent_it_stops_and_says_so(h
             async def stopped(reason_code: str = reason_code) -> bool:
                 return bool((await hooks.place(webhook_id)).reason_code == reason_code)
 
-            await eventually(stopped, 30)
-            await eventually(lambda: "webhooks" in hooks.desk.runtime.status.degraded, 30)
+            await eventually(stopped, LANE_WAIT)
+            await eventually(lambda: "webhooks" in hooks.desk.runtime.status.degraded, LANE_WAIT)
     assert hooks.receiver.positions() == [1]
 
 
@@ -310,7 +315,7 @@ async def test_without_its_address_a_webhook_waits_and_says_so(hooks: Hooks) -> 
             place = await hooks.place(webhook_id)
             return bool(place is not None and place.reason_code == "no_address")
 
-        await eventually(told, 30)
+        await eventually(told, LANE_WAIT)
     assert (await hooks.webhook(webhook_id))["url"] is None
     await hooks.ask("POST", f"/webhooks/{webhook_id}/rotate-secret", {}, 404)
     await hooks.ask("POST", f"/webhooks/{webhook_id}/disable", {})

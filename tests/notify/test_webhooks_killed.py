@@ -46,7 +46,7 @@ async def test_killed_before_it_is_noted_an_event_comes_again_under_the_same_id_
         process = await notify_process(hooks)
         await eventually(lambda: 5 in hooks.receiver.positions(), 120)
         await hooks.stands_at(webhook_id, 5)
-        await eventually(lambda: len(hooks.receiver.sent) == 6, 30)
+        await eventually(lambda: len(hooks.receiver.sent) == 6)
     finally:
         if process.returncode is None:
             process.kill()

@@ -16,7 +16,7 @@ from servicekit.subscribers import Registry, Subscriber, key_sha256, new_feed_ke
 from tests.servicekit.sample_service import sample
 from tests.servicekit.world import World
 from tests.support.messaging import running
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 BOTH = ("orders.ServiceItemPublished", "orders.ServiceItemRetired")
 
@@ -68,7 +68,7 @@ class Publisher:
         async def reached() -> bool:
             return await self.signed() == size
 
-        await eventually(reached, timeout=20)
+        await eventually(reached)
 
     async def page(self, key: str, query: str = "") -> httpx.Response:
         return await self.client.get(f"/events{query}", headers={"Authorization": f"Bearer {key}"})
@@ -83,7 +83,7 @@ async def publisher(world: World, **settings: Any) -> AsyncIterator[Publisher]:
     definition = sample()
     given = world.settings(definition.name, **settings)
     process, stop = ServiceProcess(definition), asyncio.Event()
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{given.port}", timeout=10) as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{given.port}", timeout=PATIENCE_SECONDS) as client:
         serving = asyncio.create_task(process.serve(stop, given))
         found = Publisher(world, given, process, stop, client)
 
@@ -93,11 +93,11 @@ async def publisher(world: World, **settings: Any) -> AsyncIterator[Publisher]:
             return False
 
         try:
-            await eventually(ready, timeout=20)
+            await eventually(ready)
             yield found
         finally:
             stop.set()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 await serving
 
 
@@ -139,7 +139,7 @@ async def reading(service: Publisher, key: str, query: str = "", last_id: str = 
     if last_id:
         headers["Last-Event-ID"] = last_id
     async with (
-        httpx.AsyncClient(base_url=service.url, timeout=60) as client,
+        httpx.AsyncClient(base_url=service.url, timeout=PATIENCE_SECONDS) as client,
         client.stream("GET", f"/events{query}", headers=headers) as answer,
     ):
         assert answer.status_code == 200, await answer.aread()

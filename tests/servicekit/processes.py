@@ -12,9 +12,7 @@ from typing import Any
 import httpx
 
 from servicekit.settings import ServiceSettings
-from tests.support.waiting import eventually
-
-PATIENCE_SECONDS = 30
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 
 @dataclass(frozen=True)
@@ -47,8 +45,8 @@ async def deployed(settings: ServiceSettings, program: str, **more: Any) -> Asyn
         return False
 
     try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{settings.port}") as client:
-            await eventually(ready, timeout=PATIENCE_SECONDS)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{settings.port}", timeout=PATIENCE_SECONDS) as client:
+            await eventually(ready)
             yield Deployed(process, client)
     finally:
         if process.returncode is None:

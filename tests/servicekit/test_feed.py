@@ -21,7 +21,7 @@ from tests.servicekit.feeds import BOTH, Publisher, add_subscriber, code_of, pub
 from tests.servicekit.sample_service import sample
 from tests.servicekit.world import Served, World, served
 from tests.support.logs import declined, stream
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 NOON = datetime(2026, 11, 1, 4, tzinfo=UTC)
 RETIRED = ("orders.ServiceItemRetired",)
@@ -156,9 +156,9 @@ async def test_what_is_skipped_moves_the_readers_id_on_so_that_it_is_not_looked_
         key = add_subscriber(orders.settings, "city", *RETIRED)
         await recorded(beside, READ_ROWS + 100)
         async with reading(orders, key) as reader:
-            await eventually(lambda: reader.last_id == str(READ_ROWS + 100), timeout=20)
+            await eventually(lambda: reader.last_id == str(READ_ROWS + 100))
             await recorded(beside, 30)
-            await eventually(lambda: reader.last_id == str(READ_ROWS + 130), timeout=20)
+            await eventually(lambda: reader.last_id == str(READ_ROWS + 130))
             assert reader.events == []
 
 
@@ -209,11 +209,11 @@ async def test_a_reader_that_takes_nothing_is_not_read_ahead_for_and_misses_noth
             before, told = told, orders.metric("feed_events_total") or 0.0
             return 0 < told == before
 
-        await eventually(stalled, timeout=30, every=0.5)
+        await eventually(stalled, every=0.5)
         assert told < count
         said = b""
         while f"id: {count}\n".encode() not in said[-2_000:]:
-            said += await asyncio.wait_for(reader.read(65_536), 20)
+            said += await asyncio.wait_for(reader.read(65_536), PATIENCE_SECONDS)
         assert said.count(b"\nevent: OfferDeclined\r\n") + said.count(b"\nevent: OfferDeclined\n") == count
         writer.close()
 
@@ -239,10 +239,10 @@ async def test_a_service_that_stops_ends_its_feeds_in_order_also_one_that_nobody
         await orders.publish(1)
         async with reading(orders, key) as idle:
             _, writer = await _asleep(orders, slow)
-            await eventually(lambda: idle.positions == [20_001] and orders.metric("feeds_open") == 2, timeout=20)
+            await eventually(lambda: idle.positions == [20_001] and orders.metric("feeds_open") == 2)
             orders.stop.set()
             await eventually(lambda: idle.ended)
-            # `publisher` gives the process ten seconds to end.
+            # `publisher` waits until the process has ended.
         writer.close()
 
 

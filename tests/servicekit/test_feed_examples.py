@@ -14,7 +14,7 @@ import pytest
 from tests.servicekit.feeds import Publisher, add_subscriber, publisher
 from tests.servicekit.world import World
 from tests.support.messaging import running
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 PROGRAMS = {
@@ -68,14 +68,14 @@ async def test_an_example_follows_the_feed_and_goes_on_where_it_was_stopped(
         key.write_text(add_subscriber(orders.settings, "city", PUBLISHED) + "\n")
         await orders.publish(3)
         async with started(name, orders, key, place) as program:
-            await eventually(lambda: program.positions == [1, 2, 3], timeout=30)
+            await eventually(lambda: program.positions == [1, 2, 3])
             await orders.publish(2)
-            await eventually(lambda: program.positions == [1, 2, 3, 4, 5], timeout=30)
+            await eventually(lambda: program.positions == [1, 2, 3, 4, 5])
             await orders.retire(0)
-            await eventually(lambda: place.read_text().strip() == "6", timeout=30)
+            await eventually(lambda: place.read_text().strip() == "6")
         await orders.publish(2)
         async with started(name, orders, key, place) as again:
-            await eventually(lambda: again.positions == [7, 8], timeout=30)
+            await eventually(lambda: again.positions == [7, 8])
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -83,6 +83,6 @@ async def test_an_example_whose_key_is_not_known_says_so_and_ends(name: str, wor
     key = tmp_path / "feed.key"
     key.write_text("clf_nobody\n")
     async with publisher(world) as orders, started(name, orders, key, tmp_path / "last-id") as program:
-        assert await asyncio.wait_for(program.process.wait(), 30) != 0
+        assert await asyncio.wait_for(program.process.wait(), PATIENCE_SECONDS) != 0
         assert program.process.stderr is not None
         assert "feed_key_invalid" in (await program.process.stderr.read()).decode()

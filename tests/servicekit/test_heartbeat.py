@@ -12,7 +12,7 @@ from tests.servicekit.sample_service import sample
 from tests.servicekit.test_process import running
 from tests.servicekit.world import World
 from tests.support.servers import TestNats
-from tests.support.waiting import eventually, eventually_blocking
+from tests.support.waiting import PATIENCE_SECONDS, eventually, eventually_blocking
 
 
 class _SaysYes(http.server.BaseHTTPRequestHandler):
@@ -50,17 +50,17 @@ def test_a_loop_that_stands_still_is_noticed_although_the_port_answers(answering
 
     try:
         for look in ("first", "second"):
-            eventually_blocking(file.exists, 10, what=f"a heartbeat before the {look} look")
+            eventually_blocking(file.exists, what=f"a heartbeat before the {look} look")
             assert healthcheck(answering, str(file)) == 0
-        eventually_blocking(file.exists, 10, what="a heartbeat before it stands still")
+        eventually_blocking(file.exists, what="a heartbeat before it stands still")
         loop.call_soon_threadsafe(stand_still)
-        assert stands.wait(10)
+        assert stands.wait(PATIENCE_SECONDS)
         assert healthcheck(answering, str(file)) == 0, "it beat since the last look"
         assert healthcheck(answering, str(file)) == 1
         assert healthcheck(answering) == 0, "the port alone would not show it"
     finally:
         goes_on.set()
-    eventually_blocking(file.exists, 10, what="a heartbeat once it goes on")
+    eventually_blocking(file.exists, what="a heartbeat once it goes on")
     assert healthcheck(answering, str(file)) == 0
     loop.call_soon_threadsafe(loop.stop)
     thread.join()

@@ -16,13 +16,14 @@ from contracts.envelope import Recorded
 from contracts.volunteers import PersonRegistered
 from eventstore.clock import direct
 from eventstore.consumer import ReactionContext, Reactions, derived_id
+from servicekit import http as doors
 from servicekit.process import CannotStart, Runtime, ServiceDefinition, ServiceProcess, listening
 from servicekit.settings import ServiceSettings
 from tests.servicekit.processes import deployed
 from tests.servicekit.sample_service import LIFE, NEIGHBOUR, PublishItem, sample
 from tests.servicekit.world import World
 from tests.support.servers import TestNats, TestPostgres
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_SECONDS, eventually
 
 
 @dataclass
@@ -50,7 +51,7 @@ class Running:
             assert (status, document.get("status")) == (200, word), document
             return document
 
-        return await eventually(ready, timeout=20)
+        return await eventually(ready)
 
     async def post(self, path: str, body: Mapping[str, Any], *roles: Role) -> dict[str, Any]:
         answer = await self.client.post(path, json=body, headers=self.world.headers(*roles))
@@ -68,14 +69,14 @@ async def running(
 ) -> AsyncIterator[Running]:
     given = world.settings(definition.name, nats_url=nats_url, **settings)
     process, stop = ServiceProcess(definition), asyncio.Event()
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{given.port}", timeout=10) as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{given.port}", timeout=PATIENCE_SECONDS) as client:
         found = Running(world, given, process, stop, client)
         found.task = asyncio.create_task(process.serve(stop, given))
         try:
             yield found
         finally:
             stop.set()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 await found.task
 
 
@@ -91,7 +92,10 @@ def welcoming() -> ServiceDefinition:
     return sample(reactions=[reactions], hears=[])
 
 
-async def test_what_one_service_records_another_hears_and_signs(world: World, nats_server: TestNats) -> None:
+async def test_what_one_service_records_another_hears_and_signs(
+    world: World, nats_server: TestNats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doors, "AFTER_WAIT_SECONDS", PATIENCE_SECONDS)
     url = nats_server.url
     async with running(world, NEIGHBOUR, url) as volunteers, running(world, welcoming(), url) as orders:
         await volunteers.until_ready()
@@ -115,7 +119,13 @@ async def test_what_one_service_records_another_hears_and_signs(world: World, na
                 await client.close()
 
         assert await eventually(published)
-        assert (await orders.until_ready())["lags"] == {"relay": 0, "volunteers": 0}
+
+        async def level() -> bool:
+            # Looked at once a second: a look between an append and its publishing found that one waits.
+            lags: dict[str, int] = (await orders.until_ready())["lags"]
+            return lags == {"relay": 0, "volunteers": 0}
+
+        assert await eventually(level)
         metrics = (await orders.client.get("/metrics")).text
         assert 'consumer_lag{durable="orders-reactions:volunteers"} 0.0' in metrics
         assert 'faststream_received_messages_total{app_name="orders"' in metrics
@@ -148,26 +158,26 @@ async def test_a_log_behind_its_stream_ends_the_process_and_keeps_it_from_taking
     settings = world.settings("orders", nats_url=nats_server.url)
     process = ServiceProcess(sample())
     serving = asyncio.create_task(process.serve(asyncio.Event(), settings))
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{settings.port}") as http:
-        await eventually(lambda: _ready(http), 20)
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{settings.port}", timeout=PATIENCE_SECONDS) as http:
+        await eventually(lambda: _ready(http))
     nats_server.start()
     with pytest.raises(CannotStart, match="chaoyangli recover orders"):
-        await asyncio.wait_for(serving, 60)
+        await asyncio.wait_for(serving, PATIENCE_SECONDS)
     async with running(world, sample(), nats_server.url) as again:
 
         async def refused() -> bool:
             answer = await again.client.get("/readyz")
             return answer.status_code == 503 and "chaoyangli recover orders" in answer.text
 
-        await eventually(refused, 20)
+        await eventually(refused)
         body = {"item_code": "shopping", "minutes": 30}
         answer = await again.client.post("/v1/items", json=body, headers=world.headers())
         assert answer.status_code == 503
 
 
-async def _ready(http: httpx.AsyncClient) -> bool:
+async def _ready(client: httpx.AsyncClient) -> bool:
     try:
-        return (await http.get("/readyz")).status_code == 200
+        return (await client.get("/readyz")).status_code == 200
     except httpx.TransportError:
         return False
 
@@ -192,10 +202,12 @@ async def test_a_deadline_fires_in_business_time_once(world: World, nats_server:
             return answer.json()["live"] is False
 
         assert await eventually(retired)
-        fired = 0.0
-        for each in (first, second):
-            fired += await each.metric("timer_outcomes_total", outcome="fired") or 0.0
-        assert fired == 1
+
+        async def fired() -> float:
+            told = [await each.metric("timer_outcomes_total", outcome="fired") for each in (first, second)]
+            return sum(count or 0.0 for count in told)
+
+        assert await eventually(fired) == 1
         assert (await second.until_ready())["positions"]["orders"] == 2
 
 

@@ -128,10 +128,11 @@ async def test_witnesses_cosign_heads_as_the_log_grows_and_one_that_comes_back_i
             running = asyncio.create_task(task(service, policy).run())
             try:
                 assert await eventually(lambda: published(10, 2))
+                # Told once the head is on the disk, which is a moment after it can be read.
+                await eventually(lambda: "witnesses" not in service.runtime.status.degraded)
             finally:
                 running.cancel()
                 await asyncio.gather(running, return_exceptions=True)
-    assert "witnesses" not in service.runtime.status.degraded
 
 
 async def test_a_witness_that_has_seen_another_history_does_not_cosign(service: Served, tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ async def test_each_event_heard_in_one_batch_goes_on_with_its_own_trace(world: W
             for _ in range(5):
                 await volunteers.post("/v1/persons", {}, Role.GRID_WORKER)
             async with running(world, welcoming(), url, otlp_endpoint=found.url) as orders:
-                await eventually(lambda: sum(s.name.startswith("process") for s in found.spans) == 5, 30)
+                await eventually(lambda: sum(s.name.startswith("process") for s in found.spans) == 5)
                 welcomes = await recorded_by(orders)
             causes = {each.event_id: each for each in await recorded_by(volunteers)}
     assert len(welcomes) == 5
