@@ -30,7 +30,7 @@ async def test_a_kept_connection_that_the_service_has_closed_is_not_used_again()
             closed.clear()
             assert await door.post("/v1/orders", {}, {}) == (201, {})
             await closed.wait()
-            await eventually(partial(_noticed, door), 10, what="the end of the connection")
+            await eventually(partial(_noticed, door), what="the end of the connection")
         await door.close()
     assert len(lengths) == 3
 

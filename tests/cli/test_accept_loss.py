@@ -32,7 +32,7 @@ from tests.cli.losses import (
 from tests.cli.program import running, say
 from tests.cli.test_subscribers import first_event
 from tests.support.servers import temporary_directory
-from tests.support.waiting import eventually_blocking
+from tests.support.waiting import PATIENCE_SECONDS, eventually_blocking
 
 pytestmark = pytest.mark.timeout(300)
 OK, CHECK_FAILED, USAGE, NO_ANSWER = 0, 1, 2, 4
@@ -93,7 +93,7 @@ def test_the_services_go_on_and_everything_proves_itself(losses, given_up):
         assert shown["name"] == "王88"
         for service in SERVICES:
             told_by(urls[service], losses, service, found[service]["lost"][0])
-        assert "丢失，各处都找不回来" in httpx.get(f"{urls['ledger']}/fund/").text
+        assert "丢失，各处都找不回来" in got(f"{urls['ledger']}/fund/").text
     assert all(root for root in roots(data).values())
     replayed = say("replay", "--data", data, "--json")
     assert replayed.code == OK
@@ -103,23 +103,27 @@ def test_the_services_go_on_and_everything_proves_itself(losses, given_up):
     assert events_of(data, "volunteers")[-1]["source"] == "/chaoyangli/volunteers/2"
 
 
+def got(url):
+    return httpx.get(url, timeout=PATIENCE_SECONDS)
+
+
 def whose(person):
     return Actor.of(person, Role.RESIDENT)
 
 
 def told_by(url, losses, service, first):
     """What a service says of the loss to anybody."""
-    ready = httpx.get(f"{url}/readyz").json()
+    ready = got(f"{url}/readyz").json()
     assert ready["origin"] == f"chaoyangli/{service}/2"
     (loss,) = ready["losses"]
     assert f"events {first} to" in loss
     old = (losses.place / "before" / "state" / service / "published").read_text()
-    assert httpx.get(f"{url}/1/checkpoint").text == old
+    assert got(f"{url}/1/checkpoint").text == old
     width = min(first - 1, 256)
-    assert len(httpx.get(f"{url}/1/tile/0/000" + (f".p/{width}" if width < 256 else "")).content) == 32 * width
-    assert httpx.get(f"{url}/1/tile/0/000.p/{first % 256}").status_code == (404 if first < 256 else 200)
+    assert len(got(f"{url}/1/tile/0/000" + (f".p/{width}" if width < 256 else "")).content) == 32 * width
+    assert got(f"{url}/1/tile/0/000.p/{first % 256}").status_code == (404 if first < 256 else 200)
     for nothing in ("/2/checkpoint", "/0/checkpoint", "/9/tile/0/000", "/1/tile/entries/000"):
-        assert httpx.get(url + nothing).status_code == 404, nothing
+        assert got(url + nothing).status_code == 404, nothing
 
 
 def test_a_subscriber_from_before_a_loss_hears_of_it_and_goes_on_with_the_same_key(losses):
@@ -186,7 +190,7 @@ def test_a_bundle_taken_after_a_loss_is_imported_elsewhere_and_goes_on_there_in_
         ask(elsewhere, urls, registering(losses.admin, 77))
         for service in SERVICES:
             told_by(urls[service], losses, service, found[service]["lost"][0])
-            assert httpx.get(f"{urls[service]}/1/checkpoint").text == published[service]
+            assert got(f"{urls[service]}/1/checkpoint").text == published[service]
     assert events_of(elsewhere, "volunteers")[-1]["source"] == "/chaoyangli/volunteers/2"
     assert all(root for root in roots(elsewhere).values())
     again = losses.place / "taken-elsewhere"

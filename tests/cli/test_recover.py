@@ -33,7 +33,7 @@ from tests.cli.losses import (
 from tests.cli.program import running, say
 from tests.support.ports import free_port
 from tests.support.servers import temporary_directory
-from tests.support.waiting import eventually, eventually_blocking
+from tests.support.waiting import PATIENCE_SECONDS, eventually, eventually_blocking
 
 pytestmark = pytest.mark.timeout(300)
 OK, CHECK_FAILED, USAGE, NOT_THERE, NO_ANSWER = 0, 1, 2, 3, 4
@@ -255,14 +255,14 @@ def test_a_service_behind_its_head_or_its_stream_takes_no_command_and_says_what_
     with servers_of(data) as stack, _service(stack, data, "volunteers") as url:
 
         def refuses():
-            answer = httpx.get(f"{url}/readyz")
+            answer = httpx.get(f"{url}/readyz", timeout=PATIENCE_SECONDS)
             return answer.status_code == 503 and "chaoyangli recover volunteers" in answer.text
 
         def accepts():
-            return httpx.get(f"{url}/readyz").status_code == 200
+            return httpx.get(f"{url}/readyz", timeout=PATIENCE_SECONDS).status_code == 200
 
         eventually_blocking(refuses, 60, every=0.2, what="it says what to run")
-        assert httpx.post(f"{url}/v1/persons", json={}).status_code == 503
+        assert httpx.post(f"{url}/v1/persons", json={}, timeout=PATIENCE_SECONDS).status_code == 503
         assert sizes(data)["volunteers"] == old
         assert say("recover", "volunteers", "--data", data).code == OK
         eventually_blocking(accepts, 60, every=0.2, what="it takes commands")
@@ -294,7 +294,7 @@ def _service(stack, data, name):
 
 def _answers(url):
     try:
-        return httpx.get(f"{url}/livez").status_code == 200
+        return httpx.get(f"{url}/livez", timeout=PATIENCE_SECONDS).status_code == 200
     except httpx.TransportError:
         return False
 

@@ -10,7 +10,7 @@ from tests.cli.places import vkey_of
 from tests.cli.program import running, say
 from tests.support.ports import free_port
 from tests.support.servers import temporary_directory
-from tests.support.waiting import eventually_blocking
+from tests.support.waiting import PATIENCE_SECONDS, eventually_blocking
 
 OK, CHECK_FAILED, USAGE, NOT_THERE = 0, 1, 2, 3
 NAME = "witness.example/w1"
@@ -95,7 +95,7 @@ def test_a_stranger_with_two_files_and_a_policy_needs_nobody(data, place, monkey
         assert taken.code == OK
         assert say("receipt", "volunteers", 1_000, "--data", data, "--to", place / "taken").code == NOT_THERE
         assert say("receipt", "nobody", 1, "--data", data).code == USAGE
-        seen = httpx.get(f"http://127.0.0.1:{port}/").text
+        seen = httpx.get(f"http://127.0.0.1:{port}/", timeout=PATIENCE_SECONDS).text
         assert "chaoyangli/volunteers: " in seen
         assert witness.end(signal.SIGINT) in {OK, 130}
         assert up.end(signal.SIGTERM) == OK

@@ -25,7 +25,7 @@ from services.orders.app import definition as orders
 from services.volunteers.app import definition as volunteers
 from tests.servicekit.world import World, migrate
 from tests.support.servers import Database, TestNats
-from tests.support.waiting import eventually_blocking
+from tests.support.waiting import PATIENCE_SECONDS, eventually_blocking
 
 SERVICES: tuple[ServiceDefinition, ...] = (orders, volunteers, ledger, notify)
 NAMES = tuple(definition.name for definition in SERVICES)
@@ -42,7 +42,7 @@ class Doors:
     issuer: OKPKey
     database: Database
     settings: Mapping[str, ServiceSettings]
-    client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=30))
+    client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=PATIENCE_SECONDS))
 
     def token(self, *roles: Role, actor_id: UUID = STAFF) -> str:
         return issue(self.issuer, actor_id, roles)
@@ -103,12 +103,12 @@ def open_doors(database: Database, nats: TestNats, directory: Path) -> Iterator[
     doors = Doors(urls, load_issuer_key(secrets / ISSUER_KEY), database, settings)
     try:
         for name in NAMES:
-            eventually_blocking(lambda name=name: _is_open(doors, name), timeout=60)  # type: ignore[misc]
+            eventually_blocking(lambda name=name: _is_open(doors, name))  # type: ignore[misc]
         yield doors
     finally:
         doors.client.close()
         loop.call_soon_threadsafe(stop.set)
-        thread.join(30)
+        thread.join(PATIENCE_SECONDS)
         assert not thread.is_alive(), "the services did not stop"
         loop.close()
 

@@ -17,7 +17,7 @@ import pytest
 
 from tests.doors.doors import NAMES, Doors
 from tests.support.ports import free_port
-from tests.support.waiting import eventually_blocking
+from tests.support.waiting import PATIENCE_SECONDS, eventually_blocking
 
 CADDYFILE = Path(__file__).resolve().parents[2] / "docs" / "operating" / "Caddyfile"
 DOMAIN = "chaoyangli.localhost"
@@ -36,7 +36,9 @@ class Proxy:
     def client(self, host: str) -> httpx.Client:
         """Of one name: who asks for it, and whose certificate is looked at."""
         trusted = ssl.create_default_context(cafile=str(self.root))
-        return httpx.Client(base_url=f"https://127.0.0.1:{self.port}", verify=trusted, headers={"Host": host})
+        return httpx.Client(
+            base_url=f"https://127.0.0.1:{self.port}", verify=trusted, headers={"Host": host}, timeout=PATIENCE_SECONDS
+        )
 
     def ask(self, host: str, method: str, path: str, **more: Any) -> httpx.Response:
         with self.client(host) as client:
@@ -110,8 +112,8 @@ def test_no_way_of_writing_an_address_leads_to_the_figures(doors, proxy, path):
     assert b"commands_total" in doors.ask("ledger", "GET", "/metrics").content, "there are figures"
     host = f"ledger.{DOMAIN}"
     trusted = ssl.create_default_context(cafile=str(proxy.root))
-    connection = http.client.HTTPSConnection("127.0.0.1", proxy.port, timeout=10, context=trusted)
-    plain = socket.create_connection(("127.0.0.1", proxy.port), timeout=10)
+    connection = http.client.HTTPSConnection("127.0.0.1", proxy.port, timeout=PATIENCE_SECONDS, context=trusted)
+    plain = socket.create_connection(("127.0.0.1", proxy.port), timeout=PATIENCE_SECONDS)
     connection.sock = trusted.wrap_socket(plain, server_hostname=host)
     connection.putrequest("GET", path, skip_host=True)
     connection.putheader("Host", host)
@@ -124,7 +126,9 @@ def test_no_way_of_writing_an_address_leads_to_the_figures(doors, proxy, path):
 
 def test_who_asks_by_http_is_sent_to_https_and_the_bare_name_leads_to_the_open_books(proxy):
     for host in (DOMAIN, f"orders.{DOMAIN}"):
-        answer = httpx.get(f"http://127.0.0.1:{proxy.http_port}/v1/orders", headers={"Host": host})
+        answer = httpx.get(
+            f"http://127.0.0.1:{proxy.http_port}/v1/orders", headers={"Host": host}, timeout=PATIENCE_SECONDS
+        )
         assert (answer.status_code, answer.headers["location"]) == (308, f"https://{host}/v1/orders")
     answer = proxy.ask(DOMAIN, "GET", "/")
     assert (answer.status_code, answer.headers["location"]) == (302, f"https://ledger.{DOMAIN}/fund/")

@@ -5,6 +5,7 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 from eventstore.note import open_note
+from tests.support.waiting import PATIENCE_SECONDS
 from tests.witness.logs import InventedLog
 from witness.cosigning import Cosigner
 from witness.directory import WitnessDirectory
@@ -17,7 +18,7 @@ def offer(path: Path, history: str, begin: Barrier, answers: Path) -> None:
     """In each round ask for one more head, from wherever the witness says that it is."""
     log = InventedLog(history, forks_at=1)
     cosigner = Cosigner(WitnessDirectory(path), lambda: 1_700_000_000)
-    begin.wait(30)
+    begin.wait(PATIENCE_SECONDS)
     for size in range(2, ROUNDS + 2):
         answer = cosigner.add(log.request(size - 1, size))
         answers.write_text(f"{answers.read_text() if answers.exists() else ''}{size} {answer.status}\n")
@@ -36,7 +37,7 @@ def test_one_of_two_histories_is_cosigned(directory, log, tmp_path):
     for process in processes:
         process.start()
     for process in processes:
-        process.join(60)
+        process.join(2 * PATIENCE_SECONDS)
         assert process.exitcode == 0
     last = {history: file.read_text().splitlines()[-1] for history, file in files.items()}
     winner = [history for history, line in last.items() if line == f"{ROUNDS + 1} 200"]
