@@ -55,6 +55,8 @@ def in_words(error: OSError | UnicodeDecodeError, file: Path | None = None) -> s
             return f"there is no {named}" if above.is_dir() else f"there is no directory {above} for {named}"
         case PermissionError() if named is not None:
             return f"{named} may not be read or written by whoever runs this"
+        case OSError() if error.strerror:
+            return f"{named}: {error.strerror}" if named is not None else error.strerror
         case _:
             return str(error)
 

@@ -7,6 +7,7 @@ the secret files, and what lies beside PostgreSQL. Either of them alone opens no
 """
 
 import base64
+import errno
 import json
 import shutil
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -20,10 +21,10 @@ from typing import Any
 import asyncpg
 
 from cli.backup import sealing
-from cli.backup.sealing import BackupRefused, write_file
+from cli.backup.sealing import BackupRefused, kind_of, write_file
 from cli.backup.tables import KEYS, Table, copy_out, sequences_of, strange_schemas, tables_of
 from cli.directory import made_for
-from cli.output import Tell
+from cli.output import Tell, in_words
 from cli.place import SERVICES, Place
 from cli.recovery.recovering import superuser_dsn
 from cli.recovery.sources import connected
@@ -47,6 +48,9 @@ LAST = "last-backup.json"
 STATE_FILES = ("head", "published", ORIGIN, "erasures")
 """What is copied of `<state>/<service>/`."""
 _PART = ".part"
+_APART = "keep the two apart, each in a directory of its own"
+_OF_THE_DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO})
+"""Errors of writing, which name no file."""
 _LOCK_SECONDS = 2.0
 
 
@@ -65,8 +69,9 @@ class Made:
 async def back_up(place: Place, to: Path, keys_to: Path | None, tell: Tell) -> Made:
     """Write a backup below `to`, and of the same snapshot a copy of the keys below `keys_to`.
 
-    Raises BackupRefused; what a killed one leaves is never taken for a backup, and is gone with the next.
+    Raises BackupRefused, OSError; what a killed one leaves is never taken for a backup, and is gone with the next.
     """
+    _make_both_ready(to, keys_to)
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     heads = {service: _signed(place, service) for service in SERVICES}
     async with _snapshot(place) as connection:
@@ -78,8 +83,14 @@ async def back_up(place: Place, to: Path, keys_to: Path | None, tell: Tell) -> M
             }
             document |= await _copy_tables(connection, working / "tables", tell)
             size = sealing.seal(working, DATA, document, place)
-        keys = await _copy_keys(place, connection, keys_to, stamp) if keys_to is not None else None
-    made = to / stamp
+        made = to / stamp
+        try:
+            keys = await _copy_keys(place, connection, keys_to, stamp) if keys_to is not None else None
+        except OSError as error:
+            raise BackupRefused(
+                f"{made} is finished, and there is no copy of its keys: {in_words(error)}. Once that is mended run"
+                f" `chaoyangli backup keys --to {keys_to}`"
+            ) from error
     last = {"finished_at": datetime.now(UTC).isoformat(timespec="seconds"), "path": str(made.resolve()), "bytes": size}
     write_whole(place.state_dir / LAST, json.dumps(last).encode() + b"\n")
     sizes = {service: log["size"] for service, log in document["logs"].items()}
@@ -87,7 +98,8 @@ async def back_up(place: Place, to: Path, keys_to: Path | None, tell: Tell) -> M
 
 
 async def copy_keys(place: Place, keys_to: Path) -> Path:
-    """Write a copy of the keys alone. Raises BackupRefused."""
+    """Write a copy of the keys alone. Raises BackupRefused, OSError."""
+    _make_ready(keys_to, KEY_COPY)
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     async with _snapshot(place) as connection:
         return await _copy_keys(place, connection, keys_to, stamp)
@@ -103,24 +115,58 @@ async def _snapshot(place: Place) -> AsyncIterator[asyncpg.Connection]:
         yield connection
 
 
-@contextmanager
-def _writing(to: Path, stamp: str) -> Iterator[Path]:
-    """A directory under a name that no reader takes for a backup, given its own once all is on disk."""
+def _make_both_ready(to: Path, keys_to: Path | None) -> None:
+    """As `_make_ready`, for both kinds. Raises BackupRefused, OSError."""
+    if keys_to is not None and keys_to.resolve() == to.resolve():
+        raise BackupRefused(f"backup and keys both in {to} would open every name together: {_APART}")
+    _make_ready(to, DATA)
+    if keys_to is not None:
+        _make_ready(keys_to, KEY_COPY)
+
+
+def _make_ready(to: Path, kind: str) -> None:
+    """Refuse a directory that cannot take this kind before anything is written. Raises BackupRefused, OSError."""
     to.mkdir(parents=True, exist_ok=True, mode=0o700)
-    target, working = to / stamp, to / f".{stamp}{_PART}"
+    for path in to.iterdir():
+        if kind_of(path) not in {None, kind}:
+            raise BackupRefused(f"{to} holds {path.name}, a {kind_of(path)}: {_APART}")
+    with _held(to):
+        pass
+
+
+@contextmanager
+def _held(to: Path) -> Iterator[None]:
     try:
         with locked(to / "backup", _LOCK_SECONDS):
-            if target.exists():
-                raise BackupRefused(f"{target} is there already: wait a second")
-            for left in to.glob(f".*{_PART}"):
-                shutil.rmtree(left)
+            yield
+    except LockBusy as error:
+        raise BackupRefused(f"another backup is being written below {to}") from error
+
+
+@contextmanager
+def _writing(to: Path, stamp: str) -> Iterator[Path]:
+    """A directory under a name that no reader takes for a backup, given its own once all is on disk.
+
+    What cannot be finished is taken away: on a disk that is full it would keep everybody else from writing.
+    """
+    target, working = to / stamp, to / f".{stamp}{_PART}"
+    with _held(to):
+        if target.exists():
+            raise BackupRefused(f"{target} is there already: wait a second")
+        for left in to.glob(f".*{_PART}"):
+            shutil.rmtree(left)
+        try:
             working.mkdir(mode=0o700)
             (working / "tables").mkdir(mode=0o700)
             yield working
             working.rename(target)
-            sync_directory(to)
-    except LockBusy as error:
-        raise BackupRefused(f"another backup is being written below {to}") from error
+        except BaseException as error:
+            # What of it cannot be taken away either is gone with the next backup; why this one failed is worth more.
+            shutil.rmtree(working, ignore_errors=True)
+            if isinstance(error, OSError) and error.errno in _OF_THE_DISK and error.filename is None:
+                error.filename = str(to)
+            raise
+        sync_directory(to)
 
 
 async def _common(place: Place, connection: asyncpg.Connection) -> dict[str, Any]:

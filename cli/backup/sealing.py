@@ -60,6 +60,18 @@ def seal(directory: Path, kind: str, document: Mapping[str, Any], place: Place) 
     return size
 
 
+def kind_of(directory: Path) -> str | None:
+    """Of which kind a finished directory says that it is, believed by nobody so far; None where it says none."""
+    before, after = _FIRST_LINE.split("{kind}")
+    try:
+        with (directory / MANIFEST).open(encoding="utf-8") as file:
+            first = file.readline().rstrip("\n")
+    except (OSError, UnicodeDecodeError):
+        return None
+    named = first.startswith(before) and first.endswith(after)
+    return first.removeprefix(before).removesuffix(after) if named else None
+
+
 def read_unchecked(directory: Path, kind: str) -> dict[str, Any]:
     """What a manifest says, believed by nobody so far. Raises BackupRefused when there is none of this kind."""
     try:

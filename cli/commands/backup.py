@@ -82,7 +82,15 @@ def backup(
 
 @backup_app.command("keys")
 def keys(
-    to: Directory = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            "--to",
+            help="The directory that holds the copies of keys, apart from the backups; <data>/backups-keys when not"
+            " given.",
+            file_okay=False,
+        ),
+    ] = None,
     keep: Annotated[int, typer.Option("--keep", help="So many of the newest stay.", min=1)] = 2,
     data: Data = None,
     as_json: Json = False,
