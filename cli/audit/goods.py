@@ -278,7 +278,7 @@ class Goods:
             yield from apart(recorded, who=signer, others=others, what="who signed has another hand in it")
 
     def _on_entry_reversed(self, recorded: Recorded, event: Any) -> Iterator[str]:
-        # Of aid, the case holds both signatures and the entry the second.
+        # Of aid, the case holds both signatures; the entry, too, but for those of before that hold the second alone.
         if event.book == "fund" and event.case_id is None:
             signers = [self._keys.get(one.key_id, (None, ""))[0] for one in event.approvals]
             yield from self._signers(recorded, event.approvals, signers, [person(recorded)])

@@ -190,6 +190,24 @@ async def test_who_is_tied_to_the_neighbour_or_to_the_case_stands_aside(office: 
     await office.counter.refused(403, "not_independent", f"/aid-cases/{case_id}/disburse", PAID, *AS_CASHIER)
 
 
+async def test_who_became_tied_to_the_neighbour_after_approving_stops_the_payment(office: Office):
+    case_id = await office.ready()
+    await office.approved(case_id)
+    await office.counter.hear(
+        RelationDeclared(
+            relation_id=uuid7(), person_a_id=SECOND, person_b_id=NEIGHBOUR, kind="spouse",
+            role=Role.STATION_MANAGER, declared_at=NOON,
+        )
+    )  # fmt: skip
+    path = f"/aid-cases/{case_id}/disburse"
+    document = await office.counter.refused(409, "approver_not_independent", path, PAID, *AS_CASHIER)
+    assert "relation" in document["detail"]
+    # Other terms, and others sign them.
+    await office.counter.done(f"/aid-cases/{case_id}/amend", {"amount_fen": 79_000}, *AS_CLERK)
+    await office.approved(case_id, APPROVER, THIRD)
+    await office.counter.done(path, PAID, *AS_CASHIER)
+
+
 async def test_a_neighbour_who_serves_the_fund_has_no_part_in_their_own_case(office: Office):
     case_id = await office.applied()
     saw = {"finding": "confirmed", "report": "我看过了。"}
@@ -256,6 +274,7 @@ async def test_a_payment_is_taken_back_in_public_by_two_signatures(office: Offic
     assert isinstance(reversal, EntryReversed)
     assert (str(reversal.entry_id), reversal.kind, str(reversal.case_id)) == (done["entry_id"], "aid_reversed", case_id)
     assert reversal.explanation_ref is not None
+    assert {one.key_id for one in reversal.approvals} == {SIGNERS[who].key.key_id for who in (APPROVER, SECOND)}
     assert await office.pots() == {"": (100_000, 0)}
     opened = await office.counter.runtime.vault.open(reversal.explanation_ref)
     assert opened == {"explanation": WORDS}

@@ -315,3 +315,18 @@ def test_visits_are_not_before_the_application_and_amendments_change_something()
     assert refused(verify(visited_on=TODAY - timedelta(days=1)), case).reason_code == "visit_day_impossible"
     assert refused(verify(visited_on=TODAY + timedelta(days=1)), case).reason_code == "visit_day_impossible"
     assert refused(amend(amount_fen=80_000), evolved(*READY)).reason_code == "nothing_amended"
+
+
+def test_an_approval_that_has_lapsed_is_not_completed_though_no_timer_came_to_end_it():
+    late, case = NOON + timedelta(days=33), evolved(*READY, approve)
+    assert case.lapses_at == late
+    assert refused(approve(case, SECOND, at=late), case).reason_code == "approvals_lapsed"
+    assert decided(approve(case, SECOND, at=late - timedelta(seconds=1)), case)[0].step == 2
+    case = evolved(*READY, approve, lapse(at=late))
+    assert decided(approve(case, SECOND, at=late), case)[0].step == 1
+
+
+def test_nothing_is_paid_on_the_word_of_an_approver_who_is_tied_to_the_neighbour_by_now():
+    case = evolved(*APPROVED)
+    assert refused(disburse(tied_approver="relation"), case).reason_code == "approver_not_independent"
+    assert decided(disburse(), case)[0].type == "AidDisbursed"

@@ -1,6 +1,7 @@
 """Money that goes back and entries that were wrong: two signatures over exactly that, never more than there is."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -8,18 +9,21 @@ import pytest
 
 from contracts.command import Role
 from contracts.ledger import DonationRefunded, EntryPosted, EntryReversed
+from contracts.volunteers import RelationDeclared, RoleGranted, RoleRevoked
 from services.ledger.commands import RefundDonation, Signed
 from services.ledger.decider import donation
 from services.ledger.decider.two_signatures import refund_facts
 from services.ledger.signatures import DONATION_REFUND, ENTRY_REVERSAL, is_signed, signed_text
 from tests.ledger.aid_examples import APPROVER, COMMUNITY, SECOND, SIGNERS, THIRD
 from tests.ledger.carried import BOTH, refunding, reversing
-from tests.ledger.counter import BANK, Counter
+from tests.ledger.counter import BANK, DONOR, Counter
 from tests.ledger.examples import (
+    ANNA,
     CASHIER,
     CLERK,
     DIGEST,
     DONATION,
+    NOON,
     TELLER,
     Story,
     by,
@@ -241,3 +245,60 @@ async def test_money_that_was_written_as_moved_is_written_back(office: Office):
         reason_code="wrong_amount", explanation_sha256=DIGEST,
     )  # fmt: skip
     assert text.text.startswith(ENTRY_REVERSAL)
+
+
+def test_a_receipt_is_for_what_was_not_given_back():
+    story = Story(donation, *GIVEN, signed_refund())
+    assert story.when(receipt()).then("DonationReceipted").amount_fen == 15_000
+    story = Story(donation, *GIVEN, signed_refund())
+    assert story.when(waive()).then("ReceiptWaived").amount_fen == 15_000
+
+
+def office_of(person_id: UUID, **changes: Any) -> RoleGranted:
+    granted: dict[str, Any] = {
+        "grant_id": uuid4(),
+        "person_id": person_id,
+        "granted_role": Role.FUND_APPROVER,
+        "scope": "community",
+        "scope_id": "chaoyangli",
+        "role": Role.ADMIN,
+        "granted_at": NOON,
+    }
+    return RoleGranted(**granted | changes)
+
+
+def ended(granted: RoleGranted) -> RoleRevoked:
+    kept = granted.model_dump(include={"grant_id", "person_id", "scope", "scope_id"})
+    return RoleRevoked(**kept, revoked_role=granted.granted_role, role=Role.ADMIN, revoked_at=NOON)
+
+
+async def test_who_is_no_approver_any_more_signs_nothing_that_others_hand_in(office: Office):
+    counter, grant = office.counter, office_of(SECOND)
+    gift = await counter.given()
+    entry_id = await entry_of(counter, gift)
+    back, taken_back = await refunding(office, gift), await reversing(office, entry_id)
+    await counter.hear(grant, office_of(APPROVER, valid_until=NOON + timedelta(days=1)), ended(grant))
+    await counter.refused(403, "signer_left_office", f"/donations/{gift}/refund", back, *AS_CASHIER)
+    await counter.refused(403, "signer_left_office", f"/entries/{entry_id}/reverse", taken_back, *AS_CLERK)
+    await counter.hear(office_of(SECOND))
+    await office.later(days=2)
+    await counter.refused(403, "signer_left_office", f"/donations/{gift}/refund", back, *AS_CASHIER)
+    await counter.hear(office_of(APPROVER, scope_id="street"))
+    await counter.done(f"/donations/{gift}/refund", back, *AS_CASHIER)
+
+
+async def test_who_gave_or_is_tied_to_the_donor_does_not_approve_a_refund(office: Office):
+    counter = office.counter
+    own = await counter.given(donor={**DONOR, "person_id": str(APPROVER)})
+    await counter.refused(
+        403, "signer_not_independent", f"/donations/{own}/refund", await refunding(office, own), *AS_CASHIER
+    )
+    kin = RelationDeclared(
+        relation_id=uuid4(), person_a_id=ANNA, person_b_id=SECOND, kind="parent", role=Role.RESIDENT, declared_at=NOON
+    )
+    await counter.hear(kin)
+    gift = await counter.given(donor={**DONOR, "person_id": str(ANNA)})
+    await counter.refused(
+        403, "signer_not_independent", f"/donations/{gift}/refund", await refunding(office, gift), *AS_CASHIER
+    )
+    await counter.done(f"/donations/{gift}/refund", await refunding(office, gift, APPROVER, THIRD), *AS_CASHIER)

@@ -24,6 +24,7 @@ from services.ledger.api.aid_shared import (
     find,
     relations,
     sealed_words,
+    tie_of,
 )
 from services.ledger.api.shared import Running, as_json, sealed_reference, turn
 from services.ledger.chart_of_accounts import chart
@@ -69,7 +70,8 @@ async def disburse_aid(case_id: UUID, ask: DisburseAidAsk, context: Commanding) 
             "voucher_sha256": ask.voucher_sha256,
             "effective_date": ask.effective_date or day_of(told["at"]),
         }
-        disbursed = DisburseAid(**told, **paid)
+        tie = await tie_of(context.runtime, (one.approver_id for one in found.case.approvals), found)
+        disbursed = DisburseAid(**told, **paid, tied_approver=tie)
         plan: list[Any] = [disbursed]
         if found.case.hold_id is not None:
             plan.append(
@@ -232,7 +234,10 @@ def _mirror(reversing: ReverseAid, paid: EntryPosted, first: Any) -> BookCommand
         effective_date=max(day_of(reversing.at), paid.effective_date),
         explanation_ref=first.explanation_ref,
         explanation_commitment=first.explanation_commitment,
-        approvals=(EntryApproval(role=reversing.by.role, key_id=reversing.key_id, sig=reversing.sig),),
+        approvals=(
+            EntryApproval(role=first.role, key_id=first.key_id, sig=first.sig),
+            EntryApproval(role=reversing.by.role, key_id=reversing.key_id, sig=reversing.sig),
+        ),
     )
 
 

@@ -1,6 +1,6 @@
 """What the routes of aid share: a case as the rules see it, who is tied to it, and its words in the vault."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -11,7 +11,7 @@ from eventstore.model import VaultChange
 from servicekit.definition import Runtime
 from servicekit.http import CommandContext
 from services.ledger.api.donations import ACCOUNTING
-from services.ledger.commands import AidCommand, Independence, Payee, aid_stream
+from services.ledger.commands import AidCommand, Independence, Obstacle, Payee, aid_stream
 from services.ledger.decider.aid_state import AidCase
 from services.ledger.policy import current_policy
 from services.ledger.read_models import aid_queries, independence
@@ -99,6 +99,18 @@ async def facts(context: CommandContext, found: Found, by: By) -> dict[str, Any]
         "policy": current_policy(),
         "independence": Independence(obstacle=tie, position=position),
     }
+
+
+async def tie_of(runtime: Runtime, people: Iterable[UUID], found: Found) -> Obstacle | None:
+    """What ties one of these people to the case by now, as far as volunteers were heard."""
+    async with runtime.log.queries() as connection:
+        for person_id in people:
+            tie = await independence.obstacle(
+                connection, person_id, found.beneficiary_id, found.applicant_id, (), runtime.clock.now()
+            )
+            if tie is not None:
+                return tie
+    return None
 
 
 async def sealed_words(

@@ -38,7 +38,7 @@ from services.ledger.commands import (
 from services.ledger.decider.book import DONATION_RECEIVED
 from services.ledger.decider.two_signatures import correction_facts, refund_facts
 from services.ledger.policy import current_policy
-from services.ledger.read_models import aid_queries, queries
+from services.ledger.read_models import aid_queries, independence, queries
 from services.ledger.read_models.queries import Row
 from services.ledger.signatures import DONATION_REFUND, ENTRY_REVERSAL, signed_text
 
@@ -48,21 +48,28 @@ CORRECTION = "correction"
 """The vault's purpose for the public words of a correction."""
 
 
-async def _signed(runtime: Runtime, signatures: Sequence[SignatureAsk]) -> tuple[Signed, ...]:
-    """Whose keys made them. Raises Refused("key_unknown")."""
-    found = []
+async def _signed(
+    runtime: Runtime, signatures: Sequence[SignatureAsk], payee_id: UUID | None = None
+) -> tuple[Signed, ...]:
+    """Whose keys made them, and what ties them to who would get money. Raises Refused("key_unknown")."""
+    found, at = list[Signed](), runtime.clock.now()
     async with runtime.log.queries() as connection:
         for one in signatures:
             row = await aid_queries.key(connection, one.key_id)
             if row is None:
                 raise Refused("key_unknown", key_id=one.key_id)
+            person_id, tie = row["person_id"], None
+            if payee_id is not None:
+                tie = await independence.obstacle(connection, person_id, payee_id, payee_id, (), at)
             found.append(
                 Signed(
-                    person_id=row["person_id"],
+                    person_id=person_id,
                     role=Role.FUND_APPROVER,
                     key_id=one.key_id,
                     public_key=row["public_key"],
                     in_force=row["state"] == "CONFIRMED",
+                    in_office=not await independence.has_left_office(connection, person_id, Role.FUND_APPROVER, at),
+                    tie=tie,
                     sig=one.sig,
                 )
             )
@@ -98,7 +105,8 @@ async def refund_donation(donation_id: UUID, ask: RefundDonationAsk, context: Co
         by, at = context.by(RefundDonation, hands(context, row)), context.runtime.clock.now()
         if row["entry_id"] is None:
             raise Refused("not_received")
-        signatures = await _signed(context.runtime, ask.signatures)
+        donor_id = await context.runtime.vault.owner_of(row["donor_ref"])
+        signatures = await _signed(context.runtime, ask.signatures, donor_id)
         refunded = RefundDonation(
             by=by,
             at=at,

@@ -19,7 +19,6 @@ from services.ledger.commands.aid import (
     FollowUpAidAsk,
     Independence,
     LapseAidApproval,
-    Obstacle,
     PaidBy,
     Payee,
     PublicizeAid,
@@ -177,6 +176,7 @@ from services.ledger.commands.refunds import (
     ReverseEntryAsk,
 )
 from services.ledger.commands.signed import (
+    Obstacle,
     SignatureAsk,
     Signed,
     TwoSignatures,

@@ -24,6 +24,7 @@ from contracts.ledger import (
 from services.ledger.commands.bank import BankReference
 from services.ledger.commands.donations import PersonName
 from services.ledger.commands.policy import LedgerPolicy
+from services.ledger.commands.signed import Obstacle
 from services.ledger.commands.statements import PublicWords
 
 AID_STANDARD = "aid-standard-1"
@@ -33,8 +34,6 @@ Words = Annotated[str, Field(min_length=1, max_length=2000)]
 Vouchers = Annotated[tuple[Digest, ...], Field(max_length=20)]
 VouchersNeeded = Annotated[tuple[Digest, ...], Field(min_length=1, max_length=20)]
 PaidBy = Literal["bank_transfer", "cash"]
-Obstacle = Literal["beneficiary", "applicant", "household", "proxy", "relation"]
-"""Why somebody may have no part in deciding a case: what ties them to it (慈善法 §59)."""
 
 
 def aid_stream(case_id: UUID) -> str:
@@ -265,6 +264,8 @@ class DisburseAid(AidCommand):
     entry_id: UUID
     voucher_sha256: VouchersNeeded
     effective_date: date
+    tied_approver: Obstacle | None = None
+    """What ties somebody who approved to the case by now; None: nothing ties anybody."""
 
 
 class ConfirmAidReceipt(AidCommand):

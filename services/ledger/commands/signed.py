@@ -1,6 +1,6 @@
 """Signatures that were made elsewhere, on their owners' devices, and are handed in by somebody else."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,6 +16,8 @@ class SignatureAsk(Ask):
     sig: Ed25519Signature
 
 
+Obstacle = Literal["beneficiary", "applicant", "household", "proxy", "relation"]
+"""Why somebody may have no part in a decision: what ties them to whom it is about (慈善法 §59)."""
 TwoSignatures = Annotated[tuple[SignatureAsk, ...], Field(min_length=2, max_length=2)]
 
 
@@ -30,4 +32,8 @@ class Signed(BaseModel):
     key_id: KeyId
     public_key: PublicKey
     in_force: bool
+    in_office: bool = True
+    """Whether no office of approver that they were given has ended without another."""
+    tie: Obstacle | None = None
+    """What ties them to who would get the money."""
     sig: Ed25519Signature

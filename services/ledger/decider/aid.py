@@ -216,6 +216,8 @@ def _approve(command: ApproveAid, case: AidCase) -> Events:
     if approver in case.hands.get(APPROVER, frozenset()):
         raise Refused("approved_by_you")
     _require_ready(command, case)
+    if case.lapses_at is not None and command.at >= case.lapses_at:
+        raise Refused("approvals_lapsed")
     key = require_key(command.key, command.key_id)
     facts = request_facts(command.case_id, case)
     request = require_signed(AID_APPROVAL, command.community, facts, key, command.sig, approver)

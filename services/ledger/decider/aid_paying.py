@@ -35,6 +35,8 @@ def disburse(command: DisburseAid, case: AidCase) -> Events:
     cashier = require_own_hand(command, case, CASHIER)
     if not case.is_approved or case.hold_id is None:
         raise Refused("approvals_missing", approvals=len(case.approvals))
+    if command.tied_approver is not None:
+        raise Refused("approver_not_independent", obstacle=command.tied_approver)
     if case.lapses_at is not None and command.at >= case.lapses_at:
         raise Refused("approvals_lapsed")
     _require_day(command, command.effective_date)

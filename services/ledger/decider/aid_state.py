@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import assert_never
 from uuid import UUID
 
+from contracts.command import Role
 from contracts.ledger import (
     AidAmended,
     AidApplied,
@@ -48,6 +49,9 @@ class Reversal:
     """The first signature under a reversal."""
 
     approver_id: UUID
+    role: Role
+    key_id: str
+    sig: str
     reason_code: ReversalReason
     explanation_ref: UUID
     explanation_commitment: str
@@ -160,5 +164,13 @@ def _unapproved(case: AidCase) -> AidCase:
 def _reversing(case: AidCase, event: AidReversed) -> AidCase:
     if event.explanation_ref is None or event.explanation_commitment is None:
         return case
-    first = Reversal(event.approver_id, event.reason_code, event.explanation_ref, event.explanation_commitment)
+    first = Reversal(
+        event.approver_id,
+        event.role,
+        event.key_id,
+        event.sig,
+        event.reason_code,
+        event.explanation_ref,
+        event.explanation_commitment,
+    )
     return replace(case, reversal=first)

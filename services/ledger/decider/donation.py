@@ -191,7 +191,7 @@ def _receipt(command: ReceiptDonation, donation: Donation) -> Events:
         donor_ref=received.donor_ref,
         role=command.by.role,
         fund=received.fund,
-        amount_fen=received.amount_fen,
+        amount_fen=received.amount_fen - donation.refunded_fen,
         receipt_no=command.receipt_no,
         receipted_at=command.at,
     )
@@ -205,7 +205,7 @@ def _waive(command: WaiveReceipt, donation: Donation) -> Events:
         donor_ref=received.donor_ref,
         role=command.by.role,
         fund=received.fund,
-        amount_fen=received.amount_fen,
+        amount_fen=received.amount_fen - donation.refunded_fen,
         reason_code=command.reason_code,
         waived_at=command.at,
     )

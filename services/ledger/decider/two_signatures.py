@@ -20,6 +20,10 @@ def require_two(
             raise Refused("signer_has_hand")
         if not one.in_force:
             raise Refused("key_not_in_force", key_id=one.key_id)
+        if not one.in_office:
+            raise Refused("signer_left_office")
+        if one.tie is not None:
+            raise Refused("signer_not_independent", obstacle=one.tie)
         if not is_signed(one.public_key, signed_text(kind, community, facts, one.person_id), one.sig):
             raise Refused("signature_wrong")
     return tuple(EntryApproval(role=one.role, key_id=one.key_id, sig=one.sig) for one in signatures)

@@ -1,4 +1,4 @@
-"""A copy of what volunteers said: who is known or erased, and who acts for whom."""
+"""A copy of what volunteers said: who is known or erased, who acts for whom, and who was given which role."""
 
 from typing import ClassVar
 
@@ -14,6 +14,8 @@ from contracts.volunteers import (
     ProxyEnded,
     RelationDeclared,
     RelationEnded,
+    RoleGranted,
+    RoleRevoked,
 )
 from eventstore.read_model import ReadModel
 from eventstore.rows import Rows
@@ -50,14 +52,24 @@ volunteers_relations = sa.Table(
     sa.Index("volunteers_relations_by_a", "person_a_id"),
     sa.Index("volunteers_relations_by_b", "person_b_id"),
 )
+volunteers_roles = sa.Table(
+    "volunteers_roles",
+    _volunteers,
+    sa.Column("grant_id", sa.Uuid, primary_key=True),
+    sa.Column("person_id", sa.Uuid, nullable=False),
+    sa.Column("role", sa.Text, nullable=False),
+    sa.Column("valid_until", _TIME),
+    sa.Column("revoked_at", _TIME),
+    sa.Index("volunteers_roles_by_person", "person_id"),
+)
 
 
 class VolunteersCopy(ReadModel):
-    """Who is known, who acts for whom, and who is tied to whom, so that duties are kept apart."""
+    """Who is known, in office, acts for whom and is tied to whom, so that duties are kept apart."""
 
     source: ClassVar[str] = "volunteers"
     metadata: ClassVar[sa.MetaData] = _volunteers
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
 
     def apply(self, recorded: Recorded, rows: Rows) -> None:
         """See the class."""
@@ -79,6 +91,16 @@ class VolunteersCopy(ReadModel):
                 )
             case ProxyEnded() as event:
                 rows.update(volunteers_proxies, event.proxy_authorisation_id, ended_at=event.ended_at)
+            case RoleGranted() as event:
+                rows.insert(
+                    volunteers_roles,
+                    grant_id=event.grant_id,
+                    person_id=event.person_id,
+                    role=event.granted_role.value,
+                    valid_until=event.valid_until,
+                )
+            case RoleRevoked() as event:
+                rows.update(volunteers_roles, event.grant_id, revoked_at=event.revoked_at)
             case RelationDeclared() as event:
                 rows.insert(
                     volunteers_relations,

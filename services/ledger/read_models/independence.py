@@ -7,8 +7,14 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from contracts.command import Role
 from services.ledger.commands import Obstacle
-from services.ledger.read_models.copies import volunteers_persons, volunteers_proxies, volunteers_relations
+from services.ledger.read_models.copies import (
+    volunteers_persons,
+    volunteers_proxies,
+    volunteers_relations,
+    volunteers_roles,
+)
 
 PROXY_SCOPES = ("all", "fund")
 """What an authorisation must say to cover requests for aid."""
@@ -38,6 +44,14 @@ async def obstacle(
     if others and await _are_related(connection, actor_id, others, unless=AMONG_THEMSELVES):
         return "relation"
     return None
+
+
+async def has_left_office(connection: AsyncConnection, person_id: UUID, role: Role, at: datetime) -> bool:
+    """Whether every grant of this role to them has ended. Of whom no grant was heard the token alone speaks."""
+    c = volunteers_roles.c
+    live = sa.and_(c.revoked_at.is_(None), sa.or_(c.valid_until.is_(None), c.valid_until > at))
+    grants = sa.select(sa.func.bool_or(live)).where(c.person_id == person_id, c.role == role.value)
+    return (await connection.execute(grants)).scalar_one() is False
 
 
 async def is_proxy(connection: AsyncConnection, actor_id: UUID, principal_id: UUID, at: datetime) -> bool:
