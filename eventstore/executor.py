@@ -29,6 +29,12 @@ class Plan:
     vault: Sequence[VaultChange] = ()
     expected_versions: Mapping[str, int] = field(default_factory=dict)
     """Stream → version that the caller insists on: another one is a VersionConflict, and is not tried again."""
+    seen: Mapping[str, int] = field(default_factory=dict)
+    """Stream → version at which it was looked at to make this plan: at another one the plan is made anew.
+
+    Needed wherever a command goes along, or does not, for what a stream's state was: the commands themselves are
+    decided on its state of later.
+    """
 
 
 @dataclass(slots=True)
@@ -107,6 +113,11 @@ class Executor:
                     span.set({"chaoyangli.commands": [type(command).__name__ for command in plan.commands]})
                 streams = await self.states(command.stream for command in plan.commands)
                 _insist(plan.expected_versions, streams)
+                if (moved := _moved(plan.seen, streams)) is not None:
+                    tries += 1
+                    if tries > RETRIES_MAX:
+                        raise moved
+                    continue
                 parts = self.decide(plan.commands, streams)
             except (Refused, VersionConflict):
                 # The same request may have been recorded meanwhile, and its own effect be what refuses it now.
@@ -215,6 +226,14 @@ def _told(committed: Committed) -> dict[str, int | bool]:
         "chaoyangli.last_position": committed.last_position,
         "chaoyangli.replayed": committed.replayed,
     }
+
+
+def _moved(seen: Mapping[str, int], streams: Mapping[str, StreamState]) -> VersionConflict | None:
+    """The first stream that is not any more as the plan saw it."""
+    for stream, version in seen.items():
+        if (actual := streams[stream].version) != version:
+            return VersionConflict(stream, version, actual)
+    return None
 
 
 def _insist(expected: Mapping[str, int], streams: Mapping[str, StreamState]) -> None:

@@ -203,6 +203,42 @@ async def test_trying_again_ends(database):
         assert (await executor.state(name))[0] == built
 
 
+async def test_a_plan_is_made_anew_when_what_it_saw_has_moved(database):
+    async with opened(await migrated(database)) as log:
+        name, beside = stream(), stream()
+        executor, other = Executor(log, [AGGREGATE]), Executor(log, [AGGREGATE])
+        saw: list[int] = []
+
+        async def build():
+            """One beside it for each that is there: read here, and decided later."""
+            version, state = await executor.state(name)
+            saw.append(version)
+            if len(saw) == 1:
+                await other.execute(planned(count(name)), METADATA)
+            return Plan([count(name), *(count(beside) for _ in state.numbers)], seen={name: version})
+
+        await executor.execute(build, METADATA)
+        assert saw == [0, 1]
+        assert await other.state(name) == (2, Counted((1, 2)))
+        assert await other.state(beside) == (1, Counted((1,)))
+
+
+async def test_a_plan_that_never_sees_what_is_there_is_given_up(database):
+    async with opened(await migrated(database)) as log:
+        name = stream()
+        executor, plans = Executor(log, [AGGREGATE]), 0
+
+        async def build():
+            nonlocal plans
+            plans += 1
+            return Plan([count(name)], seen={name: 7})
+
+        with pytest.raises(VersionConflict):
+            await executor.execute(build, METADATA)
+        assert plans == RETRIES_MAX + 1
+        assert (await log.head()).size == 0
+
+
 async def test_a_version_insisted_on_is_not_tried_again(database):
     async with opened(await migrated(database)) as log:
         name = stream()

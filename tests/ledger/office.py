@@ -52,7 +52,7 @@ class Office:
 
     def __init__(self, counter: Counter, clock_file: Path) -> None:
         self.counter = counter
-        self._clock_file = clock_file
+        self.clock_file = clock_file
         self.now = NOON
 
     async def open(self) -> None:
@@ -69,7 +69,7 @@ class Office:
     async def later(self, **passed: int) -> None:
         """Let business time pass."""
         self.now += timedelta(**passed)
-        direct(self._clock_file, self.now, 0)
+        direct(self.clock_file, self.now, 0)
         await eventually(self._has_come, 5, every=STAT_INTERVAL_SECONDS, what="the clock goes on")
 
     async def _has_come(self) -> bool:

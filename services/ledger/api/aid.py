@@ -135,7 +135,7 @@ async def verify_aid(case_id: UUID, ask: VerifyAidAsk, context: Commanding) -> J
             report_ref=ref,
             report_commitment=sealed,
         )
-        return Plan([verified], {"case_id": case_id}, changes, expecting(context, verified))
+        return Plan([verified], {"case_id": case_id}, changes, expecting(context, verified), seen=found.seen)
 
     return await command(context, build, VerifyAid)
 
@@ -154,7 +154,9 @@ async def publicize_aid(case_id: UUID, ask: PublicizeAidAsk, context: Commanding
             days=ask.days,
             reason_code=ask.reason_code,
         )
-        return Plan([publicized], {"case_id": case_id}, expected_versions=expecting(context, publicized))
+        return Plan(
+            [publicized], {"case_id": case_id}, expected_versions=expecting(context, publicized), seen=found.seen
+        )
 
     return await command(context, build, PublicizeAid)
 
@@ -168,12 +170,12 @@ async def amend_aid(case_id: UUID, ask: AmendAidAsk, context: Commanding) -> JSO
         told = await facts(context, found, by)
         payee: dict[str, Any] = {}
         changes: tuple[VaultChange, ...] = ()
-        if ask.payee is not None and not await _is_payee(context.runtime, found.row["payee_ref"], ask):
+        if ask.payee is not None and not await _is_payee(context.runtime, found.case.asked.payee_ref, ask):
             ref, sealed, changes = await sealed_payee(context.runtime, found.beneficiary_id, ask.payee)
             payee = {"payee_ref": ref, "payee_commitment": sealed}
         amended = AmendAid(**told, purpose=ask.purpose, amount_fen=ask.amount_fen, **payee)
         plan = [amended, *_released(told, found.case, "amended")]
-        return Plan(plan, {"case_id": case_id}, changes, expecting(context, amended))
+        return Plan(plan, {"case_id": case_id}, changes, expecting(context, amended), seen=found.seen)
 
     async with turn(context.runtime):
         return await command(context, build, AmendAid)
@@ -234,7 +236,7 @@ async def approve_aid(case_id: UUID, ask: ApproveAidAsk, context: Commanding) ->
             amount_fen=terms.amount_fen,
         )
         plan = [approved, hold] if last else [approved]
-        return Plan(plan, {"case_id": case_id}, expected_versions=expecting(context, approved))
+        return Plan(plan, {"case_id": case_id}, expected_versions=expecting(context, approved), seen=found.seen)
 
     async with turn(context.runtime):
         return await command(context, build, ApproveAid)
@@ -249,7 +251,7 @@ async def reject_aid(case_id: UUID, ask: RejectAidAsk, context: Commanding) -> J
         told = await facts(context, found, by)
         rejected = RejectAid(**told, reason_code=ask.reason_code)
         plan = [rejected, *_released(told, found.case, "rejected")]
-        return Plan(plan, {"case_id": case_id}, expected_versions=expecting(context, rejected))
+        return Plan(plan, {"case_id": case_id}, expected_versions=expecting(context, rejected), seen=found.seen)
 
     async with turn(context.runtime):
         return await command(context, build, RejectAid)
