@@ -4,8 +4,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import httpx
+
 from contracts.command import Role
 from tests.doors.doors import EVERY_ROLE, STAFF, Doors
+from tests.support.waiting import eventually_blocking
 
 
 class Neighbourhood:
@@ -20,7 +23,14 @@ class Neighbourhood:
         headers["Authorization"] = f"Bearer {self.doors.token(*(roles or EVERY_ROLE), actor_id=actor)}"
         if self.after and not self.after.startswith(service):
             headers["After"] = self.after
-        answer = self.doors.ask(service, method, path, json=body, headers=headers)
+
+        def taken() -> httpx.Response | None:
+            """Nothing was done where the service has not heard of it in time: it says to ask again."""
+            answer = self.doors.ask(service, method, path, json=body, headers=headers)
+            waits = answer.status_code == 503 and answer.json()["reason_code"] == "not_caught_up"
+            return None if waits else answer
+
+        answer = eventually_blocking(taken, 60, what=f"{service} hears {self.after}")
         assert answer.status_code in {200, 201}, (path, answer.text)
         self.after = answer.headers["Position"]
         return answer.json()
