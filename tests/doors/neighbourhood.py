@@ -30,7 +30,7 @@ class Neighbourhood:
             waits = answer.status_code == 503 and answer.json()["reason_code"] == "not_caught_up"
             return None if waits else answer
 
-        answer = eventually_blocking(taken, 60, what=f"{service} hears {self.after}")
+        answer = eventually_blocking(taken, what=f"{service} hears {self.after}")
         assert answer.status_code in {200, 201}, (path, answer.text)
         self.after = answer.headers["Position"]
         return answer.json()

@@ -44,7 +44,7 @@ async def eventually(
 
 
 def eventually_blocking(
-    predicate: Callable[[], T], timeout: float = PATIENCE_SECONDS, *, every: float = 0.02, what: str = ""
+    predicate: Callable[[], T | None], timeout: float = PATIENCE_SECONDS, *, every: float = 0.02, what: str = ""
 ) -> T:
     """The same for tests without an event loop."""
     end = time.monotonic() + timeout
