@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-long chaos check contracts bench
+.PHONY: help install demo test test-journeys test-long chaos check contracts bench
 SHELL := /bin/bash
 
 # The first interpreter that is new enough; another may be named: make install PYTHON=/opt/python/bin/python3
@@ -24,8 +24,11 @@ $(STAMP): pyproject.toml requirements-dev.lock
 demo: install ## the community lives through its days on servers from wheels; Ctrl-C ends it (DEMO_ARGS="--scale full")
 	$(BIN)/chaoyangli demo $(DEMO_ARGS)
 
-test: install ## all but long tests and those that need containers, 20 minutes on two cores (PYTEST_ARGS="-k ledger")
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not long and not container' $(PYTEST_ARGS)
+test: install ## all but journeys, long tests and those that need containers (PYTEST_ARGS="-k ledger")
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not journey and not long and not container' $(PYTEST_ARGS)
+
+test-journeys: install ## whole systems: through their doors, real processes, browsers and other programs, to the end
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'journey and not long and not container' $(PYTEST_ARGS)
 
 test-long: install ## the crash matrices, and mistakes of other systems that must be found
 	$(BIN)/python -m pytest -n 2 --dist load -m 'long and not container' --timeout 900 $(PYTEST_ARGS)

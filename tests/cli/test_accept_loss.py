@@ -34,7 +34,7 @@ from tests.cli.test_subscribers import first_event
 from tests.support.servers import temporary_directory
 from tests.support.waiting import PATIENCE_SECONDS, eventually_blocking
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(300)]
 OK, CHECK_FAILED, USAGE, NO_ANSWER = 0, 1, 2, 4
 OPERATOR = UUID("01900000-0000-7000-8000-0000000000aa")
 BY = ("--accepted-by", str(OPERATOR))

@@ -20,7 +20,7 @@ from tests.cli.losses import ask, copy, registering, roots, servers_of, sizes, u
 from tests.cli.program import say
 from tests.cli.towns import AFTER, a_service_at_work, deployed
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(900)]
 OK, CHECK_FAILED, USAGE, NOT_THERE, TAKEN, KILLED = 0, 1, 2, 3, 5, -signal.SIGKILL
 SERVICES = ("orders", "volunteers", "ledger", "notify")
 

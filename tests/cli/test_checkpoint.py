@@ -11,7 +11,7 @@ from tests.cli.places import lived, size_in
 from tests.cli.program import say
 from tests.support.servers import temporary_directory
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(400)]
 """The first test's fixture starts a system twice, with a witness."""
 OK, CHECK_FAILED, USAGE, NOT_THERE = 0, 1, 2, 3
 SERVICE = "volunteers"

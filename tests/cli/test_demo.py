@@ -14,7 +14,7 @@ from tests.cli.program import running, say
 from tests.support.servers import temporary_directory
 from tests.support.waiting import eventually_blocking
 
-pytestmark = pytest.mark.timeout(480)
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(480)]
 """The days are lived in the first test's fixtures, begun three times."""
 
 OK, USAGE, NOT_THERE, INTERRUPTED = 0, 2, 3, 130

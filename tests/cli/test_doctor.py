@@ -28,6 +28,8 @@ from tests.cli.program import say
 from tests.support.servers import running_nats, temporary_directory
 from tests.support.waiting import eventually_blocking
 
+pytestmark = pytest.mark.journey
+
 COMMUNITY = "chaoyangli"
 STANDS, FAILS, OFF = (UUID(int=number) for number in (1, 2, 3))
 """Webhooks: of a log that lost what was sent, of a receiver that is gone, and one that nobody misses."""

@@ -26,7 +26,7 @@ WORDS = {"job", "service", "status", "reason", "task", "durable", "source", "age
 FUNCTIONS = {"sum", "max", "min", "by", "rate", "increase", "deriv", "changes", "time", "and", "or", "topk"}
 PROMETHEUS_OWN = {"up"}
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(400)]
 needs_promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="apt-get install prometheus")
 
 

@@ -35,7 +35,7 @@ from tests.support.ports import free_port
 from tests.support.servers import temporary_directory
 from tests.support.waiting import PATIENCE_SECONDS, eventually, eventually_blocking
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(300)]
 OK, CHECK_FAILED, USAGE, NOT_THERE, NO_ANSWER = 0, 1, 2, 3, 4
 GREW = ("volunteers", "notify")
 """Who records something when somebody is registered; all do when somebody is erased."""

@@ -38,6 +38,8 @@ from cli.seed.plan import (
 from contracts.command import Channel, Role
 from servicekit.reference import reference
 
+pytestmark = pytest.mark.journey
+
 LIVING = ("习近平", "裘孝英", "李宛芙", "冯静")
 """The people whom the article about the community names."""
 SCALES = get_args(Scale)

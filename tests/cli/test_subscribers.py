@@ -13,7 +13,7 @@ from tests.cli.program import running, say
 from tests.support.servers import temporary_directory
 from tests.support.waiting import PATIENCE_SECONDS
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(900)]
 OK, USAGE, NOT_THERE, CHECK_FAILED = 0, 2, 3, 1
 
 

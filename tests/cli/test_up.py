@@ -13,6 +13,8 @@ from tests.cli.program import running, say
 from tests.support.servers import temporary_directory
 from tests.support.waiting import eventually_blocking
 
+pytestmark = pytest.mark.journey
+
 OK, NOT_THERE, TAKEN = 0, 3, 5
 FIRST_EVENTS = ["PolicyAdopted", "PersonRegistered", "ConsentGiven", "RoleGranted"]
 """What the first start and making the first ADMIN come to."""

@@ -21,7 +21,7 @@ from tests.cli.program import say
 from tests.cli.towns import a_service_at_work
 from tests.support.waiting import PATIENCE_SECONDS
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(900)]
 OK, CHECK_FAILED, USAGE, PENDING = 0, 1, 2, 6
 OUTSIDER = "outsider"
 

@@ -17,7 +17,7 @@ from tests.cli.losses import ask, registering, roots, sizes, up
 from tests.cli.program import say
 from tests.cli.towns import deployed
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(900)]
 OK, CHECK_FAILED, PENDING = 0, 1, 6
 KNOWN = tuple(eventstore.migrate.migrations())
 EARLIER, LAST = KNOWN[:-1], KNOWN[-1]

@@ -14,6 +14,8 @@ from cli.main import EXIT_CODES
 from tests.cli.program import PROGRAM, say
 from tests.support.servers import temporary_directory
 
+pytestmark = pytest.mark.journey
+
 USAGE, NOT_THERE, NO_ANSWER, TAKEN = 2, 3, 4, 5
 NOBODY = "00000000-0000-0000-0000-000000000000"
 

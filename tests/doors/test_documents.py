@@ -13,6 +13,8 @@ from schemathesis.core.result import Ok
 from tests.doors.asked import commands, operations
 from tests.doors.doors import NAMES, Doors
 
+pytestmark = pytest.mark.journey
+
 COMMANDED = {"400", "401", "403", "404", "409", "413", "415", "422", "503"}
 
 

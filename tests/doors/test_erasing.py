@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
+import pytest
 
 from contracts.command import Role
 from eventstore.checkpoint import open_checkpoint
@@ -19,6 +20,8 @@ from tests.doors.doors import NAMES, Doors
 from tests.doors.neighbourhood import Neighbourhood
 from tests.support.logs import superuser
 from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.journey
 
 NAME, PLACE = "虚构欧阳离", "虚构楼门离人路七百六十五号"
 

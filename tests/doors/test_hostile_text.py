@@ -18,6 +18,8 @@ from tests.doors.problems import is_invalid, is_problem
 from tests.support.logs import superuser
 from tests.support.spellings import words_in
 
+pytestmark = pytest.mark.journey
+
 Text = TypeVar("Text")
 
 

@@ -19,6 +19,8 @@ from tests.doors.doors import NAMES, Doors
 from tests.support.ports import free_port
 from tests.support.waiting import PATIENCE_SECONDS, eventually_blocking
 
+pytestmark = pytest.mark.journey
+
 CADDYFILE = Path(__file__).resolve().parents[2] / "docs" / "operating" / "Caddyfile"
 DOMAIN = "chaoyangli.localhost"
 INSIDE = {"/metrics", "/livez", "/readyz"}

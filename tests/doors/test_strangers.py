@@ -15,6 +15,8 @@ from tests.doors.asked import Operation, commands, leaves, operations, pointer, 
 from tests.doors.doors import NAMES, Doors
 from tests.doors.problems import is_invalid, is_problem
 
+pytestmark = pytest.mark.journey
+
 JSON = {"Content-Type": "application/json"}
 
 

@@ -17,6 +17,8 @@ from tests.drills.document import BEGIN, DOCUMENT, END, put_into
 from tests.drills.table import DRILLS, OUTSIDE, Drill
 from tests.support.servers import TestPostgres, running_nats, temporary_directory
 
+pytestmark = pytest.mark.journey
+
 
 @pytest.fixture(scope="module")
 def kept(postgres_server: TestPostgres) -> Iterator[Kept]:

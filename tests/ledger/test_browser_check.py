@@ -17,7 +17,7 @@ from tests.ledger.test_open_books import publish
 from tests.support.waiting import eventually
 
 CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")
+pytestmark = [pytest.mark.journey, pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed")]
 PHONE = ViewportSize(width=375, height=740)
 BY_HTTPS_OR_NOT = ("127.0.0.1", "fund.example")
 """This machine's own address counts as safe and has WebCrypto; a name in the street's network by http does not."""

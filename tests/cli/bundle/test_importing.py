@@ -15,7 +15,7 @@ from tests.cli.program import running, say
 from tests.support.servers import temporary_directory
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(300)]
 OK, CHECK_FAILED, USAGE = 0, 1, 2
 
 

@@ -22,7 +22,7 @@ from tests.cli.bundle.bundles import KEYS, put, write
 from tests.cli.program import Said, say
 from tests.support.servers import temporary_directory
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(600)]
 OK, CHECK_FAILED = 0, 1
 SERVICES = ("orders", "volunteers", "ledger", "notify")
 FIRST = {service: f"chaoyangli/{service}" for service in SERVICES}
