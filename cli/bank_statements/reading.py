@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +63,8 @@ class StatementFile:
                 f"a statement has at most {LINES_MAX} lines: split it",
             )
             self.problems.append(Problem(None, None, "too_many_lines", *said))
-        if self.lines and self.lines[0].booked_on > self.lines[-1].booked_on:
-            self.lines.reverse()  # the newest first, as some banks have it
+        if _is_newest_first(self.lines):
+            self.lines.reverse()
         self._check_balances()
 
     def body(
@@ -181,12 +182,27 @@ class StatementFile:
         raise CellWrong("direction_unknown", f"收支方向只能是：{known}", f"the direction is one of {known}")
 
     def _check_balances(self) -> None:
-        for earlier, line in zip(self.lines, self.lines[1:], strict=False):
-            if None in (earlier.balance_fen, line.balance_fen):
-                continue
-            if (earlier.balance_fen or 0) + line.amount_fen != line.balance_fen:
-                said = ("余额和上一行接不上，中间缺了行或改了数", "the balance does not follow from the line before")
-                self.problems.append(Problem(line.row, self._name("balance"), "balance_differs", *said))
+        for line in _breaks(self.lines):
+            said = ("余额和上一行接不上，中间缺了行或改了数", "the balance does not follow from the line before")
+            self.problems.append(Problem(line.row, self._name("balance"), "balance_differs", *said))
+
+
+def _is_newest_first(lines: Sequence[Line]) -> bool:
+    """As some banks have it. Of one day only the balances tell."""
+    if not lines or lines[0].booked_on != lines[-1].booked_on:
+        return bool(lines) and lines[0].booked_on > lines[-1].booked_on
+    return bool(_breaks(lines)) and not _breaks(lines[::-1])
+
+
+def _breaks(lines: Sequence[Line]) -> list[Line]:
+    """The lines whose balance is not that of the line before and their own amount."""
+    return [
+        line
+        for earlier, line in pairwise(lines)
+        if earlier.balance_fen is not None
+        and line.balance_fen is not None
+        and earlier.balance_fen + line.amount_fen != line.balance_fen
+    ]
 
 
 def yuan_of(fen: int) -> str:

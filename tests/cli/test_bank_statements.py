@@ -192,3 +192,13 @@ def test_what_cannot_be_settled_is_told_before_anybody_is_asked(words: tuple[obj
     said = say("fund", "settle", *words, "--actor", UUID(int=2))
     assert said.code == 2
     assert why in said.err
+
+
+def test_a_statement_of_one_day_with_the_newest_line_first_is_turned_round(tmp_path: Path):
+    rows = ["2026-10-08,30.00,,60.00,甲,,", "2026-10-08,20.00,,30.00,乙,,", "2026-10-08,10.00,,10.00,丙,,"]
+    turned = body(written(tmp_path, HEADINGS, *rows))
+    assert [line["amount_fen"] for line in turned["lines"]] == [1_000, 2_000, 3_000]
+    assert (turned["opening_fen"], turned["closing_fen"]) == (0, 6_000)
+    rows[1] = rows[1].replace("20.00", "21.00")
+    broken = read(written(tmp_path, HEADINGS, *rows))
+    assert [problem.code for problem in broken.problems] == ["balance_differs"] * len(broken.problems) != []
