@@ -76,6 +76,11 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
         "这件救助的当事人信息随数据库丢失了，要重新提出。",
         "Who is helped was lost with the database that was put back; it is applied for anew.",
     ),
+    "beneficiary_erased": (
+        409,
+        "当事人的信息已删除，不再记录关于他的内容。",
+        "Who is helped was erased: nothing new is written down about them.",
+    ),
     "applied_already": (409, "这件救助已经提出过了。", "The case is {state}; it was applied for already."),
     "case_ended": (409, "这件救助已经办结。", "The case is {state}; it is ended."),
     "paid_already": (409, "这件救助已经发放。", "The case is {state}; it was paid already."),

@@ -360,3 +360,18 @@ async def test_a_case_whose_people_were_lost_with_a_database_is_shown_and_decide
 
 
 REJECTED, AS_THIRD = {"reason_code": "incomplete"}, (THIRD, Role.FUND_APPROVER)
+
+
+async def test_nothing_new_is_written_down_about_a_neighbour_whose_data_was_erased(office: Office):
+    asked_for, confirmed = await office.applied(), await office.paid()
+    await office.counter.done(f"/aid-cases/{confirmed}/confirm-receipt", {}, *AS_NEIGHBOUR)
+    await office.counter.hear(PersonErased(person_id=NEIGHBOUR, role=Role.ADMIN, erased_at=NOON))
+    saw = {"finding": "confirmed", "report": "看过。"}
+    path = f"/aid-cases/{asked_for}/verify"
+    await office.counter.refused(409, "beneficiary_erased", path, saw, VISITOR, Role.GRID_WORKER)
+    path, looked = f"/aid-cases/{confirmed}/follow-up", {"outcome": "need_met", "report": "好多了。"}
+    await office.counter.refused(409, "beneficiary_erased", path, looked, *AS_CARER)
+    # What needs no words about them goes on: the case is turned down, the books are put right.
+    await office.counter.done(
+        f"/aid-cases/{asked_for}/reject", {"reason_code": "other_support"}, THIRD, Role.FUND_APPROVER
+    )

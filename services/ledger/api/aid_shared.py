@@ -8,6 +8,7 @@ from uuid import UUID
 from contracts.command import By, Refused
 from contracts.ids import uuid7
 from eventstore.model import VaultChange
+from eventstore.vault import PersonIsErased
 from servicekit.definition import Runtime
 from servicekit.http import CommandContext
 from services.ledger.api.donations import ACCOUNTING
@@ -123,9 +124,12 @@ async def tie_of(runtime: Runtime, people: Iterable[UUID], found: Found) -> Obst
 async def sealed_words(
     runtime: Runtime, person_id: UUID, field: str, words: str
 ) -> tuple[UUID, str, tuple[VaultChange, ...]]:
-    """A ref, a commitment, and what seals the words when the append commits."""
+    """A ref, a commitment, and what seals the words when the append commits. Raises Refused("beneficiary_erased")."""
     ref = uuid7()
-    sealed = await runtime.vault.seal(person_id, AID, ref, {field: words})
+    try:
+        sealed = await runtime.vault.seal(person_id, AID, ref, {field: words})
+    except PersonIsErased:
+        raise Refused("beneficiary_erased") from None
     return ref, sealed.commitments[field], sealed.changes
 
 
