@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.support.house import House
 from tests.support.logs import migrated, opened
@@ -12,7 +12,7 @@ from tests.support.messaging import LISTENER_MODELS
 from tests.support.servers import Database, TestNats, TestPostgres, running_nats, running_postgres
 
 # Nobody asserts a time, Hypothesis neither: a machine may be busy.
-settings.register_profile("house", deadline=None)
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
 
 

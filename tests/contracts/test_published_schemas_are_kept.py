@@ -223,7 +223,7 @@ def test_what_a_release_has_published_holds_even_before_the_next_one(tmp_path: P
 
     def git(*arguments: str) -> None:
         named = ["-c", "user.name=t", "-c", "user.email=t@example.invalid", "-c", "commit.gpgsign=false"]
-        subprocess.run(["git", "-C", str(tmp_path), *named, *arguments], check=True, capture_output=True, timeout=60)
+        subprocess.run(["git", "-C", str(tmp_path), *named, *arguments], check=True, capture_output=True, timeout=240)
 
     assert generate.published_in_release(tmp_path) == {}, "no repository, no release"
     git("init", "-q")

@@ -142,7 +142,7 @@ def _fuzz(doors: Doors, service: str, times: int) -> int:
     def ask(case: Any) -> None:
         nonlocal asked
         asked += 1
-        answer = case.call(headers=doors.headers(), timeout=30)
+        answer = case.call(headers=doors.headers(), timeout=120)
         known = document["paths"][case.operation.path][case.method.lower()]["responses"]
         assert answer.status_code < 500, (case.method, case.formatted_path, case.query, case.body, answer.text)
         assert str(answer.status_code) in known, (case.method, case.formatted_path, answer.status_code)

@@ -113,7 +113,9 @@ async def test_more_rows_than_go_in_one_piece(both_ways):
     assert len(copied) == len(values)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     words=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])),
     document=st.text('\\"\nnu0041,[]{}é'),

@@ -110,7 +110,9 @@ def answer_of(reference, append):
         return error
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(batches=batches)
 def test_the_log_does_what_the_reference_does(log, loop, reference, batches):
     """One append after another, in each batch the next only after the answer to the last."""
@@ -122,7 +124,9 @@ def test_the_log_does_what_the_reference_does(log, loop, reference, batches):
     loop.run(compare(log, reference))
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(batches=st.lists(st.lists(undeferred, min_size=1, max_size=6), min_size=1, max_size=4))
 def test_appends_of_one_batch_succeed_or_fail_as_if_one_after_another(log, loop, reference, batches):
     """What was answered together can be put into an order in which the reference gives the same answers: the log's."""
@@ -132,7 +136,9 @@ def test_appends_of_one_batch_succeed_or_fail_as_if_one_after_another(log, loop,
     loop.run(compare(log, reference))
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(crowd=st.lists(undeferred, min_size=40, max_size=80))
 def test_a_crowd_fills_two_batches_at_once_with_the_same_result(log, loop, reference, crowd):
     """Half of a crowd is written while the other half is numbered after it: also when the first half fails in parts."""

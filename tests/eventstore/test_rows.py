@@ -119,7 +119,9 @@ async def prepared(connection, table):
         await connection.execute(f"INSERT INTO {schema}.{table.name} VALUES (1, 'first', 1, NULL)")
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(done=st.lists(changes, max_size=14))
 def test_one_flush_equals_a_flush_after_each_change(connection, loop, done):
     done = without_double_inserts(done)
@@ -148,7 +150,9 @@ def test_one_flush_equals_a_flush_after_each_change(connection, loop, done):
     assert rows_together == rows_alone
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(appends=st.lists(st.lists(changes, min_size=1, max_size=3), max_size=6))
 def test_a_check_counts_after_each_append_of_a_batch(connection, loop, appends):
     """A batch passes exactly when its appends would pass one after another, and leaves the same rows."""

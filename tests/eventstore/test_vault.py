@@ -174,7 +174,7 @@ async def test_what_was_sealed_before_an_erasure_and_appended_after_it_leaves_no
 def dump(server: PostgresServer, database: str) -> bytes:
     """pg_dump of a whole database, as plain SQL."""
     command = [str(server.program("pg_dump")), "--dbname", server.dsn(database)]
-    return subprocess.run(command, check=True, capture_output=True, timeout=60).stdout
+    return subprocess.run(command, check=True, capture_output=True, timeout=240).stdout
 
 
 def spellings(text: str) -> list[bytes]:
@@ -224,7 +224,7 @@ async def test_a_restored_backup_is_put_right_by_the_list_of_erasures(log, vault
     await write(log, *(await vault.erase(LI)).changes)
     restored = await asyncio.to_thread(postgres_server.create_database)
     command = [str(postgres_server.program("psql")), "--quiet", "--dbname", postgres_server.dsn(restored.name)]
-    await asyncio.to_thread(subprocess.run, command, input=backup, check=True, capture_output=True, timeout=60)
+    await asyncio.to_thread(subprocess.run, command, input=backup, check=True, capture_output=True, timeout=240)
     config = replace(log.config, database=restored.name)
     async with opened(config) as old:
         again = Vault(old.pool, "orders", KEK, {"accounting": "会计档案管理办法"})

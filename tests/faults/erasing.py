@@ -126,7 +126,7 @@ def _listed(leaver: Leaver, service: str) -> bool:
 def _dump(scene: Scene) -> bytes:
     server = scene.postgres
     command = [str(server.program("pg_dump")), "--dbname", server.dsn("chaoyangli")]
-    return subprocess.run(command, check=True, capture_output=True, timeout=60).stdout
+    return subprocess.run(command, check=True, capture_output=True, timeout=240).stdout
 
 
 async def in_streams(scene: Scene, words: Iterable[str]) -> list[str]:

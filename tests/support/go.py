@@ -31,6 +31,6 @@ def built(place: Path) -> Program:
     subprocess.run(["go", "build", "-o", "check", "."], cwd=place, env=environment, check=True, timeout=300)
 
     def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([place / "check", *map(str, arguments)], capture_output=True, text=True, timeout=60)
+        return subprocess.run([place / "check", *map(str, arguments)], capture_output=True, text=True, timeout=240)
 
     return run

@@ -13,21 +13,21 @@ needs_poppler = pytest.mark.skipif(shutil.which("pdftotext") is None, reason="De
 
 def words_of(pdf: Path) -> str:
     """All text of the paper, without blanks and line ends."""
-    said = subprocess.run(["pdftotext", "-layout", pdf, "-"], capture_output=True, check=True, timeout=60)
+    said = subprocess.run(["pdftotext", "-layout", pdf, "-"], capture_output=True, check=True, timeout=240)
     return re.sub(r"\s+", "", said.stdout.decode())
 
 
 def attached_to(pdf: Path, directory: Path) -> dict[str, bytes]:
     """File name → content of what goes along in the PDF."""
     directory.mkdir()
-    subprocess.run(["pdfdetach", "-saveall", "-o", directory, pdf], check=True, capture_output=True, timeout=60)
+    subprocess.run(["pdfdetach", "-saveall", "-o", directory, pdf], check=True, capture_output=True, timeout=240)
     return {file.name: file.read_bytes() for file in directory.iterdir()}
 
 
 def symbols_on(pdf: Path, directory: Path, dpi: int = 150) -> list[str]:
     """The texts of the QR symbols as a person scans them: row by row, from the left."""
     directory.mkdir()
-    subprocess.run(["pdftoppm", "-gray", "-r", str(dpi), pdf, directory / "page"], check=True, timeout=60)
+    subprocess.run(["pdftoppm", "-gray", "-r", str(dpi), pdf, directory / "page"], check=True, timeout=240)
     found = []
     for number, page in enumerate(sorted(directory.glob("*.pgm"))):
         content = page.read_bytes()

@@ -39,7 +39,7 @@ def lint(house: Path, contract: str) -> subprocess.CompletedProcess[str]:
     command = "from importlinter.cli import lint_imports_command; lint_imports_command()"
     return subprocess.run(
         [sys.executable, "-c", command, "--contract", contract, "--no-cache"],
-        cwd=house, env={"PYTHONPATH": str(house), "PATH": ""}, capture_output=True, text=True, check=False, timeout=60,
+        cwd=house, env={"PYTHONPATH": str(house), "PATH": ""}, capture_output=True, text=True, check=False, timeout=240,
     )  # fmt: skip
 
 

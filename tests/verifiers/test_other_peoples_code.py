@@ -33,7 +33,7 @@ def node():
 
     def run(_what, vkey, *files):
         command = ["node", "--no-warnings", PAGES / "check-receipt.mjs", vkey, *files]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60)
+        return subprocess.run(command, capture_output=True, text=True, timeout=240)
 
     return run
 

@@ -158,7 +158,9 @@ def test_what_is_no_request_is_told_so(client, log, spoil):
     assert add(client, log.request(7, 20)).status_code == 200
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(body=st.binary(max_size=300))
 def test_no_bytes_make_it_fail_or_sign(client, log, body):
     assert add(client, body).status_code in {400, 403, 404, 409, 422}

@@ -35,7 +35,7 @@ def needs(program, package):
 
 
 def run(*command):
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, timeout=240)
 
 
 def test_each_book_sums_to_nothing_and_has_what_was_posted(balances):
