@@ -35,7 +35,7 @@ async def obstacle(
         return "beneficiary"
     if actor_id == applicant_id:
         return "applicant"
-    if await _live_together(connection, actor_id, beneficiary_id):
+    if await _live_together(connection, actor_id, {beneficiary_id, applicant_id, *others}):
         return "household"
     if await is_proxy(connection, actor_id, beneficiary_id, at):
         return "proxy"
@@ -67,9 +67,10 @@ async def is_proxy(connection: AsyncConnection, actor_id: UUID, principal_id: UU
     return bool((await connection.execute(sa.select(acts_for))).scalar_one())
 
 
-async def _live_together(connection: AsyncConnection, one: UUID, other: UUID) -> bool:
+async def _live_together(connection: AsyncConnection, one: UUID, others: Collection[UUID]) -> bool:
     a, b = volunteers_persons.alias("a"), volunteers_persons.alias("b")
-    together = sa.exists().where(a.c.person_id == one, b.c.person_id == other, a.c.household_id == b.c.household_id)
+    same = a.c.household_id == b.c.household_id
+    together = sa.exists().where(a.c.person_id == one, b.c.person_id.in_(list(others)), same)
     return bool((await connection.execute(sa.select(together))).scalar_one())
 
 
