@@ -68,7 +68,7 @@ class ServiceServer(Server):
             connection.request("GET", "/readyz")
             answer = connection.getresponse()
             said = answer.read()
-        except OSError:
+        except (OSError, http.client.HTTPException):
             return False
         finally:
             connection.close()

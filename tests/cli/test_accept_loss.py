@@ -4,6 +4,7 @@ import asyncio
 import json
 import shutil
 import signal
+from pathlib import Path
 from uuid import UUID
 
 import asyncpg
@@ -32,7 +33,7 @@ from tests.cli.losses import (
 from tests.cli.program import running, say
 from tests.cli.test_subscribers import first_event
 from tests.support.servers import temporary_directory
-from tests.support.waiting import PATIENCE_SECONDS, eventually_blocking
+from tests.support.waiting import PATIENCE_SECONDS, eventually, eventually_blocking
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(300)]
 OK, CHECK_FAILED, USAGE, NO_ANSWER = 0, 1, 2, 4
@@ -318,10 +319,12 @@ def test_nobody_gives_up_while_services_run_or_what_was_published_is_another_his
                 user="orders_app",
                 password=password,
             )
+            session = Path(f"/proc/{app.get_server_pid()}")
             try:
                 return await asyncio.to_thread(say, "recover", *ALL, *BY, "--data", data)
             finally:
                 await app.close()
+                await eventually(lambda: not session.exists(), what="the end of the session")
 
         said = asyncio.run(meanwhile())
         assert said.code == CHECK_FAILED

@@ -96,8 +96,11 @@ def a_service_at_work(data: Path, stack: Stack, service: str = "orders") -> Iter
     place = place_of(data, stack.servers.postgres.port, stack.servers.nats.url, {})
     arguments = place.log_config(service, "app").connect_arguments("test")
     connection = loop.run_until_complete(asyncpg.connect(**arguments))
+    session = Path(f"/proc/{connection.get_server_pid()}")
     try:
         yield
     finally:
         loop.run_until_complete(connection.close())
         loop.close()
+    # PostgreSQL lists it until its process has ended.
+    eventually_blocking(lambda: not session.exists(), what="the end of the session")

@@ -76,7 +76,7 @@ async def outsider(scene: Scene) -> AsyncIterator[Outsider]:
     config = ConsumerConfig(durable_name=somebody.durable, ack_policy=AckPolicy.EXPLICIT)
     for service in SERVICES:
         await js.add_consumer(service.upper(), config)
-    await eventually(lambda: _noted(scene, somebody), 30, what="the relays' note of the durables")
+    await eventually(lambda: _noted(scene, somebody), what="the relays' note of the durables")
     tasks = [asyncio.create_task(somebody.follow(client, service)) for service in SERVICES]
     try:
         yield somebody
