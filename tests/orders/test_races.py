@@ -1,10 +1,18 @@
 """Two people who each see nothing wrong never both get what only one can have."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import Any
+
+import pytest
 
 from contracts.command import Role
+from contracts.orders import OrderRescheduled
 from services.orders.decider.deadlines import SHANGHAI
+from services.orders.decider.fitness import Need
+from services.orders.read_models import facts
+from tests.orders.lives import window
 from tests.orders.quarter import TOMORROW, Quarter, iso
 from tests.orders.samples import ANNA, BO, CHEN, DUAN, WANG
 
@@ -124,3 +132,47 @@ async def test_waves_sent_at_once_ask_others_instead(quarter: Quarter) -> None:
     ]
     assert len(asked) == len(set(asked)) == 6
     assert {number for _, number in asked} == {1, 2}
+
+
+@pytest.fixture
+def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Awaitable[Any]]], list[Need]]:
+    """Have something happen after an order was read for a command, before that is decided; what was asked of whom."""
+    volunteers = facts.volunteers
+
+    def happens(what: Callable[[], Awaitable[Any]]) -> list[Need]:
+        asked: list[Need] = []
+
+        async def read(connection: Any, need: Need, *more: Any) -> Any:
+            asked.append(need)
+            if len(asked) == 1:
+                await what()
+            return await volunteers(connection, need, *more)
+
+        monkeypatch.setattr(facts, "volunteers", read)
+        return asked
+
+    return happens
+
+
+async def test_who_accepts_while_the_order_is_being_moved_keeps_their_slot(quarter: Quarter, meanwhile: Any) -> None:
+    order_id = await quarter.opened(slots=2)
+    accept = f"/orders/{order_id}/accept"
+    await quarter.done(accept, {}, ANNA, VOLUNTEER)
+    meanwhile(lambda: quarter.done(accept, {}, BO, VOLUNTEER))
+    to = window(TOMORROW + timedelta(days=1), 2)
+    await quarter.done(f"/orders/{order_id}/reschedule", to, WANG, Role.RESIDENT)
+    moved = (await quarter.events(order_id))[-1]
+    assert isinstance(moved, OrderRescheduled)
+    assert {one.volunteer_id for one in moved.awaiting} == {ANNA, BO}
+
+
+async def test_a_wave_that_is_due_while_the_order_is_moved_asks_for_the_new_time(
+    quarter: Quarter, meanwhile: Any
+) -> None:
+    order_id = await quarter.accepted(ANNA)
+    await quarter.done(f"/orders/{order_id}/withdraw", {"reason_code": "ill"}, ANNA, VOLUNTEER)
+    starts = TOMORROW + timedelta(days=1)
+    asked = meanwhile(lambda: quarter.done(f"/orders/{order_id}/reschedule", window(starts, 2), WANG, Role.RESIDENT))
+    await quarter.fire()
+    assert (asked[0].window_start, asked[-1].window_start) == (TOMORROW, starts)
+    assert (await quarter.types(order_id))[-2:] == ["OrderRescheduled", "OrderDispatched"]
