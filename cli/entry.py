@@ -1,5 +1,6 @@
 """Where the program begins. The health check of containers runs every few seconds, so it alone loads nothing more."""
 
+import io
 import os
 import socket
 import sys
@@ -11,11 +12,26 @@ def main() -> int:
     """Run the command line; returns the exit code."""
     if len(sys.argv) in {3, 4} and sys.argv[1] == "healthcheck":
         return healthcheck(*sys.argv[2:])
+    _open_what_is_closed()
     from servicekit.starting import loading
 
     with loading():
         from cli.main import run
     return run()
+
+
+def _open_what_is_closed() -> None:
+    """Standard streams that can be written to: open, if only to nowhere, and able to say every letter somehow.
+
+    A number that is free would be the next file's, and what is said would lie in it.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, os.fdopen(descriptor, "w" if number else "r", encoding="utf-8"))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def healthcheck(url: str, heartbeat: str | None = None) -> int:

@@ -1,5 +1,6 @@
 """How commands speak: lines and tables for people, one JSON document for programs, progress while work takes time."""
 
+import codecs
 import json
 import os
 import sys
@@ -28,8 +29,9 @@ Tell = Callable[[str, int, int], None]
 
 
 def print_json(document: Any) -> None:
-    """One JSON document on one line."""
-    sys.stdout.write(json.dumps(document, ensure_ascii=False, default=str) + "\n")
+    """One JSON document on one line; in ASCII for whoever reads no UTF-8."""
+    plain = codecs.lookup(sys.stdout.encoding or "utf-8").name != "utf-8"
+    sys.stdout.write(json.dumps(document, ensure_ascii=plain, default=str) + "\n")
     sys.stdout.flush()
 
 

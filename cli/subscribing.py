@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -18,11 +18,11 @@ from nats.js.errors import APIError, NotFoundError
 from cli.embedded import EmbeddedError, NatsServer
 from cli.nats_users import nats_accounts, subscribers_of
 from cli.place import SERVICES, Place
+from cli.starts import EVERYWHERE, CannotSubscribe, Start, first_of, starts_of
 from eventstore import outsiders, streams
 from eventstore.broker import inbox_prefix
+from eventstore.durable import LockBusy, locked
 from eventstore.durables import durables_lock
-from eventstore.errors import EngineError
-from eventstore.log import reader
 from eventstore.nats_api import api_prefix
 from servicekit.nats_keys import new_seed, public_key
 from servicekit.subscribers import Subscriber, expand, key_sha256, new_feed_key
@@ -31,17 +31,9 @@ _logger = logging.getLogger(__name__)
 
 SETTLED_SECONDS = 10.0
 """So long a server that was told to read its configuration anew is given to let somebody in, and relays to forget."""
+ALONE_SECONDS = 60.0
+"""So long a command waits for another one that changes subscribers."""
 _PAUSE_SECONDS = 0.2
-_MICROSECOND = timedelta(microseconds=1)
-
-EVERYWHERE = ""
-"""Instead of a service: all logs for which nothing else is said."""
-Start = int | datetime | None
-"""From which position on, or what was recorded from which moment on; None: what comes from now on."""
-
-
-class CannotSubscribe(EngineError):
-    """A subscriber cannot be made or taken away; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +64,31 @@ class Given:
         }
 
 
-async def add(place: Place, name: str, patterns: Iterable[str], start: Mapping[str, Start]) -> Given:
+@contextmanager
+def alone(place: Place) -> Iterator[None]:
+    """No other command changes subscribers meanwhile: of two that write NATS's users at once one would be forgotten.
+
+    Blocks. Raises CannotSubscribe when another one does not end.
+    """
+    try:
+        with locked(place.state_dir / "subscribers", ALONE_SECONDS):
+            yield
+    except LockBusy:
+        raise CannotSubscribe("another command is changing subscribers: try again when it is done") from None
+
+
+async def add(
+    place: Place,
+    name: str,
+    patterns: Iterable[str],
+    start: Mapping[str, Start],
+    hand_over: Callable[[dict[str, Any]], None] | None = None,
+) -> Given:
     """Make a subscriber. `start` is by service, or EVERYWHERE; where it says nothing, from the first event on.
 
-    Raises CannotBeGiven for events that nobody outside may hear, CannotSubscribe, SubscribersError.
+    `hand_over` is given the credentials before they open anything; when it raises OSError, nothing is made.
+
+    Raises CannotBeGiven for events that nobody outside may hear, CannotSubscribe, SubscribersError, OSError.
     """
     registry = subscribers_of(place.secrets_dir)
     if registry.read(name) is not None:
@@ -89,17 +102,28 @@ async def add(place: Place, name: str, patterns: Iterable[str], start: Mapping[s
         nkey=public_key(seed),
         added_at=datetime.now(UTC),
     )
-    first = {service: await _first(place, service, at) for service, at in _starts(subscriber, start).items()}
+    first = {
+        service: await first_of(place, service, at) for service, at in starts_of(services_of(subscriber), start).items()
+    }
     async with connected(place, "admin") as client:
         # What an `add` or `remove` of this name left that was cut short.
         await _forget(place, client, name, SERVICES)
         await _make_durables(place, client, subscriber, first)
-    registry.write(subscriber)
+        registry.write(subscriber)
+        logs = {place.log_name(service): position for service, position in first.items()}
+        given = Given(subscriber, expansion.withheld, seed, feed_key, place.community, logs, let_in=False)
+        try:
+            if hand_over is not None:
+                hand_over(given.credentials())
+        except OSError:
+            # Nobody would ever hold them.
+            registry.remove(name)
+            await _forget(place, client, name, SERVICES)
+            raise
     let_in = await reload(place)
     if let_in:
         await _until(partial(_may_enter, place, seed), f"NATS does not let {name} in")
-    logs = {place.log_name(service): position for service, position in first.items()}
-    return Given(subscriber, expansion.withheld, seed, feed_key, place.community, logs, let_in)
+    return replace(given, let_in=let_in)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +161,12 @@ async def change(place: Place, name: str, patterns: Sequence[str], start: Mappin
     expansion = expand(patterns or subscriber.events)
     changed = subscriber.model_copy(update={"events": expansion.events})
     at = await durables(place, changed)
-    asked = {service: begin for service, begin in _starts(changed, start, None).items() if _says(start, service)}
+    starts = starts_of(services_of(changed), start, None)
+    asked = {service: begin for service, begin in starts.items() if EVERYWHERE in start or service in start}
     if lost := [service for service in at if at[service] is None and service not in asked]:
         where = " and ".join(f"--from {service}=…" for service in lost)
         raise CannotSubscribe(f"{name} has no place on {', '.join(map(place.log_name, lost))}: say {where}, or `now`")
-    first = {service: await _first(place, service, begin) for service, begin in asked.items()}
+    first = {service: await first_of(place, service, begin) for service, begin in asked.items()}
     async with connected(place, "admin") as client:
         registry.write(changed)
         told = await reload(place)
@@ -153,10 +178,6 @@ async def change(place: Place, name: str, patterns: Sequence[str], start: Mappin
     goes_on = {service: first.get(service) or int((at[service] or {})["acknowledged"]) + 1 for service in at}
     logs = {place.log_name(service): position for service, position in goes_on.items()}
     return Changed(changed, expansion.withheld, logs, told)
-
-
-def _says(start: Mapping[str, Start], service: str) -> bool:
-    return EVERYWHERE in start or service in start
 
 
 async def _hear_otherwise(place: Place, client: Client, subscriber: Subscriber, service: str) -> None:
@@ -258,31 +279,6 @@ async def reload(place: Place) -> bool:
         return await asyncio.to_thread(accounts.reload)
     except EmbeddedError as error:
         raise CannotSubscribe(str(error)) from error
-
-
-def _starts(subscriber: Subscriber, start: Mapping[str, Start], otherwise: Start = 1) -> dict[str, Start]:
-    services = services_of(subscriber)
-    if strange := sorted(set(start) - {EVERYWHERE, *services}):
-        raise CannotSubscribe(f"--from names {', '.join(strange)}, of which no event was asked for")
-    everywhere = start.get(EVERYWHERE, otherwise)
-    unnamed = [service for service in services if service not in start]
-    if isinstance(everywhere, int) and everywhere > 1 and len(unnamed) > 1:
-        raise CannotSubscribe(f"a position is one log's: say --from {unnamed[0]}={everywhere}")
-    return {service: start.get(service, everywhere) for service in services}
-
-
-async def _first(place: Place, service: str, start: Start) -> int:
-    """The position to begin at. JetStream's own times are never asked: after a rebuild they are the rebuild's."""
-    if isinstance(start, int):
-        return start
-    connection = await place.connect(service)
-    try:
-        if start is None:
-            return (await reader.head(connection, service)).size + 1
-        # Recorded at `start` counts: times are whole microseconds.
-        return await reader.position_at(connection, service, start - _MICROSECOND) + 1
-    finally:
-        await connection.close()
 
 
 async def _make_durables(place: Place, client: Client, subscriber: Subscriber, first: Mapping[str, int]) -> None:

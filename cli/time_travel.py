@@ -1,7 +1,7 @@
 """Read models as they were: folded again up to a position or a time, looked at, compared, and dropped."""
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -55,7 +55,7 @@ class Earlier:
         self.rows = rows
         """Table → rows."""
 
-    async def read(self, table: str) -> AsyncIterator[dict[str, Any]]:
+    async def read(self, table: str) -> AsyncGenerator[dict[str, Any]]:
         """A table's rows in the order of its key. Raises NoSuchTable."""
         _require(table, self.rows)
         order = ", ".join(f't."{column}"' for column in await _key(self._connection, self._schema, table))
@@ -103,7 +103,7 @@ class Between:
                 found.append(Counted(table, row["added"], row["removed"], row["changed"]))
         return found
 
-    async def changes(self, table: str) -> AsyncIterator[Change]:
+    async def changes(self, table: str) -> AsyncGenerator[Change]:
         """The rows of a table that differ. Raises NoSuchTable."""
         _require(table, self.tables)
         async with self._connection.transaction(readonly=True):

@@ -31,6 +31,8 @@ def build(definition: ServiceDefinition, runtime: Runtime) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         generate_unique_id_function=lambda route: route.name,
+        # It would lead to plain http whoever came by the proxy's https, with token and body, and they would follow.
+        redirect_slashes=False,
     )
     app.state.runtime = runtime
     problems.install(app, definition.sentences, runtime.metrics)

@@ -10,7 +10,7 @@ import asyncpg
 import typer
 from rich.table import Table
 
-from cli.commands.options import Data, Json, Service, chosen
+from cli.commands.options import POSITION_MAX, Data, Json, Service, chosen
 from cli.output import local, out, print_json
 from cli.place import SERVICES, Place, located
 from cli.story import NothingFound
@@ -22,7 +22,7 @@ letters_app = typer.Typer(help="Events that a service heard and could not handle
 
 By = Annotated[str, typer.Option("--by", help="The service that heard the event.")]
 Source = Annotated[str, typer.Argument(help="The service that said the event.")]
-Position = Annotated[int, typer.Argument(help="Its position there.", min=1)]
+Position = Annotated[int, typer.Argument(help="Its position there.", min=1, max=POSITION_MAX)]
 Work = Callable[[asyncpg.Connection], Awaitable[list[dead_letters.Letter]]]
 HandlerName = Annotated[str | None, typer.Option("--handler", help="Only this handler's letter.")]
 

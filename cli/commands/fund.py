@@ -17,7 +17,7 @@ from cli.bank_statements.cells import read_fen
 from cli.bank_statements.mapping import mapping_of
 from cli.bank_statements.reading import StatementFile, yuan_of
 from cli.client import Actor, Client
-from cli.commands.options import Data, Json
+from cli.commands.options import POSITION_MAX, Data, Json
 from cli.output import err, out, print_json, print_line
 from cli.place import Place, located
 from cli.records.mapping import MappingWrong
@@ -107,7 +107,9 @@ def settle(
     line: Annotated[
         str | None, typer.Option("--line", help="A line of the bank, as `fund open` shows it.", metavar="STATEMENT/NO")
     ] = None,
-    entry: Annotated[int | None, typer.Option("--entry", help="An entry of the book, by its number.", min=1)] = None,
+    entry: Annotated[
+        int | None, typer.Option("--entry", help="An entry of the book, by its number.", min=1, max=POSITION_MAX)
+    ] = None,
     reason: Annotated[
         str | None, typer.Option("--reason", help=f"Why one of them stands alone: {', '.join(REASONS)}.")
     ] = None,

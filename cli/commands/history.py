@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli.commands.options import Data, Json, Service, chosen
+from cli.commands.options import POSITION_MAX, Data, Json, Service, chosen
 from cli.output import err, event_line, local, out, print_json
 from cli.place import Place, located
 from cli.reading import follow, read_all
@@ -22,7 +22,9 @@ def register(app: typer.Typer) -> None:
 def events(
     data: Data = None,
     service: Service = None,
-    first: Annotated[int, typer.Option("--from", help="Begin at this position of each log.", min=1)] = 1,
+    first: Annotated[
+        int, typer.Option("--from", help="Begin at this position of each log.", min=1, max=POSITION_MAX)
+    ] = 1,
     follow_on: Annotated[bool, typer.Option("--follow", help="Go on with what happens, until Ctrl-C.")] = False,
     as_json: Json = False,
 ) -> None:

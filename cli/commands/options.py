@@ -7,6 +7,9 @@ import typer
 
 from cli.place import SERVICES
 
+POSITION_MAX = 2**63 - 1
+"""Of a log's positions, which are bigint in PostgreSQL."""
+
 
 def _directory(text: str) -> Path:
     if not text:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import asyncpg
 import typer
 
-from cli.commands.options import Data, Json
+from cli.commands.options import POSITION_MAX, Data, Json
 from cli.commands.witness import setting_of
 from cli.output import in_words, out, print_json
 from cli.place import SERVICES, Place, located
@@ -47,7 +47,9 @@ def register(app: typer.Typer) -> None:
 
 def _receipt(
     service: Annotated[str, typer.Argument(help=f"Whose event: {', '.join(SERVICES)}; or the fund's book: {FUND}.")],
-    position: Annotated[int, typer.Argument(help="The event's position; of the fund: the entry's number.", min=1)],
+    position: Annotated[
+        int, typer.Argument(help="The event's position; of the fund: the entry's number.", min=1, max=POSITION_MAX)
+    ],
     directory: Annotated[Path, typer.Option("--to", help="Where the files go.")] = Path(),
     pdf: Annotated[bool, typer.Option("--pdf", help="Print 账本存证回执 too, the donor's paper.")] = False,
     name: Annotated[bool, typer.Option("--name", help="The donor wants to be named: on paper, with the salt.")] = False,

@@ -3,9 +3,9 @@
 import asyncio
 import json
 import os
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,8 +15,9 @@ from cli.commands.witness import kept_at
 from cli.nats_users import subscribers_of
 from cli.output import SHANGHAI, err, local, out, print_json
 from cli.place import SERVICES, located
+from cli.starts import EVERYWHERE, Start
 from cli.story import NothingFound
-from cli.subscribing import EVERYWHERE, Given, Start
+from cli.subscribing import Given
 from eventstore.outsiders import durable_name
 from servicekit.subscribers import Subscriber, SubscribersError
 
@@ -53,16 +54,19 @@ def add(
     file = Path(to or f"{name}.json")
     if to != STDOUT and file.exists():
         raise typer.BadParameter(f"{file} is there already", param_hint="--to")
+
+    def hand_over(credentials: dict[str, Any]) -> None:
+        text = json.dumps(credentials, indent=1) + "\n"
+        if to == STDOUT:
+            typer.echo(text, nl=False)
+        else:
+            _write_once(file, text)
+
     try:
-        with located(data) as place:
-            given = asyncio.run(subscribing.add(place, name, patterns, start))
+        with located(data) as place, subscribing.alone(place):
+            given = asyncio.run(subscribing.add(place, name, patterns, start, hand_over))
     except SubscribersError as error:
         raise typer.BadParameter(str(error)) from None
-    text = json.dumps(given.credentials(), ensure_ascii=False, indent=1) + "\n"
-    if to == STDOUT:
-        typer.echo(text, nl=False)
-    else:
-        _write_once(file, text)
     _tell(given, "standard output" if to == STDOUT else str(file))
 
 
@@ -133,11 +137,11 @@ def change(
     patterns = [part for text in events or [] for part in text.split(",") if part]
     start = _starts(begin or [])
     try:
-        with located(data) as place:
+        with located(data) as place, subscribing.alone(place):
             changed = asyncio.run(subscribing.change(place, name, patterns, start))
     except SubscribersError as error:
         raise typer.BadParameter(str(error)) from None
-    typer.echo(json.dumps(changed.binds(), ensure_ascii=False, indent=1))
+    typer.echo(json.dumps(changed.binds(), indent=1))
     for log, position in changed.first.items():
         err.print(f"{log:<11} from position {position} on", markup=False)
     if changed.withheld:
@@ -150,7 +154,7 @@ def change(
 def remove(name: Name, data: Data = None) -> None:
     """End a subscription: the credentials hold no more, and its place on the logs is forgotten."""
     try:
-        with located(data) as place:
+        with located(data) as place, subscribing.alone(place):
             told = asyncio.run(subscribing.remove(place, name))
     except SubscribersError as error:
         raise typer.BadParameter(str(error)) from None
@@ -177,11 +181,12 @@ def _start(text: str) -> Start:
         return int(text)
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        # Times are shown as people in Tianjin read them, and so they are typed.
+        return (moment if moment.tzinfo is not None else moment.replace(tzinfo=SHANGHAI)).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise typer.BadParameter(
             f"{text!r} is neither a position from 1 on, nor a time, nor `now`", param_hint="--from"
         ) from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=SHANGHAI)
 
 
 def _write_once(file: Path, text: str) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import aclosing
 from typing import Annotated, Any
 
 import typer
@@ -73,8 +74,9 @@ async def _show(place: Place, service: str, moment: Moment, table: str | None, t
             began = "it has none" if earlier.at is None else f"its first is of {local(earlier.at)}"
             err.print(f"{service}: no event was recorded by then; {began}", markup=False)
         if table is not None:
-            async for row in earlier.read(table):
-                print_json(row)
+            async with aclosing(earlier.read(table)) as found:
+                async for row in found:
+                    print_json(row)
         elif as_json:
             print_json({"service": service, "position": earlier.position, "tables": earlier.rows})
         else:
@@ -90,8 +92,9 @@ async def _compare(
 ) -> None:
     async with between(place, service, *moments, tell) as both:
         if table is not None:
-            async for change in both.changes(table):
-                print_json({"before": change.before, "after": change.after})
+            async with aclosing(both.changes(table)) as changes:
+                async for change in changes:
+                    print_json({"before": change.before, "after": change.after})
             return
         counted = await both.counted()
         if as_json:

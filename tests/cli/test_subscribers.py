@@ -9,12 +9,14 @@ from typing import Any
 import nats
 import pytest
 
+from cli import subscribing
+from eventstore.durable import locked
 from tests.cli.program import running, say
 from tests.support.servers import temporary_directory
 from tests.support.waiting import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(900)]
-OK, USAGE, NOT_THERE, CHECK_FAILED = 0, 2, 3, 1
+OK, CHECK_FAILED, USAGE, NOT_THERE, NO_ANSWER = 0, 1, 2, 3, 4
 
 
 async def first_event(url: str, who: dict[str, Any]) -> Any:
@@ -29,7 +31,7 @@ async def first_event(url: str, who: dict[str, Any]) -> Any:
     return json.loads(message.data)
 
 
-def test_a_subscriber_is_given_credentials_looked_at_and_taken_away():
+def test_a_subscriber_is_given_credentials_looked_at_and_taken_away(monkeypatch):
     with temporary_directory() as directory:
         data, file = directory / "data", directory / "city.json"
         here = ("--data", data)
@@ -42,9 +44,13 @@ def test_a_subscriber_is_given_credentials_looked_at_and_taken_away():
                 ("--events", "orders.Nothing"),
                 ("--events", "ledger.*", "--from", "yesterday"),
                 ("--events", "ledger.*", "--from", "books=1"),
+                ("--events", "ledger.*", "--from", "0001-01-01"),
             ):
                 refused = say("subscribers", "add", "city", *words, "--to", file, *here)
                 assert (refused.code, file.exists()) == (USAGE, False), refused
+            unwritten = say(*add[:-1], directory / "nowhere" / "city.json", *here)
+            assert (unwritten.code, f"no directory {directory / 'nowhere'}" in unwritten.err) == (NO_ANSWER, True)
+            assert say("subscribers", "list", *here, "--json").document == {"subscribers": [], "problems": []}
             said = say(*add, *here)
             assert said.code == OK, said.err
             assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -68,6 +74,11 @@ def test_a_subscriber_is_given_credentials_looked_at_and_taken_away():
             shown = say("subscribers", "show", "city", *here, "--json").document
             assert shown["logs"]["volunteers"]["acknowledged"] == event["position"]
             assert say("subscribers", "show", "nobody", *here).code == NOT_THERE
+            monkeypatch.setattr(subscribing, "ALONE_SECONDS", 0.0)
+            with locked(data / "state" / "subscribers", 0):
+                for words in (("add", "county", "--events", "ledger.*"), ("change", "city"), ("remove", "city")):
+                    busy = say("subscribers", *words, *here)
+                    assert (busy.code, "try again when it is done" in busy.err) == (CHECK_FAILED, True), busy
             assert up.end(signal.SIGTERM) == OK
 
         # Nothing runs: the next start does not know them any more.

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import nats
 import nats.errors
@@ -10,7 +12,7 @@ import pytest
 
 from cli import subscribing
 from cli.nats_users import subscribers_of
-from cli.subscribing import EVERYWHERE, CannotSubscribe
+from cli.starts import EVERYWHERE, CannotSubscribe
 from eventstore import outsiders, streams
 from eventstore.durables import DurableKeeper
 from servicekit.subscribers import CannotBeGiven
@@ -76,6 +78,34 @@ async def test_nobody_outside_is_given_what_is_internal_and_nothing_is_left_of_a
     assert not set(given.withheld) & set(given.subscriber.events)
     with pytest.raises(CannotSubscribe, match="already"):
         await subscribing.add(community.place, "city", ["orders.*"], ALL)
+
+
+async def test_nobody_begins_at_a_position_or_a_moment_that_is_not_there_yet(community):
+    await community.say("x", "x")
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    for start, why in ((4, "orders has 2 events"), (2**64, "orders has 2 events"), (tomorrow, "still to come")):
+        with pytest.raises(CannotSubscribe, match=why):
+            await subscribing.add(community.place, "city", ["orders.*"], {"orders": start})
+    assert subscribers_of(community.place.secrets_dir).read_all() == []
+    given = await subscribing.add(community.place, "city", ["orders.*"], {"orders": 3})
+    assert given.first == {"orders": 3}
+    with pytest.raises(CannotSubscribe, match="orders has 2 events"):
+        await subscribing.change(community.place, "city", [], {"orders": 4})
+
+
+async def test_nobody_is_made_a_subscriber_whose_credentials_cannot_be_written(community, tmp_path):
+    def write_nowhere(credentials):
+        (tmp_path / "nowhere" / "city.json").write_text(json.dumps(credentials))
+
+    await community.say("x")
+    with pytest.raises(FileNotFoundError):
+        await subscribing.add(community.place, "city", ["orders.*"], ALL, write_nowhere)
+    assert subscribers_of(community.place.secrets_dir).read_all() == []
+    with pytest.raises(CannotSubscribe, match="no subscriber"):
+        await subscribing.remove(community.place, "city")
+    handed: list[dict[str, Any]] = []
+    given = await subscribing.add(community.place, "city", ["orders.*"], ALL, handed.append)
+    assert handed == [given.credentials()]
 
 
 async def test_a_removed_subscriber_is_cut_off_and_another_hears_on(community):

@@ -15,7 +15,7 @@ from nats.js.manager import JetStreamManager
 
 from cli import subscribing
 from cli.nats_users import subscribers_of
-from cli.subscribing import EVERYWHERE, CannotSubscribe
+from cli.starts import EVERYWHERE, CannotSubscribe
 from eventstore import streams
 from eventstore.nats_api import api_prefix
 from servicekit.subscribers import Registry

@@ -59,6 +59,7 @@ def test_where_nothing_was_started_it_is_said_how_to_begin(place, words):
         ("events --from first", "--from"),
         ("replay --until yesterday", "'yesterday' is neither a position nor a time; write one as 600, 2026-11-01"),
         ("as-of 0001-01-01 --service orders", "neither a position nor a time"),
+        ("events --from 9223372036854775808", "less than or equal to 9223372036854775807"),
         ("replay --until 2026-13-40 --service orders", "neither a position nor a time"),
         ("replay --until 12", "say --service"),
         ("replay --until 12 --service orders --swap", "--swap goes to the end of the log"),

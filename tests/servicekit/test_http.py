@@ -37,6 +37,16 @@ async def test_answers_are_not_kept_and_their_type_is_not_guessed(service: Serve
         assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+@pytest.mark.parametrize(("method", "path"), [("POST", "/v1/items/"), ("GET", "/events/"), ("GET", "/checkpoint/")])
+async def test_an_address_with_a_slash_too_many_leads_nowhere_and_nobody_elsewhere(
+    service: Served, method: str, path: str
+) -> None:
+    """A redirection would name http where a proxy before the service speaks https: token and body went in the clear."""
+    answer = await service.client.request(method, path, headers=service.headers(), content=b"{}")
+    assert_problem(answer, 404, "not_found")
+    assert "location" not in answer.headers
+
+
 async def test_a_command_answers_with_positions_event_ids_and_its_own_ids(service: Served) -> None:
     first = await service.publish("haircut")
     second = await service.publish("shopping")

@@ -1,0 +1,58 @@
+"""Standard streams that are closed, end early, or know few letters."""
+
+import contextlib
+import io
+import json
+import os
+import subprocess
+
+import pytest
+
+from cli.output import print_json
+from tests.cli.losses import servers_of, up
+from tests.cli.program import PROGRAM, say
+from tests.support.servers import temporary_directory
+
+pytestmark = pytest.mark.timeout(300)
+OK, CHECK_FAILED = 0, 1
+
+
+@pytest.mark.parametrize(
+    ("encoding", "said"), [("gbk", "朝阳里: volunteer orders"), ("ascii", "\\u671d\\u9633\\u91cc:")]
+)
+def test_letters_that_a_terminal_does_not_know_are_written_as_their_numbers(encoding, said):
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    ended = subprocess.run([PROGRAM, "--help"], env=environment, capture_output=True, check=False)
+    assert (ended.returncode, ended.stderr) == (OK, b"")
+    assert said in ended.stdout.decode(encoding)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "gbk", "ascii"])
+def test_a_document_is_json_whatever_letters_its_reader_knows(encoding):
+    document, written = {"name": "王阿姨 ✓ 𠮷 é"}, io.BytesIO()
+    with contextlib.redirect_stdout(io.TextIOWrapper(written, encoding=encoding, errors="backslashreplace")):
+        print_json(document)
+        assert json.loads(written.getvalue().decode(encoding)) == document
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", "<&- >&- 2>&-"])
+def test_a_stream_that_is_closed_is_nothing_to_stumble_over(closed):
+    ended = subprocess.run(["sh", "-c", f"exec {PROGRAM} policy {closed}"], capture_output=True, check=False)
+    assert (ended.returncode, ended.stderr) == (OK, b"")
+
+
+def test_rows_of_a_table_that_nobody_reads_to_the_end_leave_no_traceback():
+    with temporary_directory() as place:
+        place.chmod(0o755)
+        with up(place / "data"):
+            assert say("token", "--bootstrap", "--data", place / "data").code == OK
+        with servers_of(place / "data"):
+            size = len(say("events", "--service", "volunteers", "--data", place / "data").lines)
+            rows = ("as-of", size, "--service", "volunteers", "--table", "persons", "--data", place / "data")
+            assert say(*rows).lines
+            read, write = os.pipe()
+            os.close(read)
+            words = [str(PROGRAM), *map(str, rows)]
+            ended = subprocess.run(words, stdout=write, stderr=subprocess.PIPE, check=False)
+            os.close(write)
+    assert (ended.returncode, ended.stderr) == (CHECK_FAILED, b"")
