@@ -6,6 +6,7 @@ import socket
 import sys
 
 HEALTHCHECK_SECONDS = 4
+INTERRUPTED = 130
 
 
 def main() -> int:
@@ -15,9 +16,13 @@ def main() -> int:
     _open_what_is_closed()
     from servicekit.starting import loading
 
-    with loading():
-        from cli.main import run
-    return run()
+    try:
+        with loading():
+            from cli.main import run
+        return run()
+    except KeyboardInterrupt:
+        # While it loads, which takes seconds where the machine is busy; `run` knows it by itself.
+        return INTERRUPTED
 
 
 def _open_what_is_closed() -> None:

@@ -43,6 +43,7 @@ from cli.commands import (
 )
 from cli.directory import DirectoryTaken, StackError
 from cli.embedded import DirectoryInUseError, EmbeddedError
+from cli.entry import INTERRUPTED
 from cli.output import err, in_words
 from cli.place import SERVICES
 from cli.seed.errors import JournalUnreadable, NotHeard
@@ -55,7 +56,7 @@ from eventstore.replay import ReplayRefused
 from servicekit.handing import HANDED_VARIABLE, hand_out
 from servicekit.secrets import SecretMissing
 
-CHECK_FAILED, USAGE, NOT_THERE, NO_ANSWER, TAKEN, PENDING, INTERRUPTED = 1, 2, 3, 4, 5, 6, 130
+CHECK_FAILED, USAGE, NOT_THERE, NO_ANSWER, TAKEN, PENDING = 1, 2, 3, 4, 5, 6
 EXIT_CODES = {
     0: "done",
     CHECK_FAILED: "a check failed, or a service refused",

@@ -10,7 +10,7 @@ from tests.cli.losses import servers_of, up
 from tests.cli.program import say
 from tests.support.servers import temporary_directory
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(300)]
 OK, CHECK_FAILED, NO_ANSWER = 0, 1, 4
 
 

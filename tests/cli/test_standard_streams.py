@@ -1,10 +1,11 @@
-"""Standard streams that are closed, end early, or know few letters."""
+"""Standard streams that are closed, end early, or know few letters; and Ctrl-C before the program has begun."""
 
 import contextlib
 import io
 import json
 import os
 import subprocess
+import sys
 
 import pytest
 
@@ -14,7 +15,7 @@ from tests.cli.program import PROGRAM, say
 from tests.support.servers import temporary_directory
 
 pytestmark = pytest.mark.timeout(300)
-OK, CHECK_FAILED = 0, 1
+OK, CHECK_FAILED, INTERRUPTED = 0, 1, 130
 
 
 @pytest.mark.parametrize(
@@ -41,6 +42,27 @@ def test_a_stream_that_is_closed_is_nothing_to_stumble_over(closed):
     assert (ended.returncode, ended.stderr) == (OK, b"")
 
 
+STOPPED_WHILE_IT_LOADS = """
+import os, signal, sys
+
+class Stop:
+    def find_spec(self, name, path=None, target=None):
+        if name == "cli.commands.audit":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Stop())
+sys.argv = ["chaoyangli", "--help"]
+from cli.entry import main
+sys.exit(main())
+"""
+
+
+def test_ctrl_c_while_the_program_loads_ends_it_without_a_traceback():
+    ended = subprocess.run([sys.executable, "-c", STOPPED_WHILE_IT_LOADS], capture_output=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (INTERRUPTED, b"", b"")
+
+
+@pytest.mark.journey
 def test_rows_of_a_table_that_nobody_reads_to_the_end_leave_no_traceback():
     with temporary_directory() as place:
         place.chmod(0o755)
