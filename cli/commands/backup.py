@@ -9,6 +9,7 @@ import typer
 from cli.commands.options import Data, Json
 from cli.output import err, out, print_json, progress
 from cli.place import DEFAULT_DATA, Place, located
+from cli.story import NothingFound
 
 backup_app = typer.Typer(
     help="Copy the whole database in one snapshot, and apart from it what opens names.",
@@ -116,6 +117,8 @@ def list_backups(to: Directory = None, data: Data = None, as_json: Json = False)
     """List the finished backups, the oldest first; nothing of them is checked."""
     from cli.backup.keeping import kept_below
 
+    if to is not None and not to.is_dir():
+        raise NothingFound(f"there is no directory {to}")
     directory = to or (data or DEFAULT_DATA) / "backups"
     found = kept_below(directory)
     if as_json:

@@ -26,6 +26,11 @@ def place():
         yield directory
 
 
+def test_backups_in_a_directory_that_is_not_there_are_not_just_none(place):
+    said = say("backup", "list", "--to", place / "bakcups")
+    assert (said.code, said.err) == (NOT_THERE, f"chaoyangli: there is no directory {place / 'bakcups'}\n")
+
+
 def left_in(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir())
 
