@@ -268,6 +268,7 @@ def test_more_records_than_anybody_has_are_told(tmp_path):
     ]
 
 
+@pytest.mark.long
 @pytest.mark.timeout(900)  # each allocation is traced: a busy machine took more than two minutes
 def test_a_hundred_thousand_rows_are_checked_in_bounded_memory(tmp_path):
     path, people = tmp_path / "records.csv", 20_000

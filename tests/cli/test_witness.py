@@ -12,6 +12,8 @@ from tests.support.ports import free_port
 from tests.support.servers import temporary_directory
 from tests.support.waiting import PATIENCE_SECONDS, eventually_blocking
 
+pytestmark = pytest.mark.journey
+
 OK, CHECK_FAILED, USAGE, NOT_THERE = 0, 1, 2, 3
 NAME = "witness.example/w1"
 

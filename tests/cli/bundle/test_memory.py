@@ -15,7 +15,7 @@ from cli.bundle.comparing import compare
 from eventstore.merkle import root_hash
 from tests.cli.bundle.bundles import bodies, write
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 FEW, MANY = 4_000, 40_000
 
 
