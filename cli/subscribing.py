@@ -19,6 +19,7 @@ from cli.embedded import EmbeddedError, NatsServer
 from cli.nats_users import nats_accounts, subscribers_of
 from cli.place import SERVICES, Place
 from cli.starts import EVERYWHERE, CannotSubscribe, Start, first_of, starts_of
+from cli.story import NothingFound
 from eventstore import outsiders, streams
 from eventstore.broker import inbox_prefix
 from eventstore.durable import LockBusy, locked
@@ -152,12 +153,12 @@ async def change(place: Place, name: str, patterns: Sequence[str], start: Mappin
     On a log of which `start` says nothing they go on where they are. Where they are nowhere, as on a log of which they
     heard nothing, or on its new stream after a loss, it has to say from where.
 
-    Raises CannotBeGiven, CannotSubscribe, SubscribersError.
+    Raises NothingFound when there is none of this name, CannotBeGiven, CannotSubscribe, SubscribersError.
     """
     registry = subscribers_of(place.secrets_dir)
     subscriber = registry.read(name)
     if subscriber is None:
-        raise CannotSubscribe(f"there is no subscriber {name}: see `chaoyangli subscribers list`")
+        raise nobody_named(name)
     expansion = expand(patterns or subscriber.events)
     changed = subscriber.model_copy(update={"events": expansion.events})
     at = await durables(place, changed)
@@ -201,7 +202,7 @@ async def _hear_otherwise(place: Place, client: Client, subscriber: Subscriber, 
 async def remove(place: Place, name: str) -> bool:
     """Take a subscriber away: their credentials first, then their durables. Whether NATS has been told.
 
-    Raises CannotSubscribe when there is none of this name, SubscribersError.
+    Raises NothingFound when there is none of this name, CannotSubscribe, SubscribersError.
     """
     registry = subscribers_of(place.secrets_dir)
     registry.read(name)
@@ -211,8 +212,13 @@ async def remove(place: Place, name: str) -> bool:
         told = await reload(place)
         left = await _forget(place, client, name, SERVICES)
     if not there and not left:
-        raise CannotSubscribe(f"there is no subscriber {name}: see `chaoyangli subscribers list`")
+        raise nobody_named(name)
     return told
+
+
+def nobody_named(name: str) -> NothingFound:
+    """What every command says, and ends with, where there is no subscriber of this name."""
+    return NothingFound(f"there is no subscriber {name}: see `chaoyangli subscribers list`")
 
 
 async def durables(place: Place, subscriber: Subscriber) -> dict[str, dict[str, Any] | None]:

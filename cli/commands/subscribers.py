@@ -16,7 +16,6 @@ from cli.nats_users import subscribers_of
 from cli.output import SHANGHAI, err, local, out, print_json
 from cli.place import SERVICES, located
 from cli.starts import EVERYWHERE, Start
-from cli.story import NothingFound
 from cli.subscribing import Given
 from eventstore.outsiders import durable_name
 from servicekit.subscribers import Subscriber, SubscribersError
@@ -95,7 +94,7 @@ def show(name: Name, data: Data = None, as_json: Json = False) -> None:
         with located(data) as place:
             subscriber = subscribers_of(place.secrets_dir).read(name)
             if subscriber is None:
-                raise NothingFound(f"there is no subscriber {name}")
+                raise subscribing.nobody_named(name)
             places = asyncio.run(subscribing.durables(place, subscriber))
     except SubscribersError as error:
         raise typer.BadParameter(str(error)) from None
