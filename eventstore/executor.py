@@ -2,7 +2,9 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,6 +19,9 @@ from eventstore.tracing import Kind, Span
 RETRIES_MAX = 8
 _CACHED_STREAMS = 10_000
 
+_read: ContextVar[dict[str, int] | None] = ContextVar("read", default=None)
+"""While a plan is made: each stream read for it → its version at the first time. None when no plan is made."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -29,12 +34,6 @@ class Plan:
     vault: Sequence[VaultChange] = ()
     expected_versions: Mapping[str, int] = field(default_factory=dict)
     """Stream → version that the caller insists on: another one is a VersionConflict, and is not tried again."""
-    seen: Mapping[str, int] = field(default_factory=dict)
-    """Stream → version at which it was looked at to make this plan: at another one the plan is made anew.
-
-    Needed wherever a command goes along, or does not, for what a stream's state was: the commands themselves are
-    decided on its state of later.
-    """
 
 
 @dataclass(slots=True)
@@ -73,13 +72,16 @@ class Executor:
     ) -> Committed:
         """Record what the plan's commands decide. A repeated key gets its first answer, before anything is built.
 
-        `build` gathers facts and ids; it is called again when a stream moved meanwhile, up to eight times.
+        `build` gathers facts and ids; it is called again when a stream moved meanwhile, up to eight times: one that a
+        command is for, or one whose `state` was read in `build`. So what it read holds when the events are recorded,
+        whether a command goes along for it or does not.
         Raises Refused, KeyReused, VersionConflict, ConstraintBroken for an unmapped constraint, and LogUnavailable.
         """
         with self.log.tracing.begin("append", Kind.INTERNAL, metadata.traceparent) as span:
             if span.traceparent is not None:
                 metadata = replace(metadata, traceparent=span.traceparent)
-            committed = await self._execute_once(build, metadata, call, span)
+            with _noting(None):
+                committed = await self._execute_once(build, metadata, call, span)
             if self.log.tracing.on:
                 span.set(_told(committed))
             return committed
@@ -108,17 +110,21 @@ class Executor:
         tries = 0
         while True:
             try:
-                plan = await build()
+                read: dict[str, int] = {}
+                with _noting(read):
+                    plan = await build()
                 if self.log.tracing.on:
                     span.set({"chaoyangli.commands": [type(command).__name__ for command in plan.commands]})
-                streams = await self.states(command.stream for command in plan.commands)
+                streams = await self.states([*read, *(command.stream for command in plan.commands)])
                 _insist(plan.expected_versions, streams)
-                if (moved := _moved(plan.seen, streams)) is not None:
+                if (moved := _moved(read, streams)) is not None:
                     tries += 1
                     if tries > RETRIES_MAX:
                         raise moved
                     continue
                 parts = self.decide(plan.commands, streams)
+                if parts or plan.vault:
+                    parts += _unmoved(read, parts)
             except (Refused, VersionConflict):
                 # The same request may have been recorded meanwhile, and its own effect be what refuses it now.
                 first = await self.log.answer_to(call) if call is not None else None
@@ -169,12 +175,12 @@ class Executor:
         return parts
 
     async def state(self, stream: str) -> tuple[int, Any]:
-        """A stream's version and folded state, as committed."""
+        """A stream's version and folded state, as committed. Read while a plan is made, the plan holds for it alone."""
         found = (await self.states([stream]))[stream]
         return found.version, found.state
 
     async def states(self, streams: Iterable[str]) -> dict[str, StreamState]:
-        """The version and state of each stream: what is cached, and the tails read in one round trip."""
+        """The version and state of each stream, as of `state`: what is cached, and the tails read in one round trip."""
         found = {stream: StreamState(*self._cached(stream)) for stream in streams}
         if not found:
             return found
@@ -182,8 +188,11 @@ class Executor:
             at = found[recorded.stream]
             at.state = self._aggregate(recorded.stream).evolve(at.state, recorded.event)
             at.version = recorded.version
+        read = _read.get()
         for stream, at in found.items():
             self._remember(stream, at.version, at.state)
+            if read is not None:
+                read.setdefault(stream, at.version)
         return found
 
     def aggregate_of(self, command: Command) -> Aggregate[Any, Any, Any]:
@@ -228,9 +237,25 @@ def _told(committed: Committed) -> dict[str, int | bool]:
     }
 
 
-def _moved(seen: Mapping[str, int], streams: Mapping[str, StreamState]) -> VersionConflict | None:
-    """The first stream that is not any more as the plan saw it."""
-    for stream, version in seen.items():
+@contextmanager
+def _noting(read: dict[str, int] | None) -> Iterator[None]:
+    """Note in `read` the streams that are read meanwhile, in this task and in those that it starts; None: note none."""
+    token = _read.set(read)
+    try:
+        yield
+    finally:
+        _read.reset(token)
+
+
+def _unmoved(read: Mapping[str, int], parts: Sequence[StreamAppend]) -> list[StreamAppend]:
+    """What was read and gets no event, for the log to hold against its head like the streams that get some."""
+    written = {part.stream for part in parts}
+    return [StreamAppend(stream, version, ()) for stream, version in read.items() if stream not in written]
+
+
+def _moved(read: Mapping[str, int], streams: Mapping[str, StreamState]) -> VersionConflict | None:
+    """The first stream that is not any more as it was when the plan was made."""
+    for stream, version in read.items():
         if (actual := streams[stream].version) != version:
             return VersionConflict(stream, version, actual)
     return None

@@ -40,12 +40,12 @@ def due_of(runtime: Runtime) -> Due:
 def _lapse(runtime: Runtime, case_id: UUID) -> Callable[[], Awaitable[Plan]]:
     async def build() -> Plan:
         at = runtime.clock.now()
-        version, case = await runtime.executor.state(aid_stream(case_id))
+        _, case = await runtime.executor.state(aid_stream(case_id))
         assert isinstance(case, AidCase)
         plan: list[Command] = [LapseAidApproval(by=SYSTEM, at=at, case_id=case_id, policy=current_policy())]
         if case.hold_id is not None and case.lapses_at is not None and case.lapses_at <= at:
             plan.append(ReleaseHold(by=SYSTEM, at=at, hold_id=case.hold_id, cause="lapsed"))
-        return Plan(plan, seen={aid_stream(case_id): version})
+        return Plan(plan)
 
     return build
 

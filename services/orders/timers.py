@@ -58,8 +58,7 @@ def due_of(runtime: Runtime) -> Due:
 
 def _deadline(runtime: Runtime, order_id: UUID) -> Callable[[], Awaitable[Plan]]:
     async def build() -> Plan:
-        stream = order_stream(order_id)
-        version, order = await runtime.executor.state(stream)
+        _, order = await runtime.executor.state(order_stream(order_id))
         assert isinstance(order, Order)
         at, policy = runtime.clock.now(), current_policy()
         command = falls_due(order, at, policy, working_deadlines(at))
@@ -71,7 +70,7 @@ def _deadline(runtime: Runtime, order_id: UUID) -> Callable[[], Awaitable[Plan]]
             command = command.model_copy(update=waiting)
         if command is None:
             raise Refused("not_due", due_at=order.due_at)
-        return Plan([command], seen={stream: version})
+        return Plan([command])
 
     return build
 

@@ -203,40 +203,87 @@ async def test_trying_again_ends(database):
         assert (await executor.state(name))[0] == built
 
 
-async def test_a_plan_is_made_anew_when_what_it_saw_has_moved(database):
+async def test_a_plan_is_made_anew_when_what_it_read_has_moved(database):
     async with opened(await migrated(database)) as log:
         name, beside = stream(), stream()
         executor, other = Executor(log, [AGGREGATE]), Executor(log, [AGGREGATE])
-        saw: list[int] = []
+        read: list[int] = []
 
         async def build():
             """One beside it for each that is there: read here, and decided later."""
             version, state = await executor.state(name)
-            saw.append(version)
-            if len(saw) == 1:
+            read.append(version)
+            if len(read) == 1:
                 await other.execute(planned(count(name)), METADATA)
-            return Plan([count(name), *(count(beside) for _ in state.numbers)], seen={name: version})
+            return Plan([count(name), *(count(beside) for _ in state.numbers)])
 
         await executor.execute(build, METADATA)
-        assert saw == [0, 1]
+        assert read == [0, 1]
         assert await other.state(name) == (2, Counted((1, 2)))
         assert await other.state(beside) == (1, Counted((1,)))
 
 
-async def test_a_plan_that_never_sees_what_is_there_is_given_up(database):
+async def test_what_a_plan_read_holds_when_it_is_recorded_though_no_command_is_for_it(database):
     async with opened(await migrated(database)) as log:
-        name = stream()
-        executor, plans = Executor(log, [AGGREGATE]), 0
+        asked, wanted = stream(), stream()
+        other = Executor(log, [AGGREGATE])
+        read: list[int] = []
+
+        class LateMover(Executor):
+            """Somebody else moves what was read, once everything is decided."""
+
+            async def append(self, append, streams):
+                if len(read) == 2:
+                    await other.execute(planned(count(asked)), METADATA)
+                return await super().append(append, streams)
+
+        executor = LateMover(log, [AGGREGATE])
+
+        async def build():
+            """Nothing for `asked`, as it has nothing yet; else one of it as well. Two tasks look."""
+            looks = await asyncio.gather(executor.state(asked), executor.state(wanted))
+            read.extend(version for version, _ in looks)
+            return Plan([count(wanted), *(count(asked) for _ in looks[0][1].numbers)])
+
+        await executor.execute(build, METADATA)
+        assert read == [0, 0, 1, 0]
+        assert await other.state(asked) == (2, Counted((1, 2)))
+        assert await other.state(wanted) == (1, Counted((1,)))
+
+
+async def test_what_was_read_before_the_plan_binds_nothing(database):
+    async with opened(await migrated(database)) as log:
+        asked, wanted = stream(), stream()
+        executor, other = Executor(log, [AGGREGATE]), Executor(log, [AGGREGATE])
+        plans = 0
+        await executor.state(asked)
 
         async def build():
             nonlocal plans
             plans += 1
-            return Plan([count(name)], seen={name: 7})
+            await other.execute(planned(count(asked)), METADATA)
+            return Plan([count(wanted)])
+
+        await executor.execute(build, METADATA)
+        assert plans == 1
+
+
+async def test_a_plan_that_reads_what_never_stands_still_is_given_up(database):
+    async with opened(await migrated(database)) as log:
+        name, wanted = stream(), stream()
+        executor, other, plans = Executor(log, [AGGREGATE]), Executor(log, [AGGREGATE]), 0
+
+        async def build():
+            nonlocal plans
+            plans += 1
+            await executor.state(name)
+            await other.execute(planned(count(name, limit=99)), METADATA)
+            return Plan([count(wanted)])
 
         with pytest.raises(VersionConflict):
             await executor.execute(build, METADATA)
         assert plans == RETRIES_MAX + 1
-        assert (await log.head()).size == 0
+        assert (await other.state(wanted))[0] == 0
 
 
 async def test_a_version_insisted_on_is_not_tried_again(database):

@@ -2,17 +2,19 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
-from contracts.command import SYSTEM, Refused, Role
+from contracts.command import SYSTEM, Command, Refused, Role
 from contracts.volunteers import HoursLogged
 from eventstore.executor import Plan
 from eventstore.model import Metadata
 from eventstore.timers import Timer
 from services.volunteers import timers
-from services.volunteers.api import helping
+from services.volunteers.api import helping, people
+from services.volunteers.api.ending import volunteering_ends
 from services.volunteers.commands.hours import ApproveHours, ConfirmHours, DayFacts, LogHours
 from services.volunteers.commands.words import claim_id_of
 from services.volunteers.read_models import hours_queries as queries
@@ -158,3 +160,20 @@ async def test_a_number_that_is_taken_is_drawn_again(town: Town, monkeypatch: py
         answer = await town.done("/volunteers", {"person_id": str(person_id), "consent_form": "written"})
         numbers.append(answer["volunteer_no"])
     assert numbers == ["1000000008", "2000000006"]
+
+
+async def test_who_becomes_a_volunteer_while_they_are_being_erased_is_none_afterwards(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+):
+    wang = await town.person()
+    begins = [{"person_id": str(wang), "consent_form": "web"}]
+
+    async def read_and_then(*arguments: Any) -> list[Command]:
+        found = await volunteering_ends(*arguments)
+        while begins:
+            await town.done("/volunteers", begins.pop())
+        return found
+
+    monkeypatch.setattr(people, "volunteering_ends", read_and_then)
+    await town.done(f"/persons/{wang}/erase", {"confirmed_person_id": str(wang)}, uuid4(), Role.ADMIN)
+    assert (await town.types(f"volunteer-{wang}"))[-1] == "VolunteerWithdrawn"

@@ -135,7 +135,7 @@ async def verify_aid(case_id: UUID, ask: VerifyAidAsk, context: Commanding) -> J
             report_ref=ref,
             report_commitment=sealed,
         )
-        return Plan([verified], {"case_id": case_id}, changes, expecting(context, verified), seen=found.seen)
+        return Plan([verified], {"case_id": case_id}, changes, expecting(context, verified))
 
     return await command(context, build, VerifyAid)
 
@@ -154,9 +154,7 @@ async def publicize_aid(case_id: UUID, ask: PublicizeAidAsk, context: Commanding
             days=ask.days,
             reason_code=ask.reason_code,
         )
-        return Plan(
-            [publicized], {"case_id": case_id}, expected_versions=expecting(context, publicized), seen=found.seen
-        )
+        return Plan([publicized], {"case_id": case_id}, expected_versions=expecting(context, publicized))
 
     return await command(context, build, PublicizeAid)
 
@@ -175,7 +173,7 @@ async def amend_aid(case_id: UUID, ask: AmendAidAsk, context: Commanding) -> JSO
             payee = {"payee_ref": ref, "payee_commitment": sealed}
         amended = AmendAid(**told, purpose=ask.purpose, amount_fen=ask.amount_fen, **payee)
         plan = [amended, *_released(told, found.case, "amended")]
-        return Plan(plan, {"case_id": case_id}, changes, expecting(context, amended), seen=found.seen)
+        return Plan(plan, {"case_id": case_id}, changes, expecting(context, amended))
 
     async with turn(context.runtime):
         return await command(context, build, AmendAid)
@@ -236,7 +234,7 @@ async def approve_aid(case_id: UUID, ask: ApproveAidAsk, context: Commanding) ->
             amount_fen=terms.amount_fen,
         )
         plan = [approved, hold] if last else [approved]
-        return Plan(plan, {"case_id": case_id}, expected_versions=expecting(context, approved), seen=found.seen)
+        return Plan(plan, {"case_id": case_id}, expected_versions=expecting(context, approved))
 
     async with turn(context.runtime):
         return await command(context, build, ApproveAid)
@@ -251,7 +249,7 @@ async def reject_aid(case_id: UUID, ask: RejectAidAsk, context: Commanding) -> J
         told = await facts(context, found, by)
         rejected = RejectAid(**told, reason_code=ask.reason_code)
         plan = [rejected, *_released(told, found.case, "rejected")]
-        return Plan(plan, {"case_id": case_id}, expected_versions=expecting(context, rejected), seen=found.seen)
+        return Plan(plan, {"case_id": case_id}, expected_versions=expecting(context, rejected))
 
     async with turn(context.runtime):
         return await command(context, build, RejectAid)

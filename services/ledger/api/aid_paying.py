@@ -86,9 +86,7 @@ async def disburse_aid(case_id: UUID, ask: DisburseAidAsk, context: Commanding) 
                 )
             )
         kept = await sealed_reference(context.runtime, entry_id, ask.bank_reference)
-        return Plan(
-            plan, {"case_id": case_id, "entry_id": entry_id}, kept, expecting(context, disbursed), seen=found.seen
-        )
+        return Plan(plan, {"case_id": case_id, "entry_id": entry_id}, kept, expecting(context, disbursed))
 
     async with turn(context.runtime):
         return await command(context, build, DisburseAid)
@@ -109,7 +107,7 @@ async def confirm_aid_receipt(case_id: UUID, ask: ConfirmAidReceiptAsk, context:
         if not standing and not ask.voucher_sha256:
             raise Refused("paper_needed")
         confirmed = ConfirmAidReceipt(**await facts(context, again, by), voucher_sha256=ask.voucher_sha256)
-        return Plan([confirmed], {"case_id": case_id}, expected_versions=expecting(context, confirmed), seen=again.seen)
+        return Plan([confirmed], {"case_id": case_id}, expected_versions=expecting(context, confirmed))
 
     # Whoever was helped, or speaks for them, stands in the log as the case's own ref.
     known_as = found.row["beneficiary_ref"] if standing else None
@@ -125,7 +123,7 @@ async def follow_up_aid(case_id: UUID, ask: FollowUpAidAsk, context: Commanding)
         told = await facts(context, found, by)
         ref, sealed, changes = await sealed_words(context.runtime, found.beneficiary_id, REPORT, ask.report)
         followed = FollowUpAid(**told, outcome=ask.outcome, report_ref=ref, report_commitment=sealed)
-        return Plan([followed], {"case_id": case_id}, changes, expecting(context, followed), seen=found.seen)
+        return Plan([followed], {"case_id": case_id}, changes, expecting(context, followed))
 
     return await command(context, build, FollowUpAid)
 
@@ -156,7 +154,6 @@ async def return_aid(case_id: UUID, ask: ReturnAidAsk, context: Commanding) -> J
             plan,
             {"case_id": case_id, "entry_id": entry_id},
             expected_versions=expecting(context, returned),
-            seen=found.seen,
         )
 
     async with turn(context.runtime):
@@ -223,7 +220,7 @@ async def reverse_aid(case_id: UUID, ask: ReverseAidAsk, context: Commanding) ->
         if first is not None and paid is not None:
             plan.append(_mirror(reversing, paid, first))
         answer = {"case_id": case_id} | ({} if first is None else {"entry_id": entry_id})
-        return Plan(plan, answer, changes, expecting(context, reversing), seen=found.seen)
+        return Plan(plan, answer, changes, expecting(context, reversing))
 
     async with turn(context.runtime):
         return await command(context, build, ReverseAid)

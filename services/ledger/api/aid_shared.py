@@ -31,15 +31,8 @@ class Found:
 
     row: Row
     case: AidCase
-    version: int
-    """Of its stream, when it was looked at."""
     beneficiary_id: UUID
     applicant_id: UUID
-
-    @property
-    def seen(self) -> dict[str, int]:
-        """What a plan that was made of this says that it saw."""
-        return {aid_stream(self.row["case_id"]): self.version}
 
 
 async def row_of(runtime: Runtime, case_id: UUID) -> Row:
@@ -66,9 +59,9 @@ async def find(runtime: Runtime, case_id: UUID) -> Found:
     people = await people_of(runtime, row)
     if people is None:
         raise Refused("case_people_lost")
-    version, case = await runtime.executor.state(aid_stream(case_id))
+    _, case = await runtime.executor.state(aid_stream(case_id))
     assert isinstance(case, AidCase)
-    return Found(row, case, version, *people)
+    return Found(row, case, *people)
 
 
 async def relations(runtime: Runtime, actor_id: UUID, beneficiary_id: UUID) -> frozenset[str]:

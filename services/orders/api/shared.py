@@ -59,15 +59,11 @@ class Asked:
     by: By
     at: datetime
     relations: frozenset[str]
-    seen: dict[str, int] = field(default_factory=dict)
-    """The order's stream → its version when `order` was asked: what was gathered holds for that one alone."""
 
     async def order(self) -> Order:
         """The order as its stream tells it."""
-        stream = order_stream(self.row["order_id"])
-        version, order = await self.runtime.executor.state(stream)
+        _, order = await self.runtime.executor.state(order_stream(self.row["order_id"]))
         assert isinstance(order, Order)
-        self.seen.setdefault(stream, version)
         return order
 
 
@@ -129,7 +125,7 @@ async def ask_of_order(
         wanted = command_class(by=by, at=at, order_id=order_id, policy=current_policy(), **given, **facts.fields)
         expected = context.expecting(wanted.stream)
         answer = {"order_id": str(order_id), **facts.answer}
-        return Plan([wanted, *facts.also], answer, facts.vault, expected, asked.seen)
+        return Plan([wanted, *facts.also], answer, facts.vault, expected)
 
     return await command(context, build, command_class)
 
