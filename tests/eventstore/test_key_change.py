@@ -5,7 +5,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from eventstore.checkpoint import Checkpoint, ForkRefused, HeadUnreadable, Signer, open_checkpoint
 from eventstore.note import VerifierKey, open_note
-from tests.eventstore.test_signer import KEY, LOG, ORIGIN, Log, sign_size, signer
+from tests.eventstore.test_signer import KEY, LOG, ORIGIN, Log, sign_size, signer, written_when
 
 __all__ = ["signer"]
 
@@ -33,10 +33,10 @@ def test_a_head_gets_the_signature_that_it_lacks_since_a_key_changed(signer):
     both = Signer(ORIGIN, KEY, signer.head_path, next_key=NEXT)
     both.sign_again()
     assert keys_under(signer.head_path.read_text(), KEY, NEXT) == {KEY, NEXT}
-    written = signer.head_path.stat()
+    written = written_when(signer.head_path)
     both.sign_again()
     assert sign_size(both, 50) == signer.head_path.read_text()
-    assert signer.head_path.stat() == written, "nothing is written that is there"
+    assert written_when(signer.head_path) == written, "nothing is written that is there"
     after = Signer(ORIGIN, NEXT, signer.head_path)
     assert keys_under(sign_size(after, 51), KEY, NEXT) == {NEXT}
 
