@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from eventstore.ed25519 import is_small_order
+
 ED25519 = 0x01
 """Signature type: Ed25519 over the note text."""
 COSIGNATURE_V1 = 0x04
@@ -97,6 +99,8 @@ class VerifierKey:
             raise NoteError(f"key {self.name}: signature type 0x{self.algorithm:02x} is not supported")
         if len(self.public_key) != _ED25519_PUBLIC_BYTES:
             raise NoteError(f"key {self.name}: {len(self.public_key)} bytes, expected {_ED25519_PUBLIC_BYTES}")
+        if is_small_order(self.public_key):
+            raise NoteError(f"key {self.name}: anybody could sign under it, it is of small order")
 
     @classmethod
     def of(cls, name: str, key: Ed25519PrivateKey, algorithm: int = ED25519) -> "VerifierKey":
@@ -105,7 +109,10 @@ class VerifierKey:
 
     @classmethod
     def parse(cls, vkey: str) -> "VerifierKey":
-        """Read a vkey. Raises NoteError when it is malformed, of an unsupported type, or its key id is not its own."""
+        """Read a vkey.
+
+        Raises NoteError when it is malformed, of an unsupported type or of small order, or its key id is not its own.
+        """
         # The base64 may itself hold a "+"; name and key id cannot.
         name, *rest = vkey.split("+", 2)
         if len(rest) != 2:

@@ -1,10 +1,14 @@
 """Keys that prove nothing: the points of small order, found again from the curve's own equation (RFC 8032 §5.1)."""
 
 import base64
+from hashlib import sha256
 
+import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from services.ledger.signatures import is_weak_key
+from eventstore.ed25519 import is_small_order
+from eventstore.note import COSIGNATURE_V1, ED25519, NoteError, VerifierKey
+from eventstore.trust_policy import PolicyError, read_trust_policy
 
 P = 2**255 - 19
 D = -121665 * pow(121666, -1, P) % P
@@ -56,7 +60,7 @@ def spellings() -> list[bytes]:
 def test_every_spelling_of_every_point_of_small_order_is_weak():
     keys = spellings()
     assert len(keys) == 14
-    assert all(is_weak_key(base64.b64encode(key).decode()) for key in keys)
+    assert all(is_small_order(key) for key in keys)
 
 
 def test_under_such_a_key_one_signature_would_hold_for_every_text():
@@ -67,4 +71,27 @@ def test_under_such_a_key_one_signature_would_hold_for_every_text():
 
 def test_a_key_that_somebody_made_is_not_weak():
     for _ in range(100):
-        assert not is_weak_key(base64.b64encode(Ed25519PrivateKey.generate().public_key().public_bytes_raw()).decode())
+        assert not is_small_order(Ed25519PrivateKey.generate().public_key().public_bytes_raw())
+
+
+def vkey_of(name: str, algorithm: int, public_key: bytes) -> str:
+    typed = bytes((algorithm,)) + public_key
+    key_id = sha256(name.encode() + b"\n" + typed).digest()[:4]
+    return f"{name}+{key_id.hex()}+{base64.b64encode(typed).decode()}"
+
+
+@pytest.mark.parametrize("algorithm", [ED25519, COSIGNATURE_V1])
+def test_no_log_and_no_witness_is_known_by_such_a_key(algorithm):
+    for key in spellings():
+        with pytest.raises(NoteError, match="anybody could sign"):
+            VerifierKey.parse(vkey_of("a.example", algorithm, key))
+    made = Ed25519PrivateKey.generate()
+    known = VerifierKey.of("a.example", made, algorithm)
+    assert VerifierKey.parse(vkey_of("a.example", algorithm, known.public_key)) == known
+
+
+@pytest.mark.parametrize(("words", "algorithm"), [("log", ED25519), ("witness w", COSIGNATURE_V1)])
+def test_a_trust_policy_with_such_a_key_is_refused_with_its_line(words, algorithm):
+    neutral = vkey_of("a.example", algorithm, (1).to_bytes(32, "little"))
+    with pytest.raises(PolicyError, match=r"line 2: key a\.example: anybody could sign"):
+        read_trust_policy(f"# whom I believe\n{words} {neutral}\nquorum none\n")
