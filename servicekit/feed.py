@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import structlog
@@ -23,6 +23,7 @@ from eventstore.tasks import end, wait_for
 from servicekit.feed_tail import OpenFeed, Row, Tail
 from servicekit.problems import Problem
 from servicekit.subscribers import FEED_KEY_PATTERN, Subscriber
+from servicekit.tokens import LEEWAY_SECONDS
 from servicekit.validation import Moment, check_address
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ def router(runtime: "Runtime") -> APIRouter:
         if last_event_id:
             begin = checked_cursor(runtime, last_event_id, signed, "Last-Event-ID")
         elif since is not None:
+            await _check_reached(runtime, since)
             # The last one recorded before: everything after it was recorded at or after that time.
             begin = min(await runtime.log.position_at(since - timedelta(microseconds=1)), signed)
         else:
@@ -153,6 +155,18 @@ def checked_cursor(runtime: "Runtime", cursor: str, size: int, where: str) -> in
     if position > size or generation > len(runtime.losses) + 1:
         raise Problem("position_ahead", size=size, after=cursor, origin=runtime.settings.origin)
     return position
+
+
+async def _check_reached(runtime: "Runtime", since: datetime) -> None:
+    """Raises Problem for a time that is still to come: the feed would begin now, and tell what was not asked for.
+
+    Not by the clock alone: after one that was ahead, events that were told bear such times.
+    """
+    if since <= datetime.now(UTC) + timedelta(seconds=LEEWAY_SECONDS):
+        return
+    last = (await runtime.log.head()).recorded_at
+    if last is None or since > last:
+        raise Problem("since_ahead", since=since.astimezone(UTC).isoformat().replace("+00:00", "Z"))
 
 
 def cursor_of(runtime: "Runtime", position: int) -> str:

@@ -76,6 +76,11 @@ SHARED_SENTENCES: dict[str, Sentence] = {
         "密钥不能写在网址里，这样会留在各处的记录里：这把密钥作废，另换一把。",
         "A key does not belong into an address, where it is written down on its way: have a new one made.",
     ),
+    "since_ahead": (
+        400,
+        "{since} 还没到：从上次读到的地方接着读。",
+        "{since} is still to come: read on after what you read last.",
+    ),
     "no_events_here": (403, "这把密钥听不到这里的事件。", "This key is given no event of {service}."),
     "position_ahead": (
         409,

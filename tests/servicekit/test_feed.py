@@ -4,6 +4,7 @@ import asyncio
 import socket
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from unittest.mock import AsyncMock
 from uuid import uuid4
 
 import httpx
@@ -106,8 +107,30 @@ async def test_a_time_names_where_to_begin(service: Served) -> None:
     begun = (await page(service, key, f"?since={at}")).json()
     assert all(event["time"] >= at for event in begun["events"])
     assert 2 in [event["position"] for event in begun["events"]]
-    later = (second + timedelta(days=1)).isoformat().replace("+00:00", "Z")
-    assert (await page(service, key, f"?since={later}")).json()["next"] == "3"
+    last = (await service.runtime.log.read(2, 1))[0].recorded_at
+    after = (last + timedelta(microseconds=1)).isoformat().replace("+00:00", "Z")
+    assert (await page(service, key, f"?since={after}")).json()["next"] == "3"
+
+
+async def test_a_time_that_is_still_to_come_is_refused_unless_the_log_has_reached_it(service: Served) -> None:
+    key = key_of(service, *BOTH)
+    await service.publish("haircut")
+    await sign(service.runtime.signer, service.runtime.log)
+    later = datetime.now(UTC) + timedelta(days=1)
+    written = later.isoformat().replace("+00:00", "Z")
+    refused = await page(service, key, f"?since={written}")
+    assert (refused.status_code, refused.json()["reason_code"]) == (400, "since_ahead"), refused.text
+    assert refused.json()["facts"] == {"since": written}
+    resumed = await service.client.get(
+        f"/events?since={written}", headers={"Authorization": f"Bearer {key}", "Last-Event-ID": "0"}
+    )
+    assert resumed.status_code == 200, "where a stream resumes goes before `since`"
+    # Recorded by a clock that was ahead: what was told with this time may be asked for by it.
+    log = service.runtime.log
+    head = replace(await log.head(), recorded_at=later)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(log, "head", AsyncMock(return_value=head))
+        assert (await page(service, key, f"?since={written}")).status_code == 200
 
 
 async def test_an_internal_event_is_given_to_nobody_whatever_the_file_says(world: World) -> None:
