@@ -43,6 +43,8 @@ PAGE_LOOKED_MAX = 20_000
 STREAM = "text/event-stream"
 CURSOR = r"^(?:([2-9]|[1-9][0-9]{1,3})/)?(0|[1-9][0-9]{0,14})$"
 _CURSOR = re.compile(CURSOR)
+_REFUSED = re.compile(r";\s*q\s*=\s*0(\.0*)?\s*(;|$)")
+"""The quality with which a media type is not acceptable (RFC 9110 §12.4.2)."""
 _ASKED = {"after", "since", "limit"}
 _KEY_NAMES = {"key", "feed_key", "token", "access_token", "authorization"}
 
@@ -121,12 +123,17 @@ def router(runtime: "Runtime") -> APIRouter:
         else:
             begin = checked_cursor(runtime, after or "0", signed, "after")
         headers = {"Log-Origin": runtime.settings.origin, "Log-Size": str(signed)}
-        if STREAM in accept.lower():
+        if wants_stream(accept):
             return Feed(runtime, subscriber, begin, headers)
         page = await read_page(runtime, subscriber.types(runtime.service), begin, signed, limit)
         return Response(page, media_type="application/json", headers=headers)
 
     return routes
+
+
+def wants_stream(accept: str) -> bool:
+    """Whether an Accept header names server-sent events, and not only to say that it takes none (`q=0`)."""
+    return any(STREAM in media and not _REFUSED.search(media) for media in accept.lower().split(","))
 
 
 _PAGE = {

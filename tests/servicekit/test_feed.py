@@ -13,7 +13,7 @@ import pytest
 from contracts.event import LossAcceptedFields
 from contracts.orders import PersonDataErased
 from eventstore.model import Append, Metadata, StreamAppend
-from servicekit.feed import checked_cursor, cursor_of
+from servicekit.feed import checked_cursor, cursor_of, wants_stream
 from servicekit.feed_tail import FEEDS_OF_A_SUBSCRIBER_MAX, READ_ROWS
 from servicekit.problems import Problem
 from servicekit.signing import sign
@@ -131,6 +131,31 @@ async def test_a_time_that_is_still_to_come_is_refused_unless_the_log_has_reache
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(log, "head", AsyncMock(return_value=head))
         assert (await page(service, key, f"?since={written}")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("accept", "wanted"),
+    [
+        ("text/event-stream", True),
+        ("Text/Event-Stream; charset=utf-8", True),
+        ("application/json, text/event-stream;q=0.001", True),
+        ("text/event-stream;q=0, text/event-stream", True),
+        ("text/event-stream;q=0", False),
+        ("application/json, text/event-stream ; Q = 0.000", False),
+        ("text/event-stream; charset=utf-8; q=0.", False),
+        ("*/*", False),
+        ("", False),
+    ],
+)
+def test_a_stream_is_for_who_asks_for_one_and_not_for_who_refuses_it(accept: str, wanted: bool) -> None:
+    assert wants_stream(accept) is wanted
+
+
+async def test_who_refuses_a_stream_gets_a_page(service: Served) -> None:
+    headers = {"Authorization": f"Bearer {key_of(service, *BOTH)}", "Accept": "text/event-stream;q=0"}
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        answer = await service.client.get("/events", headers=headers)
+    assert answer.headers["Content-Type"] == "application/json"
 
 
 async def test_an_internal_event_is_given_to_nobody_whatever_the_file_says(world: World) -> None:
