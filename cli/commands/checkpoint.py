@@ -13,7 +13,15 @@ from cli.commands.witness import witnesses_of
 from cli.output import out, print_json
 from cli.place import Place, located
 from cli.recovery.bundles import BundledLog
-from cli.recovery.heads import AdoptionRefused, from_witness, opened, require_cosignature, signer_of, why_not_contained
+from cli.recovery.heads import (
+    AdoptionRefused,
+    from_witness,
+    is_address,
+    opened,
+    require_cosignature,
+    signer_of,
+    why_not_contained,
+)
 from eventstore.checkpoint import Checkpoint, HeadUnreadable
 from eventstore.errors import Tampered
 from eventstore.note import parse_note
@@ -74,6 +82,11 @@ def adopt(
     chosen(service)
     if sum(given is not None for given in (from_file, from_bundle, from_witness_url)) != 1:
         raise typer.BadParameter("say one of --from-file, --from-bundle, --from-witness")
+    if from_witness_url is not None and not is_address(from_witness_url):
+        raise typer.BadParameter(
+            f"{from_witness_url!r} is no address of a witness: one begins with https:// or http://",
+            param_hint="--from-witness",
+        )
     witnesses = witnesses_of(data)
     with located(data) as place:
         recorded = asyncio.run(_recorded(place, service))

@@ -47,6 +47,15 @@ def opened(signer: Signer, text: bytes, witnesses: TrustPolicy) -> Kept:
     return Kept(found.checkpoint, text, cosigned)
 
 
+def is_address(text: str) -> bool:
+    """Whether somebody could be asked there over HTTP."""
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL:
+        return False
+    return url.scheme in {"http", "https"} and url.host != ""
+
+
 def from_witness(url: str, origin: str) -> bytes:
     """The head that a witness kept of this log. Raises AdoptionRefused."""
     address = f"{url.rstrip('/')}/{sha256(origin.encode()).hexdigest()}/checkpoint"

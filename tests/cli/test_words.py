@@ -76,6 +76,11 @@ def test_where_nothing_was_started_it_is_said_how_to_begin(place, words):
         ("trail", "Missing argument 'ID'"),
         ("audit-everything", "No such command"),
         ("status --jason", "--jason"),
+        ("checkpoint adopt orders --from-witness foo", "'foo' is no address of a witness: one begins with https://"),
+        ("checkpoint adopt orders --from-witness witness.example/w", "is no address of a witness"),
+        ("checkpoint adopt orders --from-witness http://", "is no address of a witness"),
+        ("checkpoint adopt orders --from-witness http://x:port", "is no address of a witness"),
+        ("checkpoint adopt orders --from-witness ftp://x", "is no address of a witness"),
     ],
 )
 def test_words_that_are_off_are_a_usage_error(place, words, why):
