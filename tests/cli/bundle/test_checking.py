@@ -10,16 +10,6 @@ from eventstore.note import COSIGNATURE_V1, VerifierKey
 from tests.cli.bundle.bundles import KEYS, bodies, origin, policy, put, write
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    return write(tmp_path_factory.mktemp("bundle"), bodies())
-
-
-@pytest.fixture
-def bundle(whole, tmp_path):
-    return shutil.copytree(whole, tmp_path / "bundle")
-
-
 def test_a_whole_bundle_is_believed(bundle):
     checked = check(bundle)
     assert checked.problems == []

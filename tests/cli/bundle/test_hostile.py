@@ -1,7 +1,6 @@
 """A bundle from somebody who means ill: it is refused or its fault is named, and never makes the check stumble."""
 
 import os
-import shutil
 from base64 import b64encode
 from pathlib import Path
 
@@ -12,16 +11,6 @@ from cli.bundle.unpacking import NOTE_BYTES_MAX, opened
 from eventstore.merkle import leaf_hash, root_hash
 from eventstore.note import format_note, sign
 from tests.cli.bundle.bundles import KEYS, bodies, origin, policy, put, write
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    return write(tmp_path_factory.mktemp("bundle"), bodies())
-
-
-@pytest.fixture
-def bundle(whole, tmp_path):
-    return shutil.copytree(whole, tmp_path / "bundle")
 
 
 def problems(bundle: Path) -> list[str]:

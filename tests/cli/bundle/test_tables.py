@@ -34,11 +34,6 @@ def whole(tmp_path_factory):
     return write(tmp_path_factory.mktemp("bundle"), bodies() | {"notify": notices(EVENTS)})
 
 
-@pytest.fixture
-def bundle(whole, tmp_path):
-    return shutil.copytree(whole, tmp_path / "bundle")
-
-
 def test_a_row_is_what_the_event_says(whole):
     for service, log in bodies().items():
         rows = pq.read_table(whole / table_of(service)).to_pylist()

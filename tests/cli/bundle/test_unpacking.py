@@ -8,13 +8,7 @@ import pytest
 from cli.bundle import unpacking
 from cli.bundle.checking import BundleUnreadable, check
 from cli.bundle.unpacking import NOTE_BYTES_MAX, opened
-from tests.cli.bundle.bundles import bodies, write
 from tests.cli.program import say
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    return write(tmp_path_factory.mktemp("bundle"), bodies())
 
 
 def packed(bundle: Path, target: Path, *, folder: str = "", beside: dict[str, bytes] | None = None, **zipping) -> Path:
