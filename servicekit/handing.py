@@ -56,10 +56,17 @@ def hand_out(secrets: Path, handed: Path, services: Iterable[str]) -> list[Path]
     return changed
 
 
+def is_written(path: Path) -> bool:
+    """Whether there is a file at this path below the secrets or the state, and not one that is written just now.
+
+    Writers give theirs a name that begins with a dot or ends in `.new`; `.lock` is what they wait for one another at.
+    """
+    return path.is_file() and not path.name.startswith(".") and not path.name.endswith((".new", ".lock"))
+
+
 def _files(directory: Path) -> Iterator[str]:
     for path in directory.rglob("*"):
-        # A name that begins with a dot, or ends so, is a file that somebody is writing just now.
-        if path.is_file() and not path.name.startswith(".") and not path.name.endswith((".new", ".lock")):
+        if is_written(path):
             yield path.relative_to(directory).as_posix()
 
 
@@ -89,4 +96,4 @@ def _write(path: Path, content: bytes, home: Path) -> None:
         new.unlink(missing_ok=True)
 
 
-__all__ = ["FOR_EVERY_SERVICE", "HANDED_VARIABLE", "MIGRATOR", "hand_out", "may_read"]
+__all__ = ["FOR_EVERY_SERVICE", "HANDED_VARIABLE", "MIGRATOR", "hand_out", "is_written", "may_read"]

@@ -37,6 +37,7 @@ from eventstore.origins import FILE as ORIGIN
 from eventstore.origins import read_generation
 from eventstore.proofs import read_entries
 from eventstore.tiles import TILE_WIDTH, encode_entries, entries_path
+from servicekit.handing import is_written
 from servicekit.publishing import read_published
 from servicekit.secrets import read_bytes_secret
 
@@ -262,7 +263,7 @@ def _state_files(home: Path) -> list[Path]:
 
 def _copy_files(source: Path, target: Path, paths: Sequence[Path]) -> None:
     for path in paths:
-        if path.is_file() and not path.name.endswith(".lock"):
+        if is_written(path):
             write_file(target / path.relative_to(source), path.read_bytes())
             (target / path.relative_to(source)).chmod(path.stat().st_mode & 0o777)
 

@@ -3,6 +3,7 @@
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -90,3 +91,19 @@ def test_a_backup_whose_keys_find_no_room_is_kept_and_says_so(data, tmp_path):
     assert f"{made['path']} is finished, and there is no copy of its keys: {tmp_path / 'keys'}: File too" in said.err
     assert f"chaoyangli backup keys --to {tmp_path / 'keys'}" in said.err
     assert [path.name for path in (tmp_path / "keys").iterdir()] == ["backup.lock"]
+
+
+def test_what_somebody_is_writing_just_now_is_no_key(data, tmp_path):
+    """As `subscribers add` and a change of a log's key have files while they write them, and leave them when killed."""
+    unfinished = [data / "secrets" / "subscribers" / ".city.0123456789abcdef", data / "secrets" / "x.former_vkeys.new"]
+    unfinished[0].parent.mkdir(exist_ok=True)
+    for path in unfinished:
+        path.write_text('{"name": "ci')
+    try:
+        made = Path(say("backup", "keys", "--to", tmp_path / "keys", "--data", data, "--json").document["keys"])
+    finally:
+        for path in unfinished:
+            path.unlink()
+    names = {path.name for path in made.rglob("*")}
+    assert "volunteers.kek" in names
+    assert names.isdisjoint(path.name for path in unfinished)
