@@ -46,8 +46,11 @@ def add(
         str | None, typer.Option("--to", help="Write the credentials here; - is standard output. NAME.json if missing.")
     ] = None,
     data: Data = None,
+    as_json: Json = False,
 ) -> None:
     """Let somebody outside hear these events. The credentials are written once, and kept by nobody here."""
+    if as_json and to == STDOUT:
+        raise typer.BadParameter("the credentials themselves go to standard output: name a file", param_hint="--to")
     patterns = [part for text in events for part in text.split(",") if part]
     start = _starts(begin or [])
     file = Path(to or f"{name}.json")
@@ -66,7 +69,11 @@ def add(
             given = asyncio.run(subscribing.add(place, name, patterns, start, hand_over))
     except SubscribersError as error:
         raise typer.BadParameter(str(error)) from None
-    _tell(given, "standard output" if to == STDOUT else str(file))
+    if as_json:
+        told = {"credentials": str(file), "first": given.first, "withheld": given.withheld, "nats_told": given.let_in}
+        print_json(_document(given.subscriber) | told)
+    else:
+        _tell(given, "standard output" if to == STDOUT else str(file))
 
 
 @subscribers_app.command("list")
@@ -127,6 +134,7 @@ def change(
         typer.Option("--from", help="As for `add`; where they are when missing. Needed on a log that is new to them."),
     ] = None,
     data: Data = None,
+    as_json: Json = False,
 ) -> None:
     """Let a subscriber hear other events, or from elsewhere. Their credentials hold.
 
@@ -140,6 +148,10 @@ def change(
             changed = asyncio.run(subscribing.change(place, name, patterns, start))
     except SubscribersError as error:
         raise typer.BadParameter(str(error)) from None
+    if as_json:
+        told = {"first": changed.first, "withheld": changed.withheld, "nats_told": changed.told}
+        print_json(_document(changed.subscriber) | changed.binds() | told)
+        return
     typer.echo(json.dumps(changed.binds(), indent=1))
     for log, position in changed.first.items():
         err.print(f"{log:<11} from position {position} on", markup=False)
@@ -150,13 +162,16 @@ def change(
 
 
 @subscribers_app.command("remove")
-def remove(name: Name, data: Data = None) -> None:
+def remove(name: Name, data: Data = None, as_json: Json = False) -> None:
     """End a subscription: the credentials hold no more, and its place on the logs is forgotten."""
     try:
         with located(data) as place, subscribing.alone(place):
             told = asyncio.run(subscribing.remove(place, name))
     except SubscribersError as error:
         raise typer.BadParameter(str(error)) from None
+    if as_json:
+        print_json({"removed": name, "nats_told": told})
+        return
     out.print(f"{name} hears nothing any more", markup=False)
     if not told:
         _tell_how_nats_is_told()

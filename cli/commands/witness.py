@@ -105,8 +105,12 @@ def _trust_policy(
         int | None,
         typer.Option("--origin", help="Of the logs as they were in this origin, before a loss was accepted.", min=1),
     ] = None,
+    as_json: Json = False,
 ) -> None:
     """Print what others need to check our logs: a trust policy (C2SP tlog-policy) with all keys."""
+    if as_json:
+        print_json(_policy_document(kept_at(data), witnesses_of(data), origin))
+        return
     out.print(policy_text(data, origin), end="", markup=False)
 
 
@@ -182,9 +186,7 @@ def _witnesses(kept: Kept) -> TrustPolicy:
 
 def _policy_lines(kept: Kept, witnesses: TrustPolicy, origin: int | None) -> Iterator[str]:
     yield "# Whose signatures are under the heads of these logs, and how many witnesses are enough."
-    counted = {service: kept.generation(service) for service in SERVICES}
-    for service, number in ((service, min(origin or now, now)) for service, now in counted.items()):
-        keys = kept.log_keys(service, number)
+    for service, number, keys in _logs(kept, origin):
         yield from (f"log {key}" for key in keys.good)
         yield from (f"# stolen, believe it no more: {key}" for key in keys.stolen)
         if number > 1:
@@ -196,6 +198,32 @@ def _policy_lines(kept: Kept, witnesses: TrustPolicy, origin: int | None) -> Ite
     for group in witnesses.groups.values():
         yield f"group {group.name} {group.threshold} {' '.join(group.members)}"
     yield f"quorum {witnesses.quorum}"
+
+
+def _policy_document(kept: Kept, witnesses: TrustPolicy, origin: int | None) -> dict[str, Any]:
+    return {
+        "logs": [
+            {
+                "log": keys.origin,
+                "keys": [str(key) for key in keys.good],
+                "stolen": [str(key) for key in keys.stolen],
+            }
+            for _, _, keys in _logs(kept, origin)
+        ],
+        "witnesses": [{"witness": one.name, "key": str(one.key), "url": one.url} for one in witnesses.witnesses],
+        "groups": [
+            {"group": group.name, "threshold": group.threshold, "members": list(group.members)}
+            for group in witnesses.groups.values()
+        ],
+        "quorum": witnesses.quorum,
+    }
+
+
+def _logs(kept: Kept, origin: int | None) -> Iterator[tuple[str, int, LogKeys]]:
+    """Each service, the origin of its log that is meant, and its keys there."""
+    counted = {service: kept.generation(service) for service in SERVICES}
+    for service, number in ((service, min(origin or now, now)) for service, now in counted.items()):
+        yield service, number, kept.log_keys(service, number)
 
 
 def _status(kept: Kept, witnesses: TrustPolicy, service: str) -> dict[str, Any]:

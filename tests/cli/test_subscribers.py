@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 import stat
+from pathlib import Path
 from typing import Any
 
 import nats
@@ -29,6 +30,24 @@ async def first_event(url: str, who: dict[str, Any]) -> Any:
     await message.ack_sync(PATIENCE_SECONDS)
     await client.close()
     return json.loads(message.data)
+
+
+def check_documents(file: Path, here: tuple[object, ...]) -> None:
+    """A program that adds, changes and removes one is told what people are told, and no secret."""
+    add = ("subscribers", "add", "county", "--events", "ledger.*", *here, "--json")
+    assert say(*add, "--to", "-").code == USAGE, "standard output is the credentials' or the document's"
+    added = say(*add, "--to", file)
+    who = json.loads(file.read_text())
+    assert (added.err, added.document["credentials"], added.document["first"]) == ("", str(file), {"ledger": 1})
+    assert (added.document["events"], added.document["nats_told"]) == (who["events"], True)
+    assert added.document["withheld"]
+    changed = say("subscribers", "change", "county", "--from", "ledger=1", *here, "--json")
+    assert (changed.document["events"], changed.document["nats_consumers"]) == (who["events"], who["nats_consumers"])
+    assert (changed.err, changed.document["first"]) == ("", {"ledger": 1})
+    removed = say("subscribers", "remove", "county", *here, "--json")
+    assert removed.document == {"removed": "county", "nats_told": True}
+    for said in (added, changed, removed):
+        assert not any(who[secret].encode() in said.out for secret in ("nats_seed", "feed_key"))
 
 
 def test_a_subscriber_is_given_credentials_looked_at_and_taken_away(monkeypatch):
@@ -73,6 +92,7 @@ def test_a_subscriber_is_given_credentials_looked_at_and_taken_away(monkeypatch)
             assert (listed["name"], listed["nats"], listed["feed"]) == ("city", True, True)
             shown = say("subscribers", "show", "city", *here, "--json").document
             assert shown["logs"]["volunteers"]["acknowledged"] == event["position"]
+            check_documents(directory / "county.json", here)
             for verb in ("show", "change", "remove"):
                 assert say("subscribers", verb, "nobody", *here).code == NOT_THERE, verb
             monkeypatch.setattr(subscribing, "ALONE_SECONDS", 0.0)

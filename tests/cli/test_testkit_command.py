@@ -28,3 +28,13 @@ def test_an_internal_event_cannot_be_tried() -> None:
     refused = RUN.invoke(app, ["testkit", "orders.OrderPlaced"])
     assert refused.exit_code == 2
     assert "orders.OrderPlaced" in refused.stderr
+
+
+def test_one_document_holds_the_very_same_deliveries() -> None:
+    names = ["orders.OrderVerified", "ledger.*"]
+    whole = json.loads(RUN.invoke(app, ["testkit", *names, "--json"]).stdout)["deliveries"]
+    assert [each.pop("body") for each in whole] == RUN.invoke(app, ["testkit", *names]).stdout.splitlines()
+    assert json.loads(RUN.invoke(app, ["testkit", *names, "--expect", "--json"]).stdout)["deliveries"] == whole
+    expected = RUN.invoke(app, ["testkit", *names, "--expect"]).stdout.splitlines()
+    assert [json.loads(line) for line in expected] == whole
+    assert json.loads(RUN.invoke(app, ["testkit", "--cases", "--json"]).stdout) == {"cases": CASES}
