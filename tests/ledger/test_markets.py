@@ -109,7 +109,8 @@ async def test_the_second_count_is_made_and_not_copied(office: Office):
     shown = await counter.read(path, *AS_WATCHER)
     assert (shown["state"], shown["counted_fen"], shown["variance_fen"]) == ("COUNTED", None, None)
     problem = await counter.refused(409, "count_differs", f"{path}/reconcile", {"counted_fen": 7_000}, *AS_WATCHER)
-    assert "8000" not in str(problem).replace(",", "").replace("_", "")
+    said = str({**problem, "instance": "the market's id, which may have any digits"})
+    assert "8000" not in said.replace(",", "").replace("_", "")
     await counter.refused(409, "market_elsewhere", f"{path}/sales", SCARF, *AS_WEAVER)
     await counter.refused(409, "market_elsewhere", f"{path}/deposit", SLIP, *AS_CASHIER)
 
