@@ -1,5 +1,6 @@
 """What seems odd in the fund's payments: each rule finds it and finds nothing else; who watches says what it was."""
 
+import re
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -163,8 +164,7 @@ async def test_payments_to_one_account_are_seen_whatever_name_stands_there_and_n
     counter = office.counter
     await counter.given(amount_fen=900_000)
     # The same account, written otherwise.
-    accounts = ("6222 0000 1111", "622200001111", "6222-0000-1111")
-    for number, account in enumerate(accounts, 1):
+    for number, account in enumerate(("6222 0000 1111", "622200001111", "6222-0000-1111"), 1):
         payee = {"name": f"周示例{number}", "account": account}
         await office.paid(payee=payee, amount_fen=80_050 + number)
     await office.paid(payee=NEED["payee"], amount_fen=80_060)
@@ -172,7 +172,8 @@ async def test_payments_to_one_account_are_seen_whatever_name_stands_there_and_n
     found = [one for one in answer.json()["anomalies"] if one["rule"] == "same_payee"]
     assert [len(one["entries"]) for one in found] == [3]
     assert "周示例" not in answer.text
-    assert not any(account in answer.text for account in accounts)
+    # Not even how it begins; within an id or a second's fraction any four digits may stand.
+    assert not re.search(r"(?<![0-9a-f.-])6222", answer.text)
 
 
 async def test_a_payment_that_was_reversed_is_no_payment(office: Office):

@@ -150,11 +150,8 @@ async def return_aid(case_id: UUID, ask: ReturnAidAsk, context: Commanding) -> J
         if paid is not None:
             before = found.case.returned_fen
             plan.append(TakeAidBack(by=by, at=told["at"], paid=paid, returned_before_fen=before, **back))
-        return Plan(
-            plan,
-            {"case_id": case_id, "entry_id": entry_id},
-            expected_versions=expecting(context, returned),
-        )
+        answer = {"case_id": case_id, "entry_id": entry_id}
+        return Plan(plan, answer, expected_versions=expecting(context, returned))
 
     async with turn(context.runtime):
         return await command(context, build, ReturnAid)
